@@ -1,0 +1,12 @@
+"""overbar: automatic differentiation and deep learning. A gradient that can answer questions."""
+
+from .context import config, is_tracing, no_grad
+from .primitive import PUBLIC
+from .handle import Tensor, asarray, tensor
+from .ops import methods as _methods
+from .calculus.backward import backward
+from .calculus.batch import vmap
+from .calculus.transforms import grad, jvp, linearize, value_and_grad, vjp
+from .trees import tree_flatten, tree_map, tree_unflatten
+
+globals().update(PUBLIC[""])

@@ -1,0 +1,1 @@
+"""How rules are applied: the sweeps, and every transform made of them."""

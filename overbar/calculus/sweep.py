@@ -1,0 +1,205 @@
+"""The two sweeps of automatic differentiation, written as mirror images.
+
+Both walk the same nodes and both can emit ordinary nodes, so a sweep can be swept again: that is
+all there is to higher derivatives. Each is a generator of steps; `pullback` and `pushforward` run
+it to its end, the stepper stops after every step and shows it. They cannot disagree.
+
+In which *world* a sweep runs decides what the rules are fed: `Raw` arrays if nobody else follows
+what is touched (first derivatives, fast), `Handles` otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Any
+
+from ..graph import Node, span
+from ..primitive import LINEAR, shared
+from ..replay import is_known, values_of
+from ..handle import from_node
+
+
+def pullback_steps(
+    outputs: Sequence[Node], inputs: Sequence[Node], y_bars: Sequence[Any], path: list[Node], world: World
+) -> Generator[tuple[Node, Any, list[tuple[Node, Any]]], None, list[Any]]:
+    """Adjoints of `inputs` given adjoints of `outputs`, youngest node first.
+
+    Yields (node, its adjoint, [(input, message), ...]).
+    """
+    on_path, wanted = set(path), set(inputs)
+    bar: dict[Node, Any] = {}                   # a node with no entry has received nothing
+    chosen: set[Node] = set()                   # a zero in their adjoints means "not selected"
+
+    def pour(node: Node, term: Any) -> None:    # a node used twice sums what it gets
+        bar[node] = bar[node] + term if node in bar else term
+
+    for y, y_bar in zip(outputs, y_bars, strict=True):
+        if y in on_path:
+            pour(y, y_bar)
+    for node in reversed(path):
+        if node not in bar or not node.inputs or node.op.flat:
+            continue
+        y_bar = bar[node] if node in wanted else bar.pop(node)      # complete: its users came before
+        messages = _messages(node, y_bar, on_path, world, node in chosen)
+        marks = node.op.selects or (node.op.moves and node in chosen)
+        for x, x_bar in messages:
+            pour(x, x_bar)
+            if marks:
+                chosen.add(x)
+        yield node, y_bar, messages
+    return [bar.get(x) for x in inputs]
+
+
+def pushforward_steps(
+    outputs: Sequence[Node], inputs: Sequence[Node], x_dots: Sequence[Any], path: list[Node], world: World
+) -> Generator[tuple[Node, Any, list[tuple[Node, Any]]], None, list[Any]]:
+    """Tangents of `outputs` given tangents of `inputs`, oldest node first.
+
+    Yields (node, its tangent, [(input, tangent), ...]).
+    """
+    dot: dict[Node, Any] = {}
+    for x, x_dot in zip(inputs, x_dots, strict=True):
+        dot[x] = dot[x] + x_dot if x in dot else x_dot
+    last = {x: node for node in path for x in node.inputs}
+    kept = {*outputs, *inputs}
+    for node in path:
+        if node in dot or not node.inputs or node.op.flat:
+            continue
+        given = [(i, dot[x]) for i, x in enumerate(node.inputs) if x in dot]
+        if not given:
+            continue
+        dot[node] = y_dot = _tangent(node, given, world)
+        yield node, y_dot, [(node.inputs[i], x_dot) for i, x_dot in given]
+        for x in node.inputs:
+            if last[x] is node and x not in kept:
+                dot.pop(x, None)
+    return [dot.get(y) for y in outputs]
+
+
+def _messages(node: Node, y_bar: Any, on_path: set[Node], world: World, chosen: bool) -> list[tuple[Node, Any]]:
+    """What a node's reverse rules send to its inputs."""
+    op, inputs, params = node.op, node.inputs, node.params
+    wanted = 0
+    for i, x in enumerate(inputs):
+        if x in on_path:
+            wanted |= 1 << i
+    y, xs = world.operands(node, op.needs(wanted, len(inputs)))
+    rules = op.vjp_selected if chosen else op.vjp
+    if type(rules) is shared:
+        asked = tuple(bool(wanted >> i & 1) for i in range(len(inputs)))
+        x_bars = rules.rule(asked, y_bar, y, *xs, **params)
+        return [(x, x_bar) for x, x_bar, w in zip(inputs, x_bars, asked, strict=True) if w and x_bar is not None]
+    messages = []
+    for i, x in enumerate(inputs):
+        if wanted >> i & 1:
+            rule = rules[i]
+            if callable(rule):
+                messages.append((x, rule(y_bar, y, *xs, **params)))
+            else:
+                messages.append((x, _scaled(y_bar, rule)))
+    return messages
+
+
+def _tangent(node: Node, given: list[tuple[int, Any]], world: World) -> Any:
+    """The tangent of a node from those of its inputs: the sum over the inputs' rules."""
+    op, params = node.op, node.params
+    wanted = 0
+    for i, _ in given:
+        wanted |= 1 << i
+    y, xs = world.operands(node, op.needs(wanted, len(node.inputs), True))
+    if type(op.jvp) is shared:
+        dots: list[Any] = [None] * len(xs)
+        for i, x_dot in given:
+            dots[i] = x_dot
+        return op.jvp.rule(dots, y, *xs, **params)
+    total = None
+    for i, x_dot in given:
+        if op.jvp is LINEAR:
+            term = op(*xs[:i], x_dot, *xs[i + 1 :], **params)
+        else:
+            rule = op.jvp[i]
+            term = rule(x_dot, y, *xs, **params) if callable(rule) else _scaled(x_dot, rule)
+        total = term if total is None else total + term
+    return total
+
+
+def _scaled(bar: Any, by: int) -> Any:
+    """By 1 and −1 without a product."""
+    return bar if by == 1 else -bar if by == -1 else bar * by
+
+
+class World:
+    """What the rules are fed, and how a value that was let go is found again."""
+
+    raw = False
+
+    def __init__(self) -> None:
+        self.recovered: dict[Node, Any] | None = None
+
+    def operands(self, node: Node, asked: tuple[bool, tuple[int, ...]]) -> tuple[Any, list[Any]]:
+        """(y, [xs]) for the rules of a node; of what was not asked for, only the shape is there."""
+        raise NotImplementedError
+
+    def value(self, node: Node) -> Any:
+        """A value that the rules need and that nobody kept: the graph is replayed, once."""
+        if self.recovered is None:
+            self.recovered = {}
+        if node not in self.recovered:
+            self.recovered.update(values_of([node]))
+        return self.recovered[node]
+
+
+class Raw(World):
+    """Arrays: nothing is recorded."""
+
+    raw = True
+
+    def operands(self, node: Node, asked: tuple[bool, tuple[int, ...]]) -> tuple[Any, list[Any]]:
+        own, wanted = asked
+        y = node.value
+        if y is None:
+            y = self.value(node) if own else node.spec
+        xs = []
+        for i, x in enumerate(node.inputs):
+            value = x.value
+            if value is None:
+                value = self.value(x) if i in wanted else x.spec
+            xs.append(value)
+        return y, xs
+
+
+class Handles(World):
+    """Tensors: what the rules compute is recorded in its turn."""
+
+    def operands(self, node: Node, asked: tuple[bool, tuple[int, ...]]) -> tuple[Any, list[Any]]:
+        own, wanted = asked
+        return self._handle(node, own), [self._handle(x, i in wanted) for i, x in enumerate(node.inputs)]
+
+    def _handle(self, node: Node, asked: bool) -> Any:
+        t = from_node(node)
+        if t.value is None and asked and is_known(node):
+            t.value = self.value(node)
+        return t
+
+
+def finish(steps: Generator[Any, None, list[Any]]) -> list[Any]:
+    """Run a sweep to its end."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+def pullback(
+    outputs: Sequence[Node], inputs: Sequence[Node], y_bars: Sequence[Any], *, world: World, mask: int = 0
+) -> list[Any]:
+    """Adjoints of `inputs`, None where nothing arrived."""
+    return finish(pullback_steps(outputs, inputs, y_bars, span(outputs, inputs, mask=mask), world))
+
+
+def pushforward(
+    outputs: Sequence[Node], inputs: Sequence[Node], x_dots: Sequence[Any], *, world: World, mask: int = 0
+) -> list[Any]:
+    """Tangents of `outputs`, None where nothing arrived."""
+    return finish(pushforward_steps(outputs, inputs, x_dots, span(outputs, inputs, mask=mask), world))

@@ -1,0 +1,191 @@
+"""Capture: running a function once, without values, to get its Graph.
+
+While a Trace is in progress every operation is staged into it, whether or not its inputs have
+values: the context decides. It sees handles, so it can log what the function reads from outside
+(those become inputs), what it rebinds and which `.grad` it writes (those become outputs). When it
+ends, all handles are as they were. One mechanism serves jit, scan, cond, while_loop, checkpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .context import CONTEXT, UNKNOWN, changed, tracker
+from .errors import LeakedTraceError
+from .graph import CONST, EMPTY, INPUT, Graph, Node
+from .spec import Spec
+from .apply import stage
+from .handle import Tensor, as_tensor, from_node
+from .trees import Structure, tree_flatten
+
+
+class Read:
+    """A tensor from outside that the function used: the handle, or the handle whose `.grad` it is."""
+
+    __slots__ = ("handle", "inner", "of_grad", "outer")
+
+    def __init__(self, outer: Tensor, inner: Tensor, handle: Tensor, of_grad: bool) -> None:
+        self.outer, self.inner, self.handle, self.of_grad = outer, inner, handle, of_grad
+
+    @property
+    def now(self) -> Tensor:
+        """The tensor that stands there at this moment."""
+        if not self.of_grad:
+            return self.handle
+        grad = self.handle.grad
+        assert grad is not None
+        return grad
+
+
+class Trace:
+    """One capture in progress. Use it as a context manager around the call."""
+
+    def __init__(self) -> None:
+        self.outer = CONTEXT.get()
+        self.bit = tracker(self.outer.level)
+        self.own: set[Node] = set()
+        self.arguments: list[Tensor] = []
+        self.reads: dict[int, Read] = {}
+        self.rebinds: dict[int, tuple[Tensor, Any]] = {}
+        self.grads: dict[int, tuple[Tensor, Any]] = {}
+        self.grad_owner: dict[int, Tensor] = {}
+
+    def __enter__(self) -> Trace:
+        outer = self.outer
+        self.token = CONTEXT.set(
+            changed(
+                outer, trace=self, level=outer.level + 1, active=outer.active | self.bit, guard=False,
+                record_all=False, keep=False,
+            )
+        )  # fmt: skip
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        CONTEXT.reset(self.token)
+        self.finals = [(h, (h._node, h.value, h.spec)) for h, _ in self.rebinds.values()]
+        self.final_grads = [(h, getattr(h, "_grad", None)) for h, _ in self.grads.values()]
+        for handle, (node, value, spec) in self.rebinds.values():
+            handle._node, handle.value, handle.spec = node, value, spec
+        for handle, grad in self.grads.values():
+            handle._grad = grad
+
+    # -- what the engine asks ------------------------------------------------------------------
+
+    def argument(self, of: Spec, mask: int = 0, name: str | None = None) -> Tensor:
+        """A value-less argument."""
+        node = Node(INPUT, (), {"name": name} if name else EMPTY, of, mask=mask | UNKNOWN | self.bit)
+        t = self._mine(from_node(node))
+        self.arguments.append(t)
+        return t
+
+    def _mine(self, t: Tensor) -> Tensor:
+        self.own.add(t.node)
+        return t
+
+    def adopt(self, node: Node) -> None:
+        """A node that a transform made inside the trace."""
+        self.own.add(node)
+
+    def constant(self, t: Tensor) -> None:
+        """A tensor made inside from plain values."""
+        t._node = Node(CONST, (), EMPTY, t.spec, t.value)
+        self.own.add(t._node)
+
+    def is_constant(self, t: Tensor) -> bool:
+        """Whether its value may be looked at while tracing."""
+        node = t._node
+        return node is not None and node.op is CONST and (node in self.own or t.spec.weak)
+
+    def read(self, t: Tensor) -> Tensor:
+        """The tensor as the trace knows it: its own, a constant, or a read from outside."""
+        node = t._node
+        if node is not None and (node in self.own or (t.spec.weak and node.op is CONST)):
+            return t
+        found = self.reads.get(id(t))
+        if found is None or found.outer._node is not node:
+            owner = self.grad_owner.get(id(t))
+            inner = from_node(Node(INPUT, (), EMPTY, t.spec, mask=(node.mask if node else 0) | UNKNOWN | self.bit))
+            if node is not None:
+                inner.node.handle, inner.node.code, inner.node.at = node.handle, node.code, node.at
+                if "name" in node.params:
+                    inner.node.params = node.params
+            if node is not None and node.mask & UNKNOWN and not node.mask & self.outer.active & ~3:
+                raise LeakedTraceError(
+                    "a value from inside a transform (jit, vmap, scan, ...) was used after it ended",
+                    hint="return it from the transformed function instead of storing it outside",
+                )
+            found = self.reads[id(t)] = Read(t, self._mine(inner), owner or t, owner is not None)
+        return found.inner
+
+    def stage(self, op: Any, inputs: Sequence[Tensor], params: dict[str, Any]) -> Tensor:
+        """One operation, without its value."""
+        nodes, mask = [], 0
+        for t in inputs:
+            node = self.read(t).node
+            nodes.append(node)
+            mask |= node.mask
+        allowed = CONTEXT.get().allowed
+        return self._mine(stage(op, nodes, params, mask & allowed | UNKNOWN | self.bit))
+
+    def rebind(self, handle: Tensor, to: Tensor) -> None:
+        """A handle is about to stand for another value."""
+        if id(handle) not in self.rebinds and (handle._node is None or handle._node not in self.own):
+            self.rebinds[id(handle)] = handle, (handle._node, handle.value, handle.spec)
+            if self.outer.trace is not None:
+                self.outer.trace.rebind(handle, to)
+
+    def read_grad(self, handle: Tensor, grad: Tensor | None) -> Tensor | None:
+        """`.grad` of a handle is being looked at."""
+        if grad is not None and id(handle) not in self.grads:
+            self.grad_owner[id(grad)] = handle
+        return grad
+
+    def write_grad(self, handle: Tensor) -> None:
+        """`.grad` of a handle is about to be written."""
+        if id(handle) not in self.grads:
+            self.grads[id(handle)] = handle, getattr(handle, "_grad", None)
+
+
+class Captured:
+    """What came of a capture.
+
+    graph    inputs: the arguments, then the reads; outputs: the results, then the rebound values,
+             then the gradients written
+    reads    what to feed the inputs that are reads
+    rebinds  the handles to rebind, grads the handles whose `.grad` to write (None: clear it)
+    """
+
+    def __init__(self, trace: Trace, results: Sequence[Tensor], out_tree: Structure | None = None) -> None:
+        self.reads = list(trace.reads.values())
+        self.out_tree = out_tree
+        self.results = len(results)
+        self.rebinds = [h for h, _ in trace.finals]
+        self.grads = [(h, g is not None) for h, g in trace.final_grads]
+        outputs = [r.node for r in results]
+        for _, (node, _, _) in trace.finals:
+            outputs.append(node)
+        outputs += [g.node for _, g in trace.final_grads if g is not None]
+        inputs = [t.node for t in trace.arguments] + [r.inner.node for r in self.reads]
+        self.graph = Graph(inputs, outputs)
+        known = set(inputs)
+        for node in self.graph.nodes:
+            if node not in known and not node.inputs and node.value is None:
+                raise LeakedTraceError(
+                    "a value from another trace (jit, vmap, scan, ...) was used inside this one",
+                    got={"value": node},
+                )
+
+    @property
+    def pure(self) -> bool:
+        """Whether nothing outside is changed."""
+        return not self.rebinds and not self.grads
+
+
+def capture(f: Callable[..., Any], arguments: Sequence[Any], masks: Sequence[int] = ()) -> tuple[Captured, Any]:
+    """f traced on arguments given by their Specs, flat: (what came of it, the tree of results)."""
+    with Trace() as trace:
+        inner = [trace.argument(s, m) for s, m in zip(arguments, masks or (0,) * len(arguments), strict=True)]
+        leaves, structure = tree_flatten(f(*inner))
+        results = [trace.read(as_tensor(y)) for y in leaves]
+    return Captured(trace, results, structure), structure

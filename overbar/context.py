@@ -1,0 +1,147 @@
+"""What holds right now: is there a trace, may history be recorded, which conventions apply.
+
+One ContextVar, one immutable record. The engine reads it once per operation; everything that
+changes it (`no_grad`, `record`, `config`, a transform, a trace) sets a new record and puts the
+old one back. Threads and asyncio tasks start from the defaults and do not see each other's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .errors import DomainError
+
+WANTED = 1
+"""The tracker of `requires_grad`: bit 0 of a node's mask."""
+UNKNOWN = 2
+"""Bit 1: the value is not known, because a trace or a vmap is in progress."""
+EVERY = -1
+"""All trackers. Those of the transforms begin at bit 2: see `tracker`."""
+
+
+def tracker(level: int) -> int:
+    """The bit of the transform at this depth of nesting."""
+    return 4 << level
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The record.
+
+    plain       nothing out of the ordinary: the eager fast paths may be taken
+    trace       the capture in progress; every operation is staged into it
+    record_all  record operations even if no input asks for a gradient, and keep every value
+    keep        keep every value that is recorded
+    allowed     which trackers (bits) may record; `no_grad` clears them all
+    active      the trackers of the transforms in progress
+    level       how many transforms are in progress
+    lane        under vmap: the index of the lane, for random numbers
+    guard       raise at the first value that is not finite
+    """
+
+    plain: bool = True
+    trace: Any = None
+    record_all: bool = False
+    keep: bool = False
+    allowed: int = EVERY
+    active: int = 0
+    level: int = 0
+    lane: Any = None
+    kinks: str = "default"
+    threads: int | None = None
+    jit: str = "interpret"
+    dtype: Any = None
+    guard: bool = False
+
+
+CONTEXT: ContextVar[Context] = ContextVar("overbar", default=Context())  # noqa: B039  (frozen)
+
+
+def changed(context: Context, **changes: Any) -> Context:
+    """The context with these fields changed and `plain` worked out again."""
+    new = replace(context, **changes)
+    plain = new.trace is None and not new.record_all and not new.keep and not new.guard
+    return new if plain == new.plain else replace(new, plain=plain)
+
+
+@contextlib.contextmanager
+def within(**changes: Any) -> Iterator[Context]:
+    """The body runs under the changed context."""
+    context = changed(CONTEXT.get(), **changes)
+    token = CONTEXT.set(context)
+    try:
+        yield context
+    finally:
+        CONTEXT.reset(token)
+
+
+def no_grad() -> contextlib.AbstractContextManager[Context]:
+    """Nothing in the body is recorded for the gradients in progress outside it.
+
+    A transform entered inside (`ob.grad` and the like) works as ever.
+
+    Example:
+        >>> w = ob.tensor(2.0, requires_grad=True)
+        >>> with ob.no_grad():
+        ...     y = w * 3
+        >>> y.requires_grad
+        False
+    """
+    return within(allowed=UNKNOWN)
+
+
+_CHOICES = {
+    "kinks": ("default", "left", "right", "middle"),
+    "jit": ("native", "interpret", "off"),
+}
+
+
+class config:  # noqa: N801  (used like a function)
+    """Settings, for the rest of this thread or for the body of a `with`.
+
+    kinks     the derivative taken at a kink: "default" (relu'(0) = 0, |x|'(0) = 0, ties share
+              equally), "left", "right", or "middle" (the mean of left and right)
+    threads   how many threads compiled code may use
+    jit       "native", "interpret" or "off"
+    dtype     the dtype of new parameters and of floats made from nothing
+    nan_guard raise NonFiniteError where the first NaN or infinity is born
+
+    Example:
+        >>> with ob.config(kinks="right"):
+        ...     float(ob.grad(ob.relu)(0.0))
+        1.0
+    """
+
+    def __init__(
+        self,
+        *,
+        kinks: str | None = None,
+        threads: int | None = None,
+        jit: str | None = None,
+        dtype: Any = None,
+        nan_guard: bool | None = None,
+    ) -> None:
+        asked = {"kinks": kinks, "threads": threads, "jit": jit, "dtype": dtype, "guard": nan_guard}
+        changes = {name: value for name, value in asked.items() if value is not None}
+        for name, choices in _CHOICES.items():
+            if name in changes and changes[name] not in choices:
+                raise DomainError(f"config: {name}={changes[name]!r} is not a choice", want=f"one of {choices}")
+        if threads is not None and threads < 1:
+            raise DomainError(f"config: threads={threads}", want="a whole number from 1")
+        self._before = CONTEXT.get()
+        CONTEXT.set(changed(self._before, **changes))
+
+    def __enter__(self) -> Context:
+        return CONTEXT.get()
+
+    def __exit__(self, *_: object) -> None:
+        CONTEXT.set(self._before)
+
+
+def is_tracing() -> bool:
+    """Whether a trace (jit, scan, cond, while_loop, checkpoint) is in progress."""
+    return CONTEXT.get().trace is not None

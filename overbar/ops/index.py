@@ -1,0 +1,446 @@
+"""Reading and writing parts of an array: slices, gathers, scatters, joins.
+
+Every index is brought to one of two forms. A *slice* takes whole stretches: integers, slices and
+new axes. A *gather* takes single entries along the first axes, by integer arrays, which are inputs
+of the node like any other. The transpose of reading is adding what arrives to where it was read.
+"""
+
+from __future__ import annotations
+
+import builtins
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import DTypeError, IndexingError, ShapeError, UnknownValueError
+from ..primitive import FLAT, Primitive, public, shared
+from ..spec import Spec, broadcast_shape, one_axis, spec
+from ..apply import apply
+from ..handle import Tensor, as_tensor
+from .arithmetic import where
+from .logic import zeros_of
+from .movement import move_axis, permute_dims
+from .repeat import broadcast_to, reshape, reshape_
+
+Whole = slice(None)
+
+# -- slices -----------------------------------------------------------------------------------
+# A slice's params are `index`, one entry per axis: (start, count, step), and `shape`, the result's
+# shape once axes indexed by an integer are gone and new ones are in.
+
+
+def _numpy_index(index: Sequence[tuple[int, int, int]]) -> tuple[slice, ...]:
+    found = []
+    for start, count, step in index:
+        stop = start + count * step
+        found.append(slice(start, None if stop < 0 else stop, step))
+    return tuple(found)
+
+
+def _put(xp: Any, y: Any, *, index: Any, shape: tuple[int, ...], inner: tuple[int, ...]) -> Any:
+    x = xp.zeros(shape, y.dtype)
+    x[_numpy_index(index)] = y.reshape(inner)
+    return x
+
+
+def _counts(index: Sequence[tuple[int, int, int]]) -> tuple[int, ...]:
+    return tuple(count for _, count, _ in index)
+
+
+slice_ = Primitive(
+    "slice", forward=lambda xp, x, *, index, shape: x[_numpy_index(index)].reshape(shape),
+    shape=lambda x, *, index, shape: spec(shape, x.dtype), moves=True, complex=True,
+    vjp=(lambda y_bar, _y, _x, *, index, shape: place_(y_bar, index=index, shape=_x.shape, inner=_counts(index)),),
+    batch=lambda n, mapped, x, *, index, shape: slice_(x, index=((0, n, 1), *index), shape=(n, *shape)),
+    text=lambda x, index, shape: f"{x}[{_spelled(index)}]",
+    samples=lambda r: [
+        ((r(4, 3),), {"index": ((1, 2, 1), (2, 3, -1)), "shape": (2, 3)}),
+        ((r(4, 3),), {"index": ((0, 2, 2), (1, 1, 1)), "shape": (2,)}),
+        ((r(3),), {"index": ((0, 0, 1),), "shape": (0,)}),
+    ],
+    doc="A rectangular part of x.",
+)  # fmt: skip
+place_ = Primitive(
+    "place", forward=_put, shape=lambda y, *, index, shape, inner: spec(shape, y.dtype), moves=True, complex=True,
+    vjp=(lambda x_bar, _x, _y, *, index, shape, inner: slice_(x_bar, index=index, shape=_y.shape),),
+    batch=lambda n, mapped, y, *, index, shape, inner: place_(
+        y, index=((0, n, 1), *index), shape=(n, *shape), inner=(n, *inner)),
+    text=lambda y, index, shape, inner: f"into[{_spelled(index)}]({y})",
+    samples=lambda r: [((r(2, 3),), {"index": ((1, 2, 1), (2, 3, -1)), "shape": (4, 3), "inner": (2, 3)})],
+    doc="Zeros with y in one rectangular part: the transpose of a slice.",
+)  # fmt: skip
+
+
+def _spelled(index: Sequence[tuple[int, int, int]]) -> str:
+    return ", ".join(
+        str(start) if count == 1 else f"{start}:{start + count * step}" + (f":{step}" if step != 1 else "")
+        for start, count, step in index
+    )
+
+
+def lane_of(x: Any, i: int) -> Any:
+    """x[i] along the first axis, of a raw array or a Tensor."""
+    rest = tuple((0, n, 1) for n in x.shape[1:])
+    return slice_(x, index=((i, 1, 1), *rest), shape=x.shape[1:])
+
+
+def stretch(x: Any, axis: int, start: int, count: int) -> Any:
+    """`count` entries of x along one axis, of a raw array or a Tensor."""
+    index = tuple((start, count, 1) if i == axis else (0, n, 1) for i, n in enumerate(x.shape))
+    return slice_(x, index=index, shape=_counts(index))
+
+
+# -- gathers ----------------------------------------------------------------------------------
+
+
+def _gathered(x: Spec, *index: Spec) -> Spec:
+    return spec(index[0].shape + x.shape[len(index) :], x.dtype)
+
+
+def _gather_lanes(n: int, mapped: Sequence[bool], x: Any, *index: Any) -> Any:
+    k = len(index)
+    if not any(mapped[1:]):
+        y = gather_(move_axis(x, 0, k), *index)
+        return move_axis(y, index[0].ndim, 0)
+    index = tuple(i if m else broadcast_to(i, (n, *i.shape)) for i, m in zip(index, mapped[1:], strict=True))
+    if not mapped[0]:
+        return gather_(x, *index)
+    return gather_(x, _lane_index(n, index[0].shape), *index)
+
+
+def _lane_index(n: int, shape: tuple[int, ...]) -> np.ndarray:
+    return np.broadcast_to(np.arange(n).reshape((n,) + (1,) * (len(shape) - 1)), shape)
+
+
+gather_ = Primitive(
+    "gather", forward=lambda xp, x, *index: x[index], shape=_gathered, moves=True, complex=True,
+    vjp=shared(lambda wanted, y_bar, _y, _x, *index: (scatter_(y_bar, *index, shape=_x.shape), *(None,) * len(index)), 2),
+    jvp=shared(lambda dots, _y, _x, *index: gather_(dots[0], *index)),
+    batch=_gather_lanes, text=lambda x, *index: f"{x}[{', '.join(index)}]",
+    samples=lambda r: [((r(4, 3), np.array([0, 2, 2, -1])), {}), ((r(4, 3), np.array([[0, 2], [3, 3]]), np.array([[1, 1], [2, 2]])), {})],
+    doc="Entries of x along its first axes, at integer positions.",
+)  # fmt: skip
+
+
+def _add_at(xp: Any, y: Any, *index: Any, shape: tuple[int, ...]) -> Any:
+    x = xp.zeros(shape, y.dtype)
+    xp.add.at(x, index, y)
+    return x
+
+
+def _scatter_lanes(n: int, mapped: Sequence[bool], y: Any, *index: Any, shape: tuple[int, ...]) -> Any:
+    index = tuple(i if m else broadcast_to(i, (n, *i.shape)) for i, m in zip(index, mapped[1:], strict=True))
+    if not mapped[0]:
+        y = broadcast_to(y, (n, *y.shape))
+    return scatter_(y, _lane_index(n, index[0].shape), *index, shape=(n, *shape))
+
+
+scatter_ = Primitive(
+    "scatter", forward=_add_at, shape=lambda y, *index, shape: spec(shape, y.dtype), moves=True, complex=True,
+    vjp=shared(lambda wanted, x_bar, _x, _y, *index, shape: (gather_(x_bar, *index), *(None,) * len(index)), 2),
+    jvp=shared(lambda dots, _x, _y, *index, shape: scatter_(dots[0], *index, shape=shape)),
+    batch=_scatter_lanes, text=lambda y, *index, shape: f"scatter({y}, {', '.join(index)})",
+    samples=lambda r: [((r(4, 3), np.array([0, 2, 2, -1])), {"shape": (5, 3)})],
+    doc="Zeros to which y is added at integer positions: the transpose of a gather.",
+)  # fmt: skip
+
+
+# -- x[...] -----------------------------------------------------------------------------------
+
+
+def getitem(x: Tensor, index: Any) -> Tensor:
+    """x[index], as NumPy reads it.
+
+    Raises:  IndexingError outside the array; UnknownValueError for a mask whose value is not known.
+    """
+    x = as_tensor(x)
+    basic, advanced = _parsed(x, index)
+    y = x if basic is None else apply(slice_, (x,), basic)
+    if not advanced:
+        return y
+    arrays, axes, front = advanced
+    k = len(axes)
+    y = permute_dims(y, (*axes, *(i for i in range(y.ndim) if i not in axes)))
+    y = apply(gather_, (y, *arrays))
+    width = arrays[0].ndim
+    if front or axes[0] == 0:
+        return y
+    at = axes[0]
+    rest = list(range(width, y.ndim))
+    return permute_dims(y, (*rest[:at], *range(width), *rest[at:]))
+
+
+def _parsed(x: Tensor, index: Any) -> tuple[dict[str, Any] | None, Any]:
+    """The slice (or None) and the gather (arrays, axes, whether their axes come first) of an index."""
+    entries = list(index) if isinstance(index, tuple) else [index]
+    entries = [_entry(e) for e in entries]
+    used = builtins.sum(_axes_taken(e) for e in entries)
+    dots = [i for i, e in enumerate(entries) if e is Ellipsis]
+    if len(dots) > 1:
+        raise IndexingError("an index holds one ... at most", got={"x": x})
+    if used > x.ndim:
+        raise IndexingError(f"{used} indices for {x.ndim} axes", got={"x": x})
+    fill = [Whole] * (x.ndim - used)
+    at = dots[0] if dots else len(entries)
+    entries = entries[:at] + fill + entries[at + bool(dots) :]
+    arrays_there = any(isinstance(e, Tensor) for e in entries)
+    cut, shape, gathers, axis, new = [], [], [], 0, 0
+    for e in entries:
+        if e is None:
+            shape.append(1)
+            continue
+        if isinstance(e, Tensor):
+            for part_of in _as_positions(e, x, axis):
+                gathers.append((len(shape), part_of))
+                cut.append((0, x.shape[axis], 1))
+                shape.append(x.shape[axis])
+                axis += 1
+            continue
+        n = x.shape[axis]
+        if isinstance(e, slice):
+            start, stop, step = e.indices(n)
+            count = max(0, -(-(stop - start) // step))
+            cut.append((start, count, step) if count else (0, 0, 1))
+            shape.append(count)
+        else:
+            if not -n <= e < n:
+                raise IndexingError(f"index {e} is outside axis {axis} of size {n}", got={"x": x},
+                                    want=f"an index from {-n} to {n - 1}" if n else "nothing: the axis is empty")  # fmt: skip
+            if arrays_there:  # NumPy counts it among the arrays
+                gathers.append((len(shape), as_tensor(np.asarray(e % n))))
+                cut.append((0, n, 1))
+                shape.append(n)
+            else:
+                cut.append((e % n, 1, 1))
+        axis += 1
+    whole = all(c == (0, n, 1) for c, n in zip(cut, x.shape, strict=True)) and tuple(shape) == x.shape
+    basic = None if whole else {"index": tuple(cut), "shape": tuple(shape)}
+    if not gathers:
+        return basic, None
+    axes = [a for a, _ in gathers]
+    _check_positions(x, [p for _, p in gathers], [shape[a] for a in axes])
+    common = broadcast_shape("index", {f"index {i}": p.shape for i, (_, p) in enumerate(gathers)})
+    arrays = tuple(broadcast_to(p, common) for _, p in gathers)
+    apart = axes != list(range(axes[0], axes[0] + len(axes)))
+    return basic, (arrays, tuple(axes), apart)
+
+
+def _entry(e: Any) -> Any:
+    if e is None or e is Ellipsis or isinstance(e, slice):
+        return e if not isinstance(e, slice) else slice(*(_bound(b) for b in (e.start, e.stop, e.step)))
+    if isinstance(e, bool | np.bool_):
+        return as_tensor(np.asarray(e))
+    if isinstance(e, int | np.integer):
+        return int(e)
+    if isinstance(e, Tensor) and e.ndim == 0 and e.dtype.kind in "iu" and e.value is not None and not e.requires_grad:
+        return as_tensor(e)
+    try:
+        t = as_tensor(np.asarray(e, dtype=np.intp) if isinstance(e, list | tuple) and not len(e) else e)
+    except DTypeError:
+        t = None
+    if t is None or t.dtype.kind not in "biu":
+        raise DTypeError(f"{e!r} is no index" if t is None else "an index is made of integers or booleans",
+                         got={"index": t if t is not None else type(e).__name__},
+                         want="integers, slices, None, ..., or arrays of integers or booleans")  # fmt: skip
+    return t
+
+
+def _bound(b: Any) -> int | None:
+    return None if b is None else operator.index(b)
+
+
+def _axes_taken(e: Any) -> int:
+    if e is None or e is Ellipsis:
+        return 0
+    return e.ndim if isinstance(e, Tensor) and e.dtype.kind == "b" else 1
+
+
+def _as_positions(e: Tensor, x: Tensor, axis: int) -> list[Tensor]:
+    """An index array, or a mask as one index array per axis."""
+    if e.dtype.kind != "b":
+        return [e]
+    if e.value is None:
+        raise UnknownValueError(
+            "a mask as an index gives a result whose size depends on the values, which are not known here",
+            got={"mask": e},
+            hint="keep the shape: ob.where(mask, x, 0); or give the number of entries another way (ob.take, sorting)",
+        )
+    if e.shape != x.shape[axis : axis + e.ndim]:
+        raise IndexingError("the mask does not have the shape of what it selects from", got={"mask": e, "x": x})
+    return [as_tensor(i) for i in np.nonzero(np.asarray(e.value))]
+
+
+def _check_positions(x: Tensor, positions: Sequence[Tensor], sizes: Sequence[int]) -> None:
+    for p, n in zip(positions, sizes, strict=True):
+        if p.value is not None and p.size:
+            low, high = int(np.min(p.value)), int(np.max(p.value))
+            if low < -n or high >= n:
+                raise IndexingError(f"index {high if high >= n else low} is outside an axis of size {n}", got={"x": x, "index": p})
+
+
+def setitem(x: Tensor, index: Any, value: Any) -> None:
+    """x[index] = value: the handle is rebound to x with that part replaced; graphs keep the old x."""
+    x.rebind(replaced(x, index, value))
+
+
+def replaced(x: Tensor, index: Any, value: Any) -> Tensor:
+    """x with value at x[index]; where an index array names an entry twice, the last one wins."""
+    positions = as_tensor(np.arange(x.size).reshape(x.shape))
+    there = reshape(getitem(positions, index), (-1,))
+    shape = getitem(positions, index).shape
+    value = as_tensor(value)
+    if value.dtype.kind == "c" and x.dtype.kind != "c":
+        raise DTypeError("x[i] = v: a complex number does not fit into a real array", got={"x": x, "v": value})
+    if not _fits(value.shape, shape):
+        raise ShapeError("x[i] = v: the value does not fit into the part it replaces", got={"part": str(list(shape)), "value": value})
+    value = as_tensor(value, x.dtype) if value.dtype != x.dtype or value.spec.weak else value
+    while value.ndim > len(shape):
+        value = reshape(value, value.shape[1:])
+    flat = reshape(broadcast_to(value, shape), (-1,))
+    return reshape(apply(put_, (reshape(x, (-1,)), flat, there)), x.shape)
+
+
+def _fits(value: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+    while len(value) > len(shape) and value[:1] == (1,):
+        value = value[1:]
+    try:
+        return np.broadcast_shapes(value, shape) == shape
+    except ValueError:
+        return False
+
+
+def _put_flat(xp: Any, x: Any, v: Any, index: Any) -> Any:
+    y = x.copy()
+    y[index] = v
+    return y
+
+
+def _winners(xp: Any, index: Any, *, size: int) -> Any:
+    last = xp.full(size, -1)
+    last[index] = xp.arange(index.size)
+    return last[index] == xp.arange(index.size)
+
+
+winners = Primitive(
+    "winners", forward=_winners, shape=lambda i, *, size: spec(i.shape, np.dtype(bool)),
+    vjp=FLAT, jvp=FLAT, samples=lambda r: [((np.array([0, 2, 2]),), {"size": 4})],
+    doc="Which entries of an index are the last to name their place.",
+)  # fmt: skip
+
+
+def _put_back(wanted: Sequence[bool], y_bar: Any, _y: Any, _x: Any, _v: Any, index: Any) -> Any:
+    there = winners(index, size=_x.shape[0])
+    return (
+        put_(y_bar, zeros_of(_v), index) if wanted[0] else None,
+        where(there, gather_(y_bar, index), zeros_of(_v)) if wanted[1] else None,
+        None,
+    )
+
+
+def _put_dots(dots: Sequence[Any], _y: Any, _x: Any, _v: Any, index: Any) -> Any:
+    x_dot, v_dot, _ = dots
+    return put_(zeros_of(_x) if x_dot is None else x_dot, zeros_of(_v) if v_dot is None else v_dot, index)
+
+
+def _put_lanes(n: int, mapped: Sequence[bool], *args: Any) -> Any:
+    x, v, index = (a if m else broadcast_to(a, (n, *a.shape)) for a, m in zip(args, mapped, strict=True))
+    size = x.shape[1]
+    offset = np.arange(n)[:, None] * size
+    flat = put_(reshape(x, (n * size,)), reshape(v, (v.size,)), reshape(index + offset, (index.size,)))
+    return reshape(flat, (n, size))
+
+
+put_ = Primitive(
+    "put", forward=_put_flat, shape=lambda x, v, index: x, vjp=shared(_put_back, 2), jvp=shared(_put_dots),
+    batch=_put_lanes, text="{0} with [{2}] = {1}", selects=True, complex=True,
+    samples=lambda r: [((r(5), r(3), np.array([0, 2, 2])), {})],
+    doc="A vector with some entries replaced; the last one wins where an entry is named twice.",
+)  # fmt: skip
+
+
+# -- joins ------------------------------------------------------------------------------------
+
+
+def _joined(*xs: Spec, axis: int) -> Spec:
+    first = xs[0]
+    for x in xs[1:]:
+        if x.ndim != first.ndim or any(i != axis and a != b for i, (a, b) in enumerate(zip(x.shape, first.shape, strict=False))):
+            raise ShapeError("concat: the arrays differ in more than the joined axis", got={f"array {i}": x for i, x in enumerate(xs)},
+                             want=f"equal sizes in every axis but axis {axis}")  # fmt: skip
+    shape = (*first.shape[:axis], builtins.sum(x.shape[axis] for x in xs), *first.shape[axis + 1 :])
+    return spec(shape, np.result_type(*(x.dtype for x in xs)))
+
+
+def _cut_apart(wanted: Sequence[bool], y_bar: Any, _y: Any, *_xs: Any, axis: int) -> list[Any]:
+    start, pieces = 0, []
+    for x, w in zip(_xs, wanted, strict=True):
+        n = x.shape[axis]
+        pieces.append(stretch(y_bar, axis, start, n) if w else None)
+        start += n
+    return pieces
+
+
+def _join_dots(dots: Sequence[Any], _y: Any, *_xs: Any, axis: int) -> Any:
+    return concat_(*(zeros_of(x) if d is None else d for d, x in zip(dots, _xs, strict=True)), axis=axis)
+
+
+def _join_lanes(n: int, mapped: Sequence[bool], *xs: Any, axis: int) -> Any:
+    return concat_(*(x if m else broadcast_to(x, (n, *x.shape)) for x, m in zip(xs, mapped, strict=True)), axis=axis + 1)
+
+
+concat_ = Primitive(
+    "concat", forward=lambda xp, *xs, axis: xp.concatenate(xs, axis=axis), shape=_joined, moves=True, complex=True,
+    vjp=shared(_cut_apart, 2), jvp=shared(_join_dots), batch=_join_lanes,
+    text=lambda *xs, axis: f"[{'; '.join(xs)}]",
+    samples=lambda r: [((r(2, 3), r(4, 3)), {"axis": 0}), ((r(2, 1), r(2, 0), r(2, 2)), {"axis": 1})],
+    doc="Arrays joined along one axis.",
+)  # fmt: skip
+
+
+def stack_(*xs: Any) -> Any:
+    """Arrays stacked along a new first axis; raw arrays or Tensors."""
+    return concat_(*(reshape_(x, shape=(1, *x.shape)) for x in xs), axis=0)
+
+
+@public
+def concat(arrays: Sequence[Any], /, *, axis: int | None = 0) -> Tensor:
+    """The arrays joined along an axis (None: each flattened first).
+
+    Rule:    each array receives its part of the adjoint.
+    Raises:  ShapeError if they differ in another axis.
+    Example:
+        >>> ob.concat([[1.0, 2.0], [3.0]])
+        Tensor([1., 2., 3.], float64)
+    """
+    xs = _as_one_dtype("concat", arrays)
+    if axis is None:
+        xs, axis = [reshape(x, (-1,)) for x in xs], 0
+    axis = one_axis("concat", axis, xs[0].ndim)
+    _joined(*(x.spec for x in xs), axis=axis)
+    return apply(concat_, tuple(xs), {"axis": axis}) if len(xs) > 1 else xs[0]
+
+
+@public
+def stack(arrays: Sequence[Any], /, *, axis: int = 0) -> Tensor:
+    """The arrays, of equal shape, side by side along a new axis.
+
+    Example:
+        >>> ob.stack([ob.tensor([1.0, 2.0]), ob.tensor([3.0, 4.0])], axis=1)
+        Tensor([[1., 3.],
+                [2., 4.]], float64)
+    """
+    xs = _as_one_dtype("stack", arrays)
+    if len({x.shape for x in xs}) > 1:
+        raise ShapeError("stack: the arrays differ in shape", got={f"array {i}": x for i, x in enumerate(xs)})
+    axis = one_axis("stack", axis, xs[0].ndim + 1)
+    return concat([reshape(x, (*x.shape[:axis], 1, *x.shape[axis:])) for x in xs], axis=axis)
+
+
+def _as_one_dtype(what: str, arrays: Any) -> list[Tensor]:
+    xs = [as_tensor(x) for x in arrays]
+    if not xs:
+        raise ShapeError(f"{what}: there is no array", want="at least one")
+    dtype = np.result_type(*(x.dtype for x in xs))
+    return [as_tensor(x, dtype) if x.dtype != dtype or x.spec.weak else x for x in xs]

@@ -1,0 +1,71 @@
+"""Comparisons, logic, rounding: flat, and said to be flat."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import handle as handles
+from ..primitive import FLAT, Primitive, elementwise, public
+from ..spec import Spec, spec
+from ..apply import apply
+from ..handle import Tensor
+
+
+def _flat(name: str, forward: str, text: str, arity: int, doc: str, **facts: Any) -> Any:
+    return elementwise(name, forward=forward, text=text, arity=arity, doc=doc, partials=FLAT, **facts)
+
+
+equal = _flat("equal", "equal", "[{0} = {1}]", 2, "Whether a = b.", complex=True)
+not_equal = _flat("not_equal", "not_equal", "[{0} ≠ {1}]", 2, "Whether a ≠ b.", complex=True)
+less = _flat("less", "less", "[{0} < {1}]", 2, "Whether a < b.")
+less_equal = _flat("less_equal", "less_equal", "[{0} ≤ {1}]", 2, "Whether a ≤ b.")
+greater = _flat("greater", "greater", "[{0} > {1}]", 2, "Whether a > b.")
+greater_equal = _flat("greater_equal", "greater_equal", "[{0} ≥ {1}]", 2, "Whether a ≥ b.")
+
+logical_and = _flat("logical_and", "logical_and", "{0} ∧ {1}", 2, "Whether both hold.")
+logical_or = _flat("logical_or", "logical_or", "{0} ∨ {1}", 2, "Whether one holds.")
+logical_xor = _flat("logical_xor", "logical_xor", "{0} ⊕ {1}", 2, "Whether exactly one holds.")
+logical_not = _flat("logical_not", "logical_not", "¬{0}", 1, "Whether it does not hold.")
+
+isfinite = _flat("isfinite", "isfinite", "finite({0})", 1, "Whether neither infinite nor NaN.", complex=True)
+isinf = _flat("isinf", "isinf", "infinite({0})", 1, "Whether infinite.", complex=True)
+isnan = _flat("isnan", "isnan", "nan({0})", 1, "Whether NaN.", complex=True)
+signbit = _flat("signbit", "signbit", "negative({0})", 1, "Whether the sign bit is set.")
+
+floor = _flat("floor", "floor", "⌊{0}⌋", 1, "The greatest whole number not above x.")
+ceil = _flat("ceil", "ceil", "⌈{0}⌉", 1, "The least whole number not below x.")
+trunc = _flat("trunc", "trunc", "trunc({0})", 1, "x without its fraction.")
+rint = _flat("round", "rint", "round({0})", 1, "The nearest whole number; halves to even.", complex=True)
+sign = _flat("sign", "sign", "sign({0})", 1, "−1, 0 or 1; for complex numbers x/|x|.")
+
+stop_gradient_ = Primitive(
+    "stop_gradient", forward=lambda xp, x: x, shape=lambda x: x, vjp=FLAT, jvp=FLAT,
+    batch=lambda n, mapped, x: stop_gradient_(x), text="stop({0})", tex=r"\operatorname{{stop}}({0})",
+    samples=lambda r: [((r(3, 2),), {})], complex=True, doc="x, with nothing flowing back through it.",
+)  # fmt: skip
+
+
+@public
+def stop_gradient(x: Any, /) -> Tensor:
+    """x itself, with nothing flowing back through it.
+
+    Example:
+        >>> float(ob.grad(lambda x: x * ob.stop_gradient(x))(3.0))
+        3.0
+    """
+    return apply(stop_gradient_, (x,))
+
+
+handles.stop = stop_gradient
+
+
+def zeros_of(of: Spec) -> np.ndarray:
+    """Zeros of this Spec, as a raw array."""
+    return np.zeros(of.shape, of.dtype)
+
+
+def bool_spec(x: Spec) -> Spec:
+    """The Spec of a condition on x."""
+    return spec(x.shape, np.dtype(bool))
