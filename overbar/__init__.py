@@ -7,6 +7,7 @@ from .ops import methods as _methods
 from .calculus.backward import backward
 from .calculus.batch import vmap
 from .calculus.transforms import grad, jvp, linearize, value_and_grad, vjp
+from . import random
 from .trees import tree_flatten, tree_map, tree_unflatten
 
 globals().update(PUBLIC[""])

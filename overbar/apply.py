@@ -113,7 +113,7 @@ def stage(op: Primitive, nodes: list[Node], params: dict[str, Any], mask: int) -
     """A node without a value."""
     out = op.shape(*(x.spec for x in nodes), **params)
     if op.flat:
-        mask &= UNKNOWN
+        mask &= UNKNOWN | CONTEXT.get().staging
     node = record(op, nodes, params, out, mask | UNKNOWN, 3)
     t = new(Tensor)
     t._node, t.value, t.spec = node, None, out
@@ -122,7 +122,7 @@ def stage(op: Primitive, nodes: list[Node], params: dict[str, Any], mask: int) -
 
 def check_alive(mask: int, context: Context, what: str) -> None:
     """Refuse a value of a trace that has ended."""
-    if not mask & context.active & ~(UNKNOWN | WANTED):
+    if not mask & context.staging:
         raise LeakedTraceError(
             f"{what}: a value from inside a transform (jit, vmap, scan, ...) was used after it ended",
             hint="return it from the transformed function instead of storing it outside",

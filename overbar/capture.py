@@ -55,7 +55,8 @@ class Trace:
         outer = self.outer
         self.token = CONTEXT.set(
             changed(
-                outer, trace=self, level=outer.level + 1, active=outer.active | self.bit, guard=False,
+                outer, trace=self, level=outer.level + 1, active=outer.active | self.bit,
+                staging=outer.staging | self.bit, allowed=outer.allowed | self.bit, guard=False,
                 record_all=False, keep=False,
             )
         )  # fmt: skip
@@ -110,7 +111,7 @@ class Trace:
                 inner.node.handle, inner.node.code, inner.node.at = node.handle, node.code, node.at
                 if "name" in node.params:
                     inner.node.params = node.params
-            if node is not None and node.mask & UNKNOWN and not node.mask & self.outer.active & ~3:
+            if node is not None and node.mask & UNKNOWN and not node.mask & self.outer.staging:
                 raise LeakedTraceError(
                     "a value from inside a transform (jit, vmap, scan, ...) was used after it ended",
                     hint="return it from the transformed function instead of storing it outside",

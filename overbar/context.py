@@ -38,6 +38,7 @@ class Context:
     keep        keep every value that is recorded
     allowed     which trackers (bits) may record; `no_grad` clears them all
     active      the trackers of the transforms in progress
+    staging     those of them that leave values unknown: traces and vmaps
     level       how many transforms are in progress
     lane        under vmap: the index of the lane, for random numbers
     guard       raise at the first value that is not finite
@@ -49,6 +50,7 @@ class Context:
     keep: bool = False
     allowed: int = EVERY
     active: int = 0
+    staging: int = 0
     level: int = 0
     lane: Any = None
     kinks: str = "default"
@@ -91,7 +93,7 @@ def no_grad() -> contextlib.AbstractContextManager[Context]:
         >>> y.requires_grad
         False
     """
-    return within(allowed=UNKNOWN)
+    return within(allowed=UNKNOWN | CONTEXT.get().staging)
 
 
 _CHOICES = {

@@ -496,7 +496,7 @@ def asarray(data: Any, *, dtype: Any = None, copy: bool | None = None) -> Tensor
 def unknown_value(t: Tensor, asked: str, context: Context) -> OverbarError:
     """The error for looking at a value that is not known."""
     node = t._node
-    if t.value is None and node is not None and not node.mask & context.active & ~(UNKNOWN | WANTED):
+    if t.value is None and node is not None and not node.mask & context.staging:
         return LeakedTraceError(
             f"{asked}: this value belongs to a transform (jit, vmap, scan, ...) that has ended",
             got={"tensor": t},

@@ -301,7 +301,7 @@ def _implicit(name: str, x: Node, params: dict[str, Any], out: Spec) -> Node:
     """A node that eager execution skips: if a rule needs its value, it holds its source's."""
     mask = x.mask
     if name == "cast" and not out.floating or not x.spec.floating:
-        mask &= UNKNOWN
+        mask &= UNKNOWN | CONTEXT.get().staging
     frame = users_frame(4)
     return Node(PRIMITIVES[name], (x,), params, out, mask=mask, code=frame.f_code, at=frame.f_lasti)
 

@@ -53,7 +53,7 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
             for t, a in zip(tensors, axes, strict=True)
         ]
         token = CONTEXT.set(
-            changed(outer, level=outer.level + 1, active=outer.active | bit, allowed=outer.allowed | bit,
+            changed(outer, level=outer.level + 1, active=outer.active | bit, staging=outer.staging | bit, allowed=outer.allowed | bit,
                     lane=(*(outer.lane or ()), lane))
         )  # fmt: skip
         try:

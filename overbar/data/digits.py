@@ -28,7 +28,7 @@ def digits() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         >>> X_train.shape, y_test[:5]
         ((1437, 64), array([2, 4, 7, 8, 0]))
     """
-    packed = resources.files(__package__).joinpath("digits.csv.gz").read_bytes()
+    packed = resources.files("overbar.data").joinpath("digits.csv.gz").read_bytes()
     text = gzip.decompress(packed).replace(b"\n", b",").rstrip(b",")
     table = np.fromstring(text.decode("ascii"), np.int64, sep=",").reshape(-1, 65)
     X, y = (table[:, :64] / 16).astype(np.float32), table[:, 64].copy()

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import sys
 from dataclasses import asdict, dataclass, field
-from math import isnan
 from typing import Any
 
 import numpy as np
@@ -263,9 +262,10 @@ def _judged(table: Table, target: str, task: str | None, say) -> tuple[str, list
 
 
 def _refuse_blanks(table: Table, target: str) -> None:
-    numbers = table.first_text(target) is None
-    cells = table.numbers(target) if numbers else table.texts(target)
-    blank = [i for i, cell in enumerate(cells) if (isnan(cell) if numbers else cell == "")]
+    if table.first_text(target) is None:
+        blank = np.flatnonzero(np.isnan(table.numbers(target))).tolist()
+    else:
+        blank = [i for i, cell in enumerate(table.texts(target)) if not cell]
     if blank or table.is_blank(target):
         rows = blank or range(table.rows)
         raise DataError(
@@ -300,7 +300,8 @@ def _as_float32(table: Table, target: str) -> np.ndarray:
 
 def _useless(table: Table, name: str) -> str | None:
     """Why a column is left out, if it is."""
-    if table.first_text(name) is not None:
+    text = table.first_text(name)
+    if text is not None:
         levels = set(table.texts(name))
         if len(levels) == 1:
             return f"it is {levels.pop()!r:.60} in every row"
@@ -310,8 +311,7 @@ def _useless(table: Table, name: str) -> str | None:
         elif len(levels) > MOST_LEVELS:
             why = f"it has {len(levels):,} different texts, more than {MOST_LEVELS}"
         if why and 2 * table.count_numbers(name) > table.rows:
-            i = table.first_text(name)
-            why += f"; {_cells_without_numbers(table, name, i)}"
+            why += f"; {_cells_without_numbers(table, name, text)}"
         return why
     x = table.numbers(name)
     if (x == x[0]).all():

@@ -134,7 +134,7 @@ class Table:
             return nan
         if "_" in cell:  # 1_000 is a number in Python only
             return None
-        if self.decimal_comma and "." not in cell:
+        if self.decimal_comma:
             cell = cell.replace(",", ".", 1)
         try:
             return float(cell)

@@ -14,13 +14,14 @@ of the tests. Start with `write` and `read` here; `header` knows the layout, `at
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import stat
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -167,7 +168,7 @@ def _places(ordered: list[tuple[str, np.ndarray]]) -> dict[str, Place]:
 # --- what is read ---------------------------------------------------------------------------
 
 
-def _contents(file: BinaryIO, size: int) -> tuple[dict[str, np.ndarray], dict]:
+def _contents(file: io.RawIOBase, size: int) -> tuple[dict[str, np.ndarray], dict]:
     raw = _raw_header(file, size)
     sealed = is_sealed(raw)
     places, texts = parsed(raw)
@@ -192,7 +193,7 @@ def _native(array: np.ndarray) -> np.ndarray:
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
-def _raw_header(file: BinaryIO, size: int) -> bytes:
+def _raw_header(file: io.RawIOBase, size: int) -> bytes:
     """The eight bytes of length and the header they announce."""
     if size < 10:
         raise DamageError("it is too short to hold anything")
@@ -247,7 +248,7 @@ def _no_number(name: str) -> float:
     raise ValueError(f"{name} is no JSON")
 
 
-def _array(file: BinaryIO, name: str, place: Place) -> np.ndarray:
+def _array(file: io.RawIOBase, name: str, place: Place) -> np.ndarray:
     try:
         array = np.empty(place.shape, DTYPES[place.dtype])
     except (ValueError, OverflowError):  # 0 numbers, but more axes or longer ones than NumPy has
@@ -267,10 +268,10 @@ def _checksum(array: np.ndarray) -> str:
 
 def _raw(array: np.ndarray) -> memoryview:
     """The bytes of a contiguous array, writable if it is."""
-    return memoryview(array.reshape(-1).view(np.uint8))
+    return array.reshape(-1).view(np.uint8).data
 
 
-def _fill(file: BinaryIO, space: memoryview) -> None:
+def _fill(file: io.RawIOBase, space: memoryview) -> None:
     while space.nbytes:
         count = file.readinto(space[: 1 << 28])
         if not count:

@@ -156,7 +156,7 @@ def in_order(places: dict[str, Place], length: int) -> list[str]:
 # its own text is ever built: `json.loads` would make 100 bytes of a hostile "[]," before anyone
 # could look at it.
 
-_BLANKS = re.compile(r"[ \t\r\n]*")
+_BLANKS = frozenset(" \t\r\n")
 _NUMBERS = re.compile(r"\[[0-9, \t\r\n]{0,2000}\]")
 _DECODER = json.JSONDecoder()
 
@@ -181,7 +181,7 @@ def _object(text: str, at: int, reader: Callable[[str], _Reader]) -> tuple[dict,
     """The JSON object that opens at `at`; `reader(key)` reads the value of that key."""
     _, at = _mark(text, at, "{")
     found: dict[str, Any] = {}
-    closing = _BLANKS.match(text, at).end()
+    closing = _after_blanks(text, at)
     if text[closing : closing + 1] == "}":
         return found, closing + 1
     while True:
@@ -195,8 +195,14 @@ def _object(text: str, at: int, reader: Callable[[str], _Reader]) -> tuple[dict,
             return found, at
 
 
+def _after_blanks(text: str, at: int) -> int:
+    while text[at : at + 1] in _BLANKS:
+        at += 1
+    return at
+
+
 def _mark(text: str, at: int, wanted: str) -> tuple[str, int]:
-    at = _BLANKS.match(text, at).end()
+    at = _after_blanks(text, at)
     mark = text[at : at + 1]
     if not mark or mark not in wanted:
         raise DamageError(f"its header is not what safetensors writes, from character {at:,} on")
@@ -217,15 +223,16 @@ def _string(text: str, at: int) -> tuple[str, int]:
 
 
 def _numbers(text: str, at: int) -> tuple[list[int], int]:
-    at = _BLANKS.match(text, at).end()
+    at = _after_blanks(text, at)
     found = _NUMBERS.match(text, at)
+    digits = found[0] if found else ""
     try:
-        numbers = json.loads(found[0])
-    except (TypeError, ValueError):  # no list of digits, or "[1,,2]", or "[01]"
+        numbers = json.loads(digits)
+    except ValueError:  # no list of digits, or "[1,,2]", or "[01]"
         raise DamageError(f"its header lacks a list of sizes at character {at:,}") from None
     if any(number >= 1 << 63 for number in numbers):
         raise DamageError(f"its header has a size beyond all memory at character {at:,}")
-    return numbers, found.end()
+    return numbers, at + len(digits)
 
 
 def _texts(text: str, at: int) -> tuple[dict[str, str], int]:

@@ -242,6 +242,8 @@ def test_a_state_does_not_change_with_its_loader_and_can_be_asked_for_again():
     assert state["next"] == 1
     assert np.array_equal(state["order"], order)
     loader.load_state_dict(state)
+    state["order"][:] = 0
+    loader.state_dict()["order"][:] = 0
     again = loader.state_dict()
     assert again["next"] == 1
     assert np.array_equal(again["order"], order)

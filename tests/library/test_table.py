@@ -87,7 +87,8 @@ def test_rows_are_counted_as_a_spreadsheet_does(saved):
 
 
 def test_a_decimal_comma_is_a_comma_only_beside_another_delimiter(saved):
-    table = read_table(saved("a;b;c\n1,5;1.5;x\n-2,25e1;2;y,z\n"))
+    table = read_table(saved("a;b;c;d\n1,5;1.5;x;1.234,5\n-2,25e1;2;y,z;1,234.5\n"))
+    assert table.first_text("d") == 0
     assert table.numbers("a").tolist() == [1.5, -22.5]
     assert table.numbers("b").tolist() == [1.5, 2]
     assert table.first_text("c") == 0
