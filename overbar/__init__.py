@@ -6,6 +6,8 @@ from .handle import Tensor, asarray, tensor
 from .ops import methods as _methods
 from .calculus.backward import backward
 from .calculus.batch import vmap
+from .calculus.calls import checkpoint, cond, switch
+from .calculus.loops import fori_loop, map, scan, while_loop
 from .calculus.transforms import grad, jvp, linearize, value_and_grad, vjp
 from . import random
 from .trees import tree_flatten, tree_map, tree_unflatten

@@ -15,8 +15,8 @@ from .context import CONTEXT, UNKNOWN, changed, tracker
 from .errors import LeakedTraceError
 from .graph import CONST, EMPTY, INPUT, Graph, Node
 from .spec import Spec
-from .apply import stage
-from .handle import Tensor, as_tensor, from_node
+from .apply import apply, stage
+from .handle import Tensor, as_tensor, from_node, from_value
 from .trees import Structure, tree_flatten
 
 
@@ -127,7 +127,9 @@ class Trace:
             nodes.append(node)
             mask |= node.mask
         allowed = CONTEXT.get().allowed
-        return self._mine(stage(op, nodes, params, mask & allowed | UNKNOWN | self.bit))
+        t = self._mine(stage(op, nodes, params, mask & allowed | UNKNOWN | self.bit))
+        self.own.update(t.node.inputs)  # the broadcasts and casts in between
+        return t
 
     def rebind(self, handle: Tensor, to: Tensor) -> None:
         """A handle is about to stand for another value."""
@@ -183,10 +185,22 @@ class Captured:
         return not self.rebinds and not self.grads
 
 
-def capture(f: Callable[..., Any], arguments: Sequence[Any], masks: Sequence[int] = ()) -> tuple[Captured, Any]:
-    """f traced on arguments given by their Specs, flat: (what came of it, the tree of results)."""
+def capture(f: Callable[..., Any], arguments: Sequence[Spec]) -> Captured:
+    """What comes of f, traced on flat arguments given by their Specs."""
     with Trace() as trace:
-        inner = [trace.argument(s, m) for s, m in zip(arguments, masks or (0,) * len(arguments), strict=True)]
+        inner = [trace.argument(of) for of in arguments]
         leaves, structure = tree_flatten(f(*inner))
         results = [trace.read(as_tensor(y)) for y in leaves]
-    return Captured(trace, results, structure), structure
+    return Captured(trace, results, structure)
+
+
+def inline(graph: Graph, arguments: Sequence[Tensor]) -> list[Tensor]:
+    """The outputs of a graph on these tensors: its operations happen again, here and now."""
+    made: dict[Node, Tensor] = dict(zip(graph.inputs, arguments, strict=True))
+    for node in graph.nodes:
+        if node not in made:
+            if node.inputs:
+                made[node] = apply(node.op, tuple(made[x] for x in node.inputs), node.params)
+            else:
+                made[node] = from_node(node) if node.spec.weak else from_value(node.value)
+    return [made[y] for y in graph.outputs]

@@ -166,18 +166,11 @@ class Graph:
     computed). `print(graph)` shows it as numbered lines.
     """
 
-    __slots__ = ("__weakref__", "_nodes", "in_tree", "inputs", "out_tree", "outputs", "program")
+    __slots__ = ("__weakref__", "_nodes", "derived", "inputs", "outputs", "program")
 
-    def __init__(
-        self,
-        inputs: Sequence[Node],
-        outputs: Sequence[Node],
-        *,
-        in_tree: Any = None,
-        out_tree: Any = None,
-    ) -> None:
+    def __init__(self, inputs: Sequence[Node], outputs: Sequence[Node]) -> None:
         self.inputs, self.outputs = tuple(inputs), tuple(outputs)
-        self.in_tree, self.out_tree = in_tree, out_tree
+        self.derived: dict[Any, Any] = {}
         self._nodes: tuple[Node, ...] | None = None
         self.program: Any = None
 

@@ -84,7 +84,7 @@ def _argument(of: Any, bit: int) -> Tensor:
     return t
 
 
-def batched(outputs: Sequence[Tensor], env: dict[Node, Any], n: int, bit: int) -> list[Tensor]:
+def batched(outputs: Sequence[Tensor], env: dict[Node, Any], n: int, bit: int = 0) -> list[Tensor]:
     """The outputs for all lanes, given what the lanes' inputs are for all lanes."""
     inputs = list(env)
     wanted = [y.node for y in outputs]

@@ -141,7 +141,9 @@ class World:
         raise NotImplementedError
 
     def value(self, node: Node) -> Any:
-        """A value that the rules need and that nobody kept: the graph is replayed, once."""
+        """A value that the rules need; if nobody kept it, the graph is replayed, once."""
+        if node.value is not None:
+            return node.value
         if self.recovered is None:
             self.recovered = {}
         if node not in self.recovered:
@@ -156,16 +158,8 @@ class Raw(World):
 
     def operands(self, node: Node, asked: tuple[bool, tuple[int, ...]]) -> tuple[Any, list[Any]]:
         own, wanted = asked
-        y = node.value
-        if y is None:
-            y = self.value(node) if own else node.spec
-        xs = []
-        for i, x in enumerate(node.inputs):
-            value = x.value
-            if value is None:
-                value = self.value(x) if i in wanted else x.spec
-            xs.append(value)
-        return y, xs
+        y = self.value(node) if own else node.spec
+        return y, [self.value(x) if i in wanted else x.spec for i, x in enumerate(node.inputs)]
 
 
 class Handles(World):
