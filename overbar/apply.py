@@ -47,10 +47,12 @@ def apply(op: Primitive, args: tuple[Any, ...], params: dict[str, Any] = EMPTY) 
         mask = 0
     if context.guard:
         op.guard(op, value, values, params)
-    if not mask and not context.record_all:
+    if not mask and context.record_all is None:
         return from_plain(value)
     nodes = [t.node for t in inputs]
     node = record(op, nodes, params, _spec_of(value), mask, 2)
+    if context.record_all is not None:
+        context.record_all.append(node)
     keep = True if context.keep else needed(op, nodes)
     if keep is True:
         node.value = value

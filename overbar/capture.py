@@ -57,7 +57,7 @@ class Trace:
             changed(
                 outer, trace=self, level=outer.level + 1, active=outer.active | self.bit,
                 staging=outer.staging | self.bit, allowed=outer.allowed | self.bit, guard=False,
-                record_all=False, keep=False,
+                record_all=None, keep=False,
             )
         )  # fmt: skip
         return self

@@ -34,7 +34,7 @@ class Context:
 
     plain       nothing out of the ordinary: the eager fast paths may be taken
     trace       the capture in progress; every operation is staged into it
-    record_all  record operations even if no input asks for a gradient, and keep every value
+    record_all  a list that every node goes to, wanted by a gradient or not (`record`)
     keep        keep every value that is recorded
     allowed     which trackers (bits) may record; `no_grad` clears them all
     active      the trackers of the transforms in progress
@@ -46,7 +46,7 @@ class Context:
 
     plain: bool = True
     trace: Any = None
-    record_all: bool = False
+    record_all: Any = None
     keep: bool = False
     allowed: int = EVERY
     active: int = 0
@@ -66,7 +66,7 @@ CONTEXT: ContextVar[Context] = ContextVar("overbar", default=Context())  # noqa:
 def changed(context: Context, **changes: Any) -> Context:
     """The context with these fields changed and `plain` worked out again."""
     new = replace(context, **changes)
-    plain = new.trace is None and not new.record_all and not new.keep and not new.guard
+    plain = new.trace is None and new.record_all is None and not new.keep and not new.guard
     return new if plain == new.plain else replace(new, plain=plain)
 
 

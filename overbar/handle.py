@@ -373,7 +373,7 @@ def from_node(node: Node) -> Tensor:
     """A handle on one node; its value is known if the node holds one."""
     t = new(Tensor)
     t._node, t.spec, value = node, node.spec, node.value
-    if value is not None and not node.spec.weak and getattr(value, "shape", ()) != node.spec.shape:
+    if isinstance(value, np.ndarray | np.generic) and value.shape != node.spec.shape:
         value = np.broadcast_to(value, node.spec.shape)  # an implicit broadcast holds its source
     t.value = value
     return t

@@ -406,7 +406,7 @@ def _unary(op: Elementwise) -> Callable[..., Tensor]:
         if wanted:
             before.value = value
         frame = sys._getframe(1)
-        if frame.f_globals.get("__name__") in OURS:
+        if frame.f_code.co_filename in OURS:
             frame = users_frame(1)
         node.code, node.at = frame.f_code, frame.f_lasti
         return t
@@ -473,7 +473,7 @@ def _binary(op: Elementwise) -> Callable[..., Tensor]:
             else:
                 na.value = x
         frame = sys._getframe(1)
-        if frame.f_globals.get("__name__") in OURS:
+        if frame.f_code.co_filename in OURS:
             frame = users_frame(1)
         node.code, node.at = frame.f_code, frame.f_lasti
         return t

@@ -39,9 +39,25 @@ class Structure(NamedTuple):
 
 LEAF = Structure(Structure, (), ())
 
+_changes = 0
 
-def tree_flatten(tree: Any) -> tuple[list[Any], Structure]:
+
+def touch() -> None:
+    """Say that the structure of some object changed (an attribute that is no tensor, train/eval):
+    what was traced with the old one is traced anew."""
+    global _changes  # noqa: PLW0603  (one counter for the process)
+    _changes += 1
+
+
+def changes() -> int:
+    """How often `touch` was called."""
+    return _changes
+
+
+def tree_flatten(tree: Any, *, objects: bool = True) -> tuple[list[Any], Structure]:
     """The leaves, from left to right, and the structure that `tree_unflatten` takes.
+
+    With `objects=False`, modules and dataclasses are leaves themselves.
 
     Example:
         >>> leaves, structure = ob.tree_flatten({"b": [1, 2], "a": (3, None)})
@@ -51,17 +67,17 @@ def tree_flatten(tree: Any) -> tuple[list[Any], Structure]:
         {'a': (3, None), 'b': [1, 2]}
     """
     leaves: list[Any] = []
-    return leaves, _flatten(tree, leaves)
+    return leaves, _flatten(tree, leaves, objects)
 
 
-def _flatten(tree: Any, leaves: list[Any]) -> Structure:
+def _flatten(tree: Any, leaves: list[Any], objects: bool = True) -> Structure:
     opened = _open(tree)
-    if opened is None:
+    if opened is None or (not objects and opened[2] is not None):
         leaves.append(tree)
         return LEAF
     names, children, like = opened
     kind = None if tree is None else type(tree)
-    return Structure(kind, names, tuple(_flatten(c, leaves) for c in children), like)
+    return Structure(kind, names, tuple(_flatten(c, leaves, objects) for c in children), like)
 
 
 def _open(tree: Any) -> tuple[tuple, Sequence[Any], Any] | None:

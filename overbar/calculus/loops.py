@@ -22,7 +22,7 @@ from ..ops.movement import move_axis, parts
 from ..ops.repeat import broadcast_to, reshape
 from ..primitive import Primitive, shared
 from ..replay import interpret
-from ..spec import Spec, spec
+from ..spec import Spec, spec, spec_of
 from ..trees import Structure, same_structure, tree_flatten, tree_unflatten
 from .calls import arrived, floating, traced, whole
 from .derived import for_lanes, pulled, pushed
@@ -77,7 +77,14 @@ def _scan_back(wanted: Sequence[bool], y_bars: Any, _ys: Any, *inputs: Any, body
 
 def zeros_like(x: Any) -> Any:
     """Zeros, raw: they mix with both worlds."""
-    return np.zeros(x.shape, x.dtype)
+    of = strong(x)
+    return np.zeros(of.shape, of.dtype)
+
+
+def strong(x: Any) -> Spec:
+    """The Spec of an operand of either world; a Python number counts as an array."""
+    of = x if isinstance(x, Spec) else x.spec if isinstance(x, Tensor) else spec_of(x)
+    return spec(of.shape, of.dtype)
 
 
 def _began(body: Graph, k: int, c: int) -> Graph:
@@ -326,7 +333,7 @@ def _while_back(wanted: Sequence[bool], y_bars: Any, _ys: Any, *inputs: Any, tes
         _, pull = vjp(loop, *(values[i] for i in chosen))
         return list(pull(list(bars)))
 
-    specs = tuple(spec(inputs[i].shape, inputs[i].dtype) for i in chosen)
+    specs = tuple(strong(inputs[i]) for i in chosen)
     found = dict(zip(chosen, parts(deferred_(*inputs, *(y_bars[j] for j in sent), f=back, specs=specs)), strict=True))
     return [found.get(i) for i in range(len(inputs))]
 
@@ -477,7 +484,7 @@ def _deferred_back(wanted: Sequence[bool], y_bars: Any, _ys: Any, *xs: Any, f: C
 
         return list(vjp(g, *(values[i] for i in chosen))[1](list(bars)))
 
-    shapes = tuple(spec(xs[i].shape, xs[i].dtype) for i in chosen)
+    shapes = tuple(strong(xs[i]) for i in chosen)
     found = dict(zip(chosen, parts(deferred_(*xs, *(y_bars[j] for j in sent), f=back, specs=shapes)), strict=True))
     return [found.get(i) for i in range(len(xs))]
 

@@ -68,7 +68,10 @@ def pushforward_steps(
         given = [(i, dot[x]) for i, x in enumerate(node.inputs) if x in dot]
         if not given:
             continue
-        dot[node] = y_dot = _tangent(node, given, world)
+        y_dot = _tangent(node, given, world)
+        if y_dot is None:
+            continue
+        dot[node] = y_dot
         yield node, y_dot, [(node.inputs[i], x_dot) for i, x_dot in given]
         for x in node.inputs:
             if last[x] is node and x not in kept:

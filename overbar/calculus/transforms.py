@@ -48,24 +48,29 @@ class Following:
     def __exit__(self, *_: object) -> None:
         CONTEXT.reset(self.token)
 
+    @property
+    def spent(self) -> int:
+        """Its tracker, unless a transform of now has the same one (a pull may be called late)."""
+        return self.bit & ~self.outer.active
+
     def world(self, outputs: Sequence[Tensor], dropped: bool) -> World:
         """Raw if nobody else follows the outputs, or what they follow is dropped."""
         others = self.outer.active | UNKNOWN | (0 if dropped else WANTED & self.outer.allowed)
         followed_by = 0
         for y in outputs:
             followed_by |= y.node.mask
-        return Handles() if self.outer.trace is not None or followed_by & others & ~self.bit else Raw()
+        return Handles() if self.outer.trace is not None or followed_by & others & ~self.spent else Raw()
 
     def sweeping(self) -> Any:
         """The context in which rules run: what they record does not carry this tracker."""
-        return _Sweeping(changed(self.outer, allowed=self.outer.allowed & ~self.bit))
+        return _Sweeping(changed(self.outer, allowed=self.outer.allowed & ~self.spent))
 
     def released(self, t: Tensor) -> Tensor:
         """A result without the tracker of this transform."""
         node = t._node
-        if node is None or not node.mask & self.bit:
+        if node is None or not node.mask & self.spent:
             return t
-        mask = node.mask & ~self.bit
+        mask = node.mask & ~self.spent
         twin = new(Tensor)
         twin.value, twin.spec = t.value, t.spec
         twin._node = None if not mask else Node(alias, (node,), EMPTY, node.spec, t.value, mask=mask, code=node.code, at=node.at)

@@ -15,23 +15,23 @@ from typing import Any
 import numpy as np
 
 from ..errors import DTypeError, IndexingError, ShapeError, UnknownValueError
-from ..primitive import FLAT, Primitive, public, shared
+from ..primitive import Primitive, public, shared
 from ..spec import Spec, broadcast_shape, one_axis, spec
 from ..apply import apply
 from ..handle import Tensor, as_tensor
-from .arithmetic import where
 from .logic import zeros_of
 from .movement import move_axis, permute_dims
 from .repeat import broadcast_to, reshape, reshape_
 
 Whole = slice(None)
+Index = Sequence[tuple[int, int, int]]
 
 # -- slices -----------------------------------------------------------------------------------
 # A slice's params are `index`, one entry per axis: (start, count, step), and `shape`, the result's
 # shape once axes indexed by an integer are gone and new ones are in.
 
 
-def _numpy_index(index: Sequence[tuple[int, int, int]]) -> tuple[slice, ...]:
+def numpy_index(index: Index) -> tuple[slice, ...]:
     found = []
     for start, count, step in index:
         stop = start + count * step
@@ -41,18 +41,18 @@ def _numpy_index(index: Sequence[tuple[int, int, int]]) -> tuple[slice, ...]:
 
 def _put(xp: Any, y: Any, *, index: Any, shape: tuple[int, ...], inner: tuple[int, ...]) -> Any:
     x = xp.zeros(shape, y.dtype)
-    x[_numpy_index(index)] = y.reshape(inner)
+    x[numpy_index(index)] = y.reshape(inner)
     return x
 
 
-def _counts(index: Sequence[tuple[int, int, int]]) -> tuple[int, ...]:
+def counts(index: Index) -> tuple[int, ...]:
     return tuple(count for _, count, _ in index)
 
 
 slice_ = Primitive(
-    "slice", forward=lambda xp, x, *, index, shape: x[_numpy_index(index)].reshape(shape),
+    "slice", forward=lambda xp, x, *, index, shape: x[numpy_index(index)].reshape(shape),
     shape=lambda x, *, index, shape: spec(shape, x.dtype), moves=True, complex=True,
-    vjp=(lambda y_bar, _y, _x, *, index, shape: place_(y_bar, index=index, shape=_x.shape, inner=_counts(index)),),
+    vjp=(lambda y_bar, _y, _x, *, index, shape: place_(y_bar, index=index, shape=_x.shape, inner=counts(index)),),
     batch=lambda n, mapped, x, *, index, shape: slice_(x, index=((0, n, 1), *index), shape=(n, *shape)),
     text=lambda x, index, shape: f"{x}[{_spelled(index)}]",
     samples=lambda r: [
@@ -73,7 +73,7 @@ place_ = Primitive(
 )  # fmt: skip
 
 
-def _spelled(index: Sequence[tuple[int, int, int]]) -> str:
+def _spelled(index: Index) -> str:
     return ", ".join(
         str(start) if count == 1 else f"{start}:{start + count * step}" + (f":{step}" if step != 1 else "")
         for start, count, step in index
@@ -89,7 +89,7 @@ def lane_of(x: Any, i: int) -> Any:
 def stretch(x: Any, axis: int, start: int, count: int) -> Any:
     """`count` entries of x along one axis, of a raw array or a Tensor."""
     index = tuple((start, count, 1) if i == axis else (0, n, 1) for i, n in enumerate(x.shape))
-    return slice_(x, index=index, shape=_counts(index))
+    return slice_(x, index=index, shape=counts(index))
 
 
 # -- gathers ----------------------------------------------------------------------------------
@@ -156,7 +156,7 @@ def getitem(x: Tensor, index: Any) -> Tensor:
     Raises:  IndexingError outside the array; UnknownValueError for a mask whose value is not known.
     """
     x = as_tensor(x)
-    basic, advanced = _parsed(x, index)
+    basic, advanced = parsed(x, index)
     y = x if basic is None else apply(slice_, (x,), basic)
     if not advanced:
         return y
@@ -172,10 +172,9 @@ def getitem(x: Tensor, index: Any) -> Tensor:
     return permute_dims(y, (*rest[:at], *range(width), *rest[at:]))
 
 
-def _parsed(x: Tensor, index: Any) -> tuple[dict[str, Any] | None, Any]:
+def parsed(x: Tensor, index: Any) -> tuple[dict[str, Any] | None, Any]:
     """The slice (or None) and the gather (arrays, axes, whether their axes come first) of an index."""
-    entries = list(index) if isinstance(index, tuple) else [index]
-    entries = [_entry(e) for e in entries]
+    entries = [_entry(e) for e in (index if isinstance(index, tuple) else (index,))]
     used = builtins.sum(_axes_taken(e) for e in entries)
     dots = [i for i, e in enumerate(entries) if e is Ellipsis]
     if len(dots) > 1:
@@ -192,6 +191,10 @@ def _parsed(x: Tensor, index: Any) -> tuple[dict[str, Any] | None, Any]:
             shape.append(1)
             continue
         if isinstance(e, Tensor):
+            if not e.ndim and e.dtype.kind == "b":  # True or False: a new axis, of size 1 or 0
+                gathers.append((len(shape), _lone(e)))
+                shape.append(1)
+                continue
             for part_of in _as_positions(e, x, axis):
                 gathers.append((len(shape), part_of))
                 cut.append((0, x.shape[axis], 1))
@@ -272,92 +275,17 @@ def _as_positions(e: Tensor, x: Tensor, axis: int) -> list[Tensor]:
     return [as_tensor(i) for i in np.nonzero(np.asarray(e.value))]
 
 
+def _lone(e: Tensor) -> Tensor:
+    """The positions along an axis of size 1 that a single truth value selects."""
+    return as_tensor(np.zeros(int(bool(e)), np.intp))
+
+
 def _check_positions(x: Tensor, positions: Sequence[Tensor], sizes: Sequence[int]) -> None:
     for p, n in zip(positions, sizes, strict=True):
         if p.value is not None and p.size:
             low, high = int(np.min(p.value)), int(np.max(p.value))
             if low < -n or high >= n:
                 raise IndexingError(f"index {high if high >= n else low} is outside an axis of size {n}", got={"x": x, "index": p})
-
-
-def setitem(x: Tensor, index: Any, value: Any) -> None:
-    """x[index] = value: the handle is rebound to x with that part replaced; graphs keep the old x."""
-    x.rebind(replaced(x, index, value))
-
-
-def replaced(x: Tensor, index: Any, value: Any) -> Tensor:
-    """x with value at x[index]; where an index array names an entry twice, the last one wins."""
-    positions = as_tensor(np.arange(x.size).reshape(x.shape))
-    there = reshape(getitem(positions, index), (-1,))
-    shape = getitem(positions, index).shape
-    value = as_tensor(value)
-    if value.dtype.kind == "c" and x.dtype.kind != "c":
-        raise DTypeError("x[i] = v: a complex number does not fit into a real array", got={"x": x, "v": value})
-    if not _fits(value.shape, shape):
-        raise ShapeError("x[i] = v: the value does not fit into the part it replaces", got={"part": str(list(shape)), "value": value})
-    value = as_tensor(value, x.dtype) if value.dtype != x.dtype or value.spec.weak else value
-    while value.ndim > len(shape):
-        value = reshape(value, value.shape[1:])
-    flat = reshape(broadcast_to(value, shape), (-1,))
-    return reshape(apply(put_, (reshape(x, (-1,)), flat, there)), x.shape)
-
-
-def _fits(value: tuple[int, ...], shape: tuple[int, ...]) -> bool:
-    while len(value) > len(shape) and value[:1] == (1,):
-        value = value[1:]
-    try:
-        return np.broadcast_shapes(value, shape) == shape
-    except ValueError:
-        return False
-
-
-def _put_flat(xp: Any, x: Any, v: Any, index: Any) -> Any:
-    y = x.copy()
-    y[index] = v
-    return y
-
-
-def _winners(xp: Any, index: Any, *, size: int) -> Any:
-    last = xp.full(size, -1)
-    last[index] = xp.arange(index.size)
-    return last[index] == xp.arange(index.size)
-
-
-winners = Primitive(
-    "winners", forward=_winners, shape=lambda i, *, size: spec(i.shape, np.dtype(bool)),
-    vjp=FLAT, jvp=FLAT, samples=lambda r: [((np.array([0, 2, 2]),), {"size": 4})],
-    doc="Which entries of an index are the last to name their place.",
-)  # fmt: skip
-
-
-def _put_back(wanted: Sequence[bool], y_bar: Any, _y: Any, _x: Any, _v: Any, index: Any) -> Any:
-    there = winners(index, size=_x.shape[0])
-    return (
-        put_(y_bar, zeros_of(_v), index) if wanted[0] else None,
-        where(there, gather_(y_bar, index), zeros_of(_v)) if wanted[1] else None,
-        None,
-    )
-
-
-def _put_dots(dots: Sequence[Any], _y: Any, _x: Any, _v: Any, index: Any) -> Any:
-    x_dot, v_dot, _ = dots
-    return put_(zeros_of(_x) if x_dot is None else x_dot, zeros_of(_v) if v_dot is None else v_dot, index)
-
-
-def _put_lanes(n: int, mapped: Sequence[bool], *args: Any) -> Any:
-    x, v, index = (a if m else broadcast_to(a, (n, *a.shape)) for a, m in zip(args, mapped, strict=True))
-    size = x.shape[1]
-    offset = np.arange(n)[:, None] * size
-    flat = put_(reshape(x, (n * size,)), reshape(v, (v.size,)), reshape(index + offset, (index.size,)))
-    return reshape(flat, (n, size))
-
-
-put_ = Primitive(
-    "put", forward=_put_flat, shape=lambda x, v, index: x, vjp=shared(_put_back, 2), jvp=shared(_put_dots),
-    batch=_put_lanes, text="{0} with [{2}] = {1}", selects=True, complex=True,
-    samples=lambda r: [((r(5), r(3), np.array([0, 2, 2])), {})],
-    doc="A vector with some entries replaced; the last one wins where an entry is named twice.",
-)  # fmt: skip
 
 
 # -- joins ------------------------------------------------------------------------------------

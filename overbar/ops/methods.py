@@ -7,7 +7,7 @@ from typing import Any
 
 from ..primitive import PUBLIC, caller
 from ..handle import Tensor
-from . import arithmetic, index, linear, logic, movement, reduce, repeat, smooth  # noqa: F401
+from . import arithmetic, assign, create, dtypes, index, linear, logic, movement, rearrange, reduce, repeat, select, smooth  # noqa: F401
 
 _NUMPY = PUBLIC[""]
 
@@ -42,7 +42,7 @@ def install() -> None:
     Tensor.__eq__ = _or_not(_NUMPY["equal"])  # type: ignore[method-assign]
     Tensor.__ne__ = _or_not(_NUMPY["not_equal"])  # type: ignore[method-assign]
     Tensor.__getitem__ = index.getitem  # type: ignore[method-assign]
-    Tensor.__setitem__ = index.setitem  # type: ignore[method-assign]
+    Tensor.__setitem__ = assign.setitem  # type: ignore[method-assign]
     Tensor.__iter__ = _lanes  # type: ignore[method-assign]
     Tensor.reshape = _reshape  # type: ignore[method-assign]
     Tensor.flatten = lambda self: _NUMPY["reshape"](self, (-1,))  # type: ignore[attr-defined]

@@ -33,7 +33,7 @@ class Parts(tuple):
 part = Primitive(
     "part", forward=lambda xp, ys, *, index, count: ys[index], shape=lambda ys, *, index, count: ys[index],
     vjp=(lambda y_bar, _y, _ys, *, index, count: Parts(y_bar if i == index else None for i in range(count)),),
-    jvp=(lambda y_dots, _y, _ys, *, index, count: y_dots[index],),
+    jvp=(lambda y_dots, _y, _ys, *, index, count: parts(y_dots)[index],),
     batch=lambda n, mapped, ys, *, index, count: parts(ys)[index],
     text=lambda ys, index, count: f"{ys}[{index}]", moves=True, complex=True,
     doc="One result of an operation that has several.",

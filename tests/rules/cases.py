@@ -22,20 +22,13 @@ from overbar.primitive import PRIMITIVES, Elementwise, Primitive
 # Primitives that these files cannot feed, and where they are tested instead.
 ELSEWHERE = {
     "part": "takes the tuple of an operation with several results; runs in every test of those",
-    # Their params are graphs: tests/compositions.
-    "cond": "a graph for a parameter",
-    "switch": "a graph for a parameter",
-    "scan": "a graph for a parameter",
-    "while_loop": "a graph for a parameter",
-    "while_counted": "a graph for a parameter",
-    "checkpoint": "a graph for a parameter",
+    # Their params are graphs or Python functions: tests/compositions.
     "call": "a graph for a parameter",
-    "custom": "a graph for a parameter",
-    "custom_vjp": "a graph for a parameter",
-    "custom_jvp": "a graph for a parameter",
-    "callback": "a Python function for a parameter",
-    "function": "a Python object for a parameter",
-    "barrier": "the identity on any number of values; tests/compositions",
+    "switch": "graphs for a parameter",
+    "scan": "a graph for a parameter",
+    "while": "graphs for a parameter",
+    "deferred": "a function for a parameter",
+    "callback": "a function for a parameter",
 }
 
 OPS = [op for op in PRIMITIVES.values() if op.name not in ELSEWHERE]
@@ -124,7 +117,7 @@ def drawn(op: Elementwise, rng: np.random.Generator, shape: tuple[int, ...]) -> 
 
 
 def _number(x: Any) -> Any:
-    return x.reshape(-1)[0].reshape(())
+    return np.asarray(x.reshape(-1)[0])
 
 
 def _nothing(x: Any) -> Any:
@@ -293,20 +286,20 @@ def patterns(arity: int) -> list[tuple[bool, ...]]:
 def strided(x: np.ndarray) -> np.ndarray:
     """Every second entry of something larger, along every axis."""
     wide = np.zeros(tuple(2 * n for n in x.shape), x.dtype)
-    view = wide[(slice(None, None, 2),) * x.ndim]
+    view = wide[(..., *(slice(None, None, 2),) * x.ndim)]
     view[...] = x
     return view
 
 
 def reversed_strides(x: np.ndarray) -> np.ndarray:
     """The same entries, stored backwards along every axis."""
-    back = (slice(None, None, -1),) * x.ndim
-    return np.ascontiguousarray(x[back])[back]
+    back = (..., *(slice(None, None, -1),) * x.ndim)
+    return np.array(x[back], order="C")[back]
 
 
 def column_major(x: np.ndarray) -> np.ndarray:
     """The same entries, stored column by column."""
-    return np.asfortranarray(x)
+    return np.array(x, order="F")
 
 
 def read_only(x: np.ndarray) -> np.ndarray:

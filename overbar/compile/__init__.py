@@ -1,0 +1,1 @@
+"""From a captured graph to a program. Today the program is the NumPy interpreter."""

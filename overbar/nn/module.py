@@ -1,0 +1,308 @@
+"""`Module`: a function with parameters, and the tree that modules form.
+
+A parameter is a Tensor with a role, in any attribute of a module, or in lists, tuples and dicts
+there. Nothing is registered: the tree is read from the attributes whenever it is asked for. Every
+change of a parameter rebinds its handle, so optimisers, graphs and tied layers go on holding it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+import overbar as ob
+from overbar.errors import DTypeError, RebindError, ShapeError, StructureError
+
+__all__ = ["Module", "Parameter", "Buffer"]
+
+
+def Parameter(data: Any, requires_grad: bool = True, *, dtype: Any = None, name: str | None = None) -> ob.Tensor:  # noqa: N802
+    """A tensor that is trained: a leaf which asks for a gradient and which modules know.
+
+    Example:
+        >>> w = ob.nn.Parameter([1.0, 2.0])
+        >>> w.requires_grad, list(ob.nn.functional.parameters_of([w])) == [w]
+        (True, True)
+    """
+    return _with_role("parameter", data, dtype, name).requires_grad_(requires_grad)
+
+
+def Buffer(data: Any, *, dtype: Any = None, name: str | None = None) -> ob.Tensor:  # noqa: N802
+    """A tensor that is saved with a module but not trained: a running mean, a count."""
+    return _with_role("buffer", data, dtype, name)
+
+
+def _with_role(role: str, data: Any, dtype: Any, name: str | None) -> ob.Tensor:
+    known = isinstance(data, ob.Tensor) and (dtype is None or data.dtype == dtype)
+    t = data.detach() if known else ob.tensor(data, dtype=dtype)
+    t.name, t._role = name, role
+    return t
+
+
+def role_of(thing: Any) -> str | None:
+    """"parameter", "buffer", or None for everything else."""
+    return getattr(thing, "_role", None) if isinstance(thing, ob.Tensor) else None
+
+
+class Module:
+    """A function with parameters. A subclass makes them in `__init__` and uses them in `forward`.
+
+    Assigning to a parameter or a buffer rebinds it. Transforms take modules as arguments: the
+    leaves are the parameters, each once, and a gradient comes back as a module of the same kind.
+    A layer keeps each argument of its constructor under that argument's name: `repr` shows them
+    from there, and a saved model is described by them.
+
+    Example:
+        >>> class Line(ob.nn.Module):
+        ...     def __init__(self):
+        ...         self.a, self.b = ob.nn.Parameter(2.0), ob.nn.Parameter(1.0)
+        ...
+        ...     def forward(self, x):
+        ...         return self.a * x + self.b
+        >>> line = Line()
+        >>> float(line(3.0)), [name for name, _ in line.named_parameters()]
+        (7.0, ['a', 'b'])
+        >>> slopes = ob.grad(lambda line: line(3.0))(line)
+        >>> float(slopes.a), float(slopes.b)
+        (3.0, 1.0)
+    """
+
+    training = True
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Module:
+        self = object.__new__(cls)
+        vars(self)["_local"] = ob.is_tracing()  # born inside a trace, it may be changed there
+        return self
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if "_named" not in vars(self):
+            self._name_all()
+        return self.forward(*args, **kwargs)
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What the module computes; each subclass says."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward(self, x)")
+
+    # -- the tree -----------------------------------------------------------------------------
+
+    def named_modules(self) -> Iterator[tuple[str, Module]]:
+        """(path, module), this one first (its path is ""), then depth first; each module once."""
+        seen = {id(self)}
+        stack = [("", self)]
+        while stack:
+            path, module = stack.pop()
+            yield path, module
+            inner = []
+            for name, child in _attributes(module, Module):
+                if id(child) not in seen:
+                    seen.add(id(child))
+                    inner.append((f"{path}.{name}" if path else name, child))
+            stack += reversed(inner)
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all inside it."""
+        return (module for _, module in self.named_modules())
+
+    def named_parameters(self) -> Iterator[tuple[str, ob.Tensor]]:
+        """(path, parameter); a parameter that is used in two places comes once."""
+        if "_named" not in vars(self):
+            self._name_all()
+        return self._tensors("parameter")
+
+    def named_buffers(self) -> Iterator[tuple[str, ob.Tensor]]:
+        """(path, buffer), each once."""
+        return self._tensors("buffer")
+
+    def parameters(self) -> Iterator[ob.Tensor]:
+        """What is trained, each once."""
+        return (p for _, p in self.named_parameters())
+
+    def buffers(self) -> Iterator[ob.Tensor]:
+        """What is saved but not trained, each once."""
+        return (b for _, b in self.named_buffers())
+
+    def _tensors(self, role: str) -> Iterator[tuple[str, ob.Tensor]]:
+        seen = set()
+        for path, module in self.named_modules():
+            for name, t in _attributes(module, ob.Tensor):
+                if role_of(t) == role and id(t) not in seen:
+                    seen.add(id(t))
+                    yield (f"{path}.{name}" if path else name), t
+
+    def _name_all(self) -> None:
+        """Give parameters the names that explanations use: their paths from the outermost module."""
+        for _, module in self.named_modules():
+            vars(module)["_named"] = True
+        for role in ("parameter", "buffer"):
+            for path, t in self._tensors(role):
+                if t.name is None or path.endswith("." + t.name):
+                    t.name = path
+                    if t.requires_grad and not ob.is_tracing():
+                        t.requires_grad_()  # a new leaf, which bears the name
+
+    # -- as a tree of tensors -----------------------------------------------------------------
+
+    def tree_children(self) -> tuple[tuple[str, ...], list[ob.Tensor]]:
+        """The parameters, each once, by path."""
+        pairs = list(self.named_parameters())
+        return tuple(path for path, _ in pairs), [p for _, p in pairs]
+
+    def tree_rebuild(self, children: Sequence[Any]) -> Module:
+        """A twin with other tensors for parameters; it shares everything else, buffers too."""
+        new = dict(zip((id(p) for p in self.parameters()), children, strict=True))
+        for child in children:
+            if isinstance(child, ob.Tensor) and role_of(child) is None:
+                child._role = "parameter"
+        return _twin(self, new, {})
+
+    # -- state --------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, ob.Tensor]:
+        """Parameters and buffers by path, as they are now: later training does not change them."""
+        return {path: t.detach() for path, t in self._state()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over parameters and buffers, all or none; handles stay, so optimisers stay valid.
+
+        Raises:  StructureError listing every name that is missing, not known, or of another shape.
+        """
+        own = dict(self._state())
+        given = {path: ob.asarray(value) for path, value in state.items()}
+        wrong = [f"{path} is missing" for path in own if path not in given]
+        wrong += [f"{path} is not known here" for path in given if path not in own]
+        wrong += [
+            f"{path} is {list(given[path].shape)}, here it is {list(t.shape)}"
+            for path, t in own.items()
+            if path in given and given[path].shape != t.shape
+        ]
+        if wrong:
+            raise StructureError(
+                f"load_state_dict: the state is not one of this {type(self).__name__}\n    " + "\n    ".join(wrong),
+                want=f"exactly the {len(own)} names of state_dict()",
+            )
+        ob.rebind(own.values(), [ob.astype(given[path], t.dtype).detach() for path, t in own.items()])
+
+    def _state(self) -> Iterator[tuple[str, ob.Tensor]]:
+        yield from self.named_parameters()
+        yield from self.named_buffers()
+
+    def train(self, mode: bool = True) -> Module:
+        """Switch to training (dropout drops, normalisation uses the batch); gives the module."""
+        for module in self.modules():
+            if module.training != mode:
+                module.training = mode
+        return self
+
+    def eval(self) -> Module:
+        """Switch to evaluation; gives the module."""
+        return self.train(False)
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for p in self.parameters():
+            p.grad = None
+
+    def requires_grad_(self, wanted: bool = True) -> Module:
+        """Ask for gradients of all parameters, or of none: a frozen module."""
+        for p in self.parameters():
+            p.requires_grad_(wanted)
+        return self
+
+    # -- attributes ---------------------------------------------------------------------------
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        before = vars(self).get(name)
+        role = role_of(before)
+        if role and value is not None and role_of(value) is None:
+            _rebind(before, value, f"{type(self).__name__}.{name}", fixed=role == "parameter")
+        elif ob.is_tracing() and not self._local and not isinstance(value, ob.Tensor):
+            raise RebindError(
+                f"{type(self).__name__}.{name} is written while tracing: it would be written once, "
+                "and not each time the compiled program runs",
+                got={"value": value},
+                hint=f"make it a tensor in __init__: self.{name} = nn.Buffer(...), and assign tensors",
+            )
+        else:
+            object.__setattr__(self, name, value)
+
+    def settings(self) -> dict[str, Any]:
+        """The arguments of the constructor, read back from the attributes."""
+        found = {}
+        for name, argument in inspect.signature(type(self).__init__).parameters.items():
+            if name not in ("self", "rng") and argument.kind not in (argument.VAR_POSITIONAL, argument.VAR_KEYWORD):
+                if name == "dtype":
+                    found[name] = next((str(p.dtype) for p in self.parameters()), None)
+                elif name in vars(self):
+                    value = vars(self)[name]
+                    present = value is not None
+                    found[name] = present if name == "bias" else value
+        return found
+
+    def __repr__(self) -> str:
+        shown = (f"{k}={v!r}" for k, v in self.settings().items() if k != "dtype" and not isinstance(v, Module | ob.Tensor))
+        head = f"{type(self).__name__}({', '.join(shown)}"
+        lines = [f"({name}): {module!r}".replace("\n", "\n  ") for name, module in _attributes(self, Module)]
+        return f"{head}\n  " + "\n  ".join(lines) + "\n)" if lines else f"{head})"
+
+
+def _rebind(handle: ob.Tensor, value: Any, name: str, *, fixed: bool) -> None:
+    """A parameter or buffer stands for something else from now on."""
+    t = ob.asarray(value)
+    if fixed and t.shape != handle.shape:
+        raise ShapeError(
+            f"{name} is a parameter and keeps its shape",
+            got={name: handle, "assigned": t},
+            hint="for another shape, assign a new nn.Parameter, and make the optimiser anew",
+        )
+    if t.dtype.kind == "c" and handle.dtype.kind != "c":
+        raise DTypeError(f"{name} is real", got={"assigned": t}, hint="take ob.real or ob.abs")
+    handle.rebind(ob.astype(t, handle.dtype).detach())
+
+
+def _attributes(module: Module, kind: type) -> Iterator[tuple[str, Any]]:
+    """What of this kind is in the attributes, and in lists, tuples and dicts there: (path, thing)."""
+    for name, thing in vars(module).items():
+        if isinstance(thing, kind):
+            yield name, thing
+        elif isinstance(thing, list | tuple | dict):
+            yield from _inside(name, thing, kind)
+
+
+def _inside(path: str, thing: Any, kind: type) -> Iterator[tuple[str, Any]]:
+    if isinstance(thing, kind):
+        yield path, thing
+    elif isinstance(thing, list | tuple | dict):
+        for name, part in thing.items() if isinstance(thing, dict) else enumerate(thing):
+            yield from _inside(f"{path}.{name}", part, kind)
+
+
+def _twin(thing: Any, new: dict[int, Any], seen: dict[int, Module]) -> Any:
+    """A copy of a tree of modules in which some tensors are replaced, by id."""
+    if isinstance(thing, ob.Tensor):
+        return new.get(id(thing), thing)
+    if isinstance(thing, Module):
+        if id(thing) not in seen:
+            twin = seen[id(thing)] = object.__new__(type(thing))
+            vars(twin).update((name, _twin(part, new, seen)) for name, part in vars(thing).items())
+        return seen[id(thing)]
+    if type(thing) is dict:
+        return {name: _twin(part, new, seen) for name, part in thing.items()}
+    if type(thing) in (list, tuple):
+        return type(thing)(_twin(part, new, seen) for part in thing)
+    return thing
+
+
+def parameters_of(thing: Any) -> list[ob.Tensor]:
+    """The tensors in a module, an iterable of tensors, or a single tensor."""
+    if isinstance(thing, ob.Tensor):
+        return [thing]
+    return list(thing.parameters() if isinstance(thing, Module) else thing)
+
+
+def as_numpy(thing: Any) -> np.ndarray | None:
+    """The numbers of a tensor, where they may be looked at: not while tracing, nor under vmap."""
+    t = ob.asarray(thing)
+    return None if ob.is_tracing() or t.value is None else np.asarray(t.value)
