@@ -3,7 +3,10 @@
 from .context import config, is_tracing, no_grad
 from .primitive import PUBLIC
 from .handle import Tensor, asarray, tensor
-from .ops import methods as _methods
+from .ops import methods as _methods  # the operations, which the names below may shadow
+
+globals().update(PUBLIC[""])
+
 from .calculus.after import adjoint, record, trace
 from .calculus.backward import backward
 from .calculus.batch import vmap
@@ -14,6 +17,5 @@ from .calculus.matrices import hessian, hvp, jacfwd, jacobian, jacrev, linear_tr
 from .compile.jit import jit
 from .calculus.transforms import grad, jvp, linearize, value_and_grad, vjp
 from . import random
+from .rebinding import rebind
 from .trees import tree_flatten, tree_map, tree_unflatten
-
-globals().update(PUBLIC[""])

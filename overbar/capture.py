@@ -108,7 +108,9 @@ class Trace:
             owner = self.grad_owner.get(id(t))
             inner = from_node(Node(INPUT, (), EMPTY, t.spec, mask=(node.mask if node else 0) | UNKNOWN | self.bit))
             if node is not None:
-                inner.node.handle, inner.node.code, inner.node.at = node.handle, node.code, node.at
+                inner.node.code, inner.node.at = node.code, node.at
+                if hasattr(node, "handle"):
+                    inner.node.handle = node.handle
                 if "name" in node.params:
                     inner.node.params = node.params
             if node is not None and node.mask & UNKNOWN and not node.mask & self.outer.staging:

@@ -11,6 +11,7 @@ Start at `Node`, then `span`, the question that every sweep asks first.
 from __future__ import annotations
 
 import itertools
+import operator
 import weakref
 from collections.abc import Iterable, Sequence
 from types import CodeType
@@ -54,7 +55,7 @@ class Node:
     value    written once; held only if a rule needs it, always for leaves, let go by `backward`
     serial   its age: smaller is older
     mask     a set of bits, one for every tracker it depends on, see `context`
-    handle   of a leaf that requires a gradient: a weak reference to its Tensor
+    handle   only of a leaf that requires a gradient: a weak reference to its Tensor
     code, at the user's instruction that made it, see `origin`
     """
 
@@ -70,7 +71,7 @@ class Node:
     value: Any
     serial: int
     mask: int
-    handle: weakref.ref[Tensor] | None
+    handle: weakref.ref[Tensor]
     code: CodeType | None
     at: int
 
@@ -88,7 +89,6 @@ class Node:
     ) -> None:
         self.op, self.inputs, self.params, self.spec, self.value = op, inputs, params, spec, value
         self.serial, self.mask, self.code, self.at = newborn(), mask, code, at
-        self.handle = None
 
     @property
     def origin(self) -> Origin | None:
@@ -121,11 +121,10 @@ def ancestors(outputs: Iterable[Node], *, stop: Iterable[Node] = (), since: int 
         seen.add(node)
         if node not in stop:
             stack.extend(node.inputs)
-    return sorted(seen, key=_age)
+    return sorted(seen, key=by_age)
 
 
-def _age(node: Node) -> int:
-    return node.serial
+by_age = operator.attrgetter("serial")
 
 
 def span(outputs: Sequence[Node], inputs: Sequence[Node], *, mask: int = 0) -> list[Node]:
@@ -148,7 +147,7 @@ def span(outputs: Sequence[Node], inputs: Sequence[Node], *, mask: int = 0) -> l
                 if x.mask & mask and x not in seen and x.serial >= since:
                     seen.add(x)
                     stack.append(x)
-        path.sort(key=_age)
+        path.sort(key=by_age)
         return path
     reached = set(inputs)
     path = []
@@ -185,7 +184,7 @@ class Graph:
 
     def order(self) -> tuple[Node, ...]:
         """The nodes, oldest first."""
-        return tuple(sorted(self.nodes, key=_age))
+        return tuple(sorted(self.nodes, key=by_age))
 
     @property
     def edges(self) -> list[tuple[Node, Node]]:

@@ -92,11 +92,13 @@ def operands(code: CodeType | None, at: int) -> tuple[str, tuple[str | None, ...
     if isinstance(expression, ast.Subscript):
         return "getitem", (_called(expression.value),)
     if isinstance(expression, ast.Call):
-        function, args = expression.func, [_called(a) for a in expression.args]
+        function, args = expression.func, tuple(_called(a) for a in expression.args)
         if isinstance(function, ast.Attribute):
-            return function.attr, (_called(function.value), *args)
+            receiver = _called(function.value)
+            module = (receiver or "").partition(".")[0] in parsed(code.co_filename).modules
+            return function.attr, args if module else (receiver, *args)
         if isinstance(function, ast.Name):
-            return function.id, tuple(args)
+            return function.id, args
     return "", ()
 
 
@@ -125,6 +127,7 @@ class Parsed:
     """What a file of source says: its expressions and assignments, by place.
 
     starts   line -> the first line of the innermost simple statement it belongs to
+    modules  the names that stand for imported modules
     """
 
     def __init__(self, source: str) -> None:
@@ -136,11 +139,14 @@ class Parsed:
         self._targets: dict[Place, str] = {}
         self._lines: dict[int, str] = {}
         self.starts: dict[int, int] = {}
+        self.modules = {"ob"}
         for node in ast.walk(self.tree) if self.tree else ():
             if isinstance(node, ast.expr | ast.AugAssign):
                 self._expressions.setdefault(_span(node), node)
             if isinstance(node, ast.stmt) and not hasattr(node, "body"):
                 self.starts.update(dict.fromkeys(range(node.lineno, (node.end_lineno or 0) + 1), node.lineno))
+            if isinstance(node, ast.Import):
+                self.modules.update(a.asname or a.name.partition(".")[0] for a in node.names)
             for target, value in assignments(node):
                 self._targets.setdefault(_span(value), target)
                 self._lines.setdefault(value.lineno, target)

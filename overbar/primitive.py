@@ -91,6 +91,7 @@ class Primitive:
     """
 
     weakens = False
+    pointwise = False
 
     def __init__(
         self,
@@ -118,6 +119,8 @@ class Primitive:
             getattr(np, forward) if isinstance(forward, str) else partial(forward, np)
         )
         self._needs: dict[tuple[int, int, bool], tuple[bool, tuple[int, ...]]] = {}
+        self._plans: dict[tuple[int, int, bool], tuple[bool, tuple[int, ...], Any]] = {}
+        self.plans: dict[int, tuple[bool, tuple[int, ...], Any]] = {}
         if name in PRIMITIVES:
             raise ValueError(f"two primitives are named {name!r}")
         PRIMITIVES[name] = self
@@ -140,6 +143,17 @@ class Primitive:
             found = self._asked(self.jvp if forward else self.vjp, wanted, arity)
             self._needs[wanted, arity, forward] = found
             return found
+
+    def plan(self, wanted: int, arity: int, chosen: bool = False) -> tuple[bool, tuple[int, ...], Any]:
+        """For the reverse sweep: the values to have, and the rules of the wanted inputs as
+        (input, rule, RULE | PARTIAL | SCALES); a `shared` rule as itself."""
+        found = self._plans.get((wanted, arity, chosen))
+        if found is None:
+            rules = self.vjp_selected if chosen else self.vjp
+            if type(rules) is not shared:
+                rules = tuple(_kind(i, rules[i], chosen) for i in range(arity) if wanted >> i & 1)
+            found = self._plans[wanted, arity, chosen] = (*self.needs(wanted, arity), rules)
+        return found
 
     def _asked(self, rules: Any, wanted: int, arity: int) -> tuple[bool, tuple[int, ...]]:
         own: bool = False
@@ -167,6 +181,17 @@ class Primitive:
         for result in value if type(value) is tuple else (value,):
             if not _finite(result) and all(_finite(v) for v in values if not isinstance(v, tuple)):
                 raise NonFiniteError(*_first_bad(self, result, values))
+
+
+RULE, PARTIAL, SCALES = object(), object(), object()
+
+
+def _kind(i: int, rule: Any, chosen: bool) -> tuple[int, Any, object]:
+    """How a rule is applied: x̄ = rule(ȳ, …), ȳ · partial(…), or ȳ times a number."""
+    if not callable(rule):
+        return i, rule, SCALES
+    partial_of = getattr(rule, "partial", None)
+    return (i, rule, RULE) if partial_of is None or chosen else (i, partial_of, PARTIAL)
 
 
 def _finite(value: Any) -> bool:
@@ -215,6 +240,7 @@ class Elementwise(Primitive):
     """Applied entry by entry: inputs of one shape, the partial derivatives are the whole rule."""
 
     weakens = True
+    pointwise = True
 
     def __init__(
         self,
@@ -246,6 +272,8 @@ class Elementwise(Primitive):
         )
         if partials is not FLAT:
             self.vjp_selected = tuple(_reverse(p, selected=True) for p in partials)
+            if arity <= 2:  # noqa: PLR2004  (what the sweep's fast path takes)
+                self.plans = {w: self.plan(w, arity) for w in range(1, 1 << arity)}
 
     def result(self, *specs: Spec, **params: Any) -> Spec:
         """The Spec of the result: the common shape, and the dtype that forward really makes."""
@@ -269,6 +297,13 @@ class Elementwise(Primitive):
                 _aligned(x, out.shape, dtype if i in self.promotes else None) for i, x in enumerate(nodes)
             )
         return tuple(nodes)
+
+    def __call__(self, *args: Any, **params: Any) -> Any:
+        """As `Primitive.__call__`; Python numbers in, a Python number out: it stays weak."""
+        value = super().__call__(*args, **params)
+        if type(value) is not Tensor and all(type(a) in (int, float, complex, bool) for a in args):
+            return value.item()
+        return value
 
     def _batched(self, _n: int, _mapped: Sequence[bool], /, *xs: Any, **params: Any) -> Any:
         return self(*xs, **params)
@@ -400,15 +435,17 @@ def _unary(op: Elementwise) -> Callable[..., Tensor]:
             return t
         t._node = node = new(Node)
         node.op, node.inputs, node.params, node.spec = op, (before,), EMPTY, out
-        node.mask, node.serial, node.handle = mask, newborn(), None
+        node.mask, node.serial = mask, newborn()
         own, wanted = op.needs(1, 1)
         node.value = y if own else None
         if wanted:
             before.value = value
         frame = sys._getframe(1)
-        if frame.f_code.co_filename in OURS:
+        node.code = code = frame.f_code
+        if code.co_filename in OURS:
             frame = users_frame(1)
-        node.code, node.at = frame.f_code, frame.f_lasti
+            node.code = frame.f_code
+        node.at = frame.f_lasti
         return t
 
     return function
@@ -464,7 +501,7 @@ def _binary(op: Elementwise) -> Callable[..., Tensor]:
             nb = b.node if type(b) is Tensor else scalar(b)._node
         t._node = node = new(Node)
         node.op, node.inputs, node.params, node.spec = op, (na, nb), EMPTY, out
-        node.mask, node.serial, node.handle = mask, newborn(), None
+        node.mask, node.serial = mask, newborn()
         own, wanted = table[(1 if na.mask else 0) | (2 if nb.mask else 0)]
         node.value = z if own else None
         for i in wanted:
@@ -473,9 +510,11 @@ def _binary(op: Elementwise) -> Callable[..., Tensor]:
             else:
                 na.value = x
         frame = sys._getframe(1)
-        if frame.f_code.co_filename in OURS:
+        node.code = code = frame.f_code
+        if code.co_filename in OURS:
             frame = users_frame(1)
-        node.code, node.at = frame.f_code, frame.f_lasti
+            node.code = frame.f_code
+        node.at = frame.f_lasti
         return t
 
     return function

@@ -166,13 +166,19 @@ def _fresh(bits: Tensor, i: int) -> Tensor:
     return apply(threefry.fold, (state, as_tensor(np.asarray(i))))
 
 
+def _of_alpha(dtype: np.dtype) -> np.dtype:
+    return dtype if dtype == np.float32 else np.dtype(np.float64)
+
+
 def _gamma(xp: Any, alpha: Any, words: Any, *, shape: tuple[int, ...]) -> np.ndarray:
-    return np.random.Generator(np.random.Philox(key=words)).standard_gamma(np.broadcast_to(alpha, shape))
+    return np.random.Generator(np.random.Philox(key=words)).standard_gamma(
+        np.broadcast_to(alpha, shape)
+    ).astype(_of_alpha(alpha.dtype))
 
 
 gamma_draw = Primitive(
     "gamma_draw", forward=_gamma, vjp=FLAT, jvp=FLAT,
-    shape=lambda alpha, words, *, shape: spec(shape, np.dtype(np.float64)),
+    shape=lambda alpha, words, *, shape: spec(shape, _of_alpha(alpha.dtype)),
     samples=lambda r: [((np.array([0.5, 2.0]), np.array([1, 2], np.uint64)), {"shape": (2,)})],
     doc="Gamma-distributed numbers of shape alpha, a function of two random words.",
 )  # fmt: skip

@@ -372,7 +372,7 @@ move("repeat", lambda x, n, axis: ob.repeat(x, n, axis=axis),
 move("tile", lambda x, n: ob.tile(x, n), lambda g: ((g.some(ndim=1, most=12),), {"n": g.pick(((2,), (1, 2), (2, 1)))}))
 move("expand_dims", lambda x, axis: ob.expand_dims(x, axis=axis), lambda g: ((g.some(),), {"axis": g.pick((0, -1))}))
 move("pad", lambda x, widths: ob.pad(x, widths),
-     lambda g: ((i := g.some(most=9),), {"widths": tuple((g.pick((0, 1)), g.pick((0, 1, 2))) for _ in g.values[i].shape)}))  # fmt: skip
+     lambda g: ((i := g.some(ndim=1, most=9),), {"widths": tuple((g.pick((0, 1)), g.pick((0, 1, 2))) for _ in g.values[i].shape)}))  # fmt: skip
 move("tril", lambda x, k: ob.tril(x, k=k), lambda g: ((g.some(ndim=2),), {"k": g.pick((-1, 0, 1))}))
 move("triu", lambda x, k: ob.triu(x, k=k), lambda g: ((g.some(ndim=2),), {"k": g.pick((-1, 0, 1))}))
 move("diagonal", lambda x: ob.diagonal(x), one(ndim=2), "diagonal")

@@ -10,7 +10,7 @@ import numpy as np
 from .. import handle as handles
 from ..context import CONTEXT, UNKNOWN, WANTED, within
 from ..errors import DTypeError, GradientError, ShapeError
-from ..graph import Node
+from ..graph import Node, by_age
 from ..ops.movement import conj
 from ..handle import Tensor, as_tensor, from_value
 from .sweep import Handles, Raw, World, finish, pullback_steps
@@ -56,26 +56,25 @@ def backward_of(roots: list[Tensor], seeds: Any, retain_graph: bool, create_grap
     raw = not create_graph and not mask & (context.active | UNKNOWN) and context.trace is None
     world: World = Raw() if raw else Handles()
     path = path_from_leaves(outputs)
-    leaves = [n for n in path if n.handle is not None]
+    leaves = [n for n in path if not n.inputs and hasattr(n, "handle")]
     seeds = [y_bar.value for _, y_bar in tracked] if raw else [y_bar for _, y_bar in tracked]
     changes = {} if create_graph or raw else {"allowed": context.allowed & ~WANTED}
     with within(**changes), np.errstate(all="ignore"):
         steps = pullback_steps(outputs, leaves, seeds, path, world)
         bars = finish(steps) if retain_graph or create_graph or not raw else _letting_go(steps)
         for leaf, bar in zip(leaves, bars, strict=True):
-            handle = leaf.handle and leaf.handle()
+            handle = leaf.handle()
             if handle is not None and bar is not None:
                 _accumulate(handle, bar)
 
 
 def _letting_go(steps: Any) -> list[Any]:
     """Run the sweep; a value that was kept for a node's rules goes when the sweep has passed it."""
-    while True:
-        try:
-            node, _, _ = next(steps)
-        except StopIteration as end:
-            return end.value
-        node.value = None
+    try:
+        while True:
+            next(steps)[0].value = None
+    except StopIteration as end:
+        return end.value
 
 
 def path_from_leaves(outputs: Sequence[Node]) -> list[Node]:
@@ -89,7 +88,7 @@ def path_from_leaves(outputs: Sequence[Node]) -> list[Node]:
             if x.mask & WANTED and x not in seen:
                 seen.add(x)
                 stack.append(x)
-    path.sort(key=lambda n: n.serial)
+    path.sort(key=by_age)
     return path
 
 

@@ -115,7 +115,7 @@ def cross_entropy(z: Any, t: Any, reduction: str = "mean", *, axis: int | None =
     z = _floats("cross_entropy", "logits", z)
     axis = _class_axis("cross_entropy", z, axis)
     log_p, t = ob.log_softmax(z, axis), ob.asarray(t)
-    if t.spec.floating:
+    if t.dtype.kind not in "iub":
         z, t = _pair("cross_entropy", z, t)
         known = as_numpy(t)
         if known is not None and (known < 0).any():
@@ -141,7 +141,7 @@ def _floats(what: str, name: str, x: Any) -> ob.Tensor:
     x = ob.asarray(x)
     if x.dtype.kind == "c":
         raise DTypeError(f"{what}: a loss is real", got={name: x}, hint="take ob.abs, ob.real or ob.imag")
-    return x if x.spec.floating else ob.astype(x, ob.float64)
+    return x if x.dtype.kind == "f" else ob.astype(x, ob.float64)
 
 
 def _pair(what: str, y: Any, t: Any) -> tuple[ob.Tensor, ob.Tensor]:

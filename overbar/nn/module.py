@@ -15,6 +15,7 @@ import numpy as np
 
 import overbar as ob
 from overbar.errors import DTypeError, RebindError, ShapeError, StructureError
+from overbar.trees import touch
 
 __all__ = ["Module", "Parameter", "Buffer"]
 
@@ -24,7 +25,7 @@ def Parameter(data: Any, requires_grad: bool = True, *, dtype: Any = None, name:
 
     Example:
         >>> w = ob.nn.Parameter([1.0, 2.0])
-        >>> w.requires_grad, list(ob.nn.functional.parameters_of([w])) == [w]
+        >>> w.requires_grad, w.is_leaf
         (True, True)
     """
     return _with_role("parameter", data, dtype, name).requires_grad_(requires_grad)
@@ -226,6 +227,10 @@ class Module:
                 hint=f"make it a tensor in __init__: self.{name} = nn.Buffer(...), and assign tensors",
             )
         else:
+            in_use = name in vars(self) or "_named" in vars(self)
+            if in_use and (not ob.is_tracing() or role_of(value)):
+                touch()  # compiled programs that knew the old attribute are traced anew
+                vars(self).pop("_named", None)
             object.__setattr__(self, name, value)
 
     def settings(self) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from ..context import CONTEXT
 from ..errors import DTypeError
 from ..primitive import FLAT, elementwise, public
 from ..apply import apply
-from ..handle import Tensor, as_tensor
-from .logic import logical_not
+from ..handle import Tensor, as_tensor, asarray
+from .logic import floor_divide, isnan, logical_not, sign
 
 add = elementwise(
     "add", arity=2, forward="add", text="{0} + {1}", tex="{0} + {1}", complex=True,
@@ -45,6 +45,20 @@ reciprocal = elementwise(
     "reciprocal", forward=lambda xp, x: 1 / x, text="1/{0}", tex=r"\frac{{1}}{{{0}}}", complex=True,
     domain=(0.5, 2.0), partials=(lambda y, _x: -y * y,), doc="1 / x.",
 )  # fmt: skip
+remainder = elementwise(
+    "remainder", arity=2, forward="remainder", text="{0} mod {1}", tex=r"{0} \bmod {1}",
+    domain=((-2.0, 2.0), (0.5, 2.0)), partials=(1, lambda _z, x, y: -floor_divide(x, y)),
+    doc="What is left of a after taking out b a whole number of times; it has the sign of b.",
+)  # fmt: skip
+copysign = elementwise(
+    "copysign", arity=2, forward="copysign", text="|{0}| sign({1})", tex=r"|{0}| \operatorname{{sign}} {1}",
+    partials=(lambda _z, x, y: sign(x) * copysign(1.0, y), 0),
+    doc="The size of a with the sign of b, that of a zero included.",
+)  # fmt: skip
+nextafter = elementwise(
+    "nextafter", arity=2, forward="nextafter", text="next({0} to {1})", partials=(1, 0),
+    doc="The next number after a on the way to b; as a function of a its slope is 1.",
+)  # fmt: skip
 
 
 def _times(xp: Any, bar: Any, partial: Any) -> Any:
@@ -71,7 +85,7 @@ def at_kink(default: float) -> float:
 
 
 heaviside = elementwise(
-    "heaviside", namespace=None, forward=lambda xp, x, *, kink: xp.heaviside(x, x.dtype.type(kink)),
+    "heaviside", namespace=None, forward=lambda xp, x, *, kink: xp.heaviside(x, kink),
     partials=FLAT, text="[{0} > 0]", tex="[{0} > 0]", samples=lambda r: [((r(3, 2),), {"kink": 0.5})],
     doc="0 left of zero, 1 right of it, `kink` at zero.",
 )  # fmt: skip
@@ -123,9 +137,14 @@ def leaky_relu(x: Any, /, slope: float = 0.01) -> Tensor:
 # -- the greater and the lesser ---------------------------------------------------------------
 
 
+def _wins(xp: Any, x: Any, y: Any, *, kink: float) -> Any:
+    dtype = xp.result_type(x, y)
+    return xp.where(xp.equal(x, y), dtype.type(kink), xp.greater(x, y).astype(dtype))
+
+
 wins = elementwise(
     "wins", namespace=None, arity=2, partials=FLAT, text="[{0} > {1}]", tex="[{0} > {1}]",
-    forward=lambda xp, x, y, *, kink: xp.where(x == y, xp.result_type(x, y).type(kink), (x > y).astype(xp.result_type(x, y))),
+    forward=_wins,
     samples=lambda r: [((r(3, 2), r(3, 2)), {"kink": 0.5})],
     doc="1 where the first is greater, 0 where it is less, `kink` at a tie.",
 )  # fmt: skip
@@ -172,6 +191,53 @@ def minimum(x: Any, y: Any, /) -> Tensor:
     """
     return apply(minimum_, (x, y), {"kink": at_kink(0.5)})
 
+# At a bound the adjoint passes: x has the right derivative of max(x, low), the left of min(x, high).
+
+
+def _clip(xp: Any, x: Any, low: Any, high: Any, **_: Any) -> Any:
+    return xp.minimum(xp.maximum(x, low), high)
+
+
+def _inside(_y: Any, x: Any, low: Any, high: Any, *, below: float, above: float) -> Any:
+    return wins(x, low, kink=below) * wins(high, x, kink=1 - above)
+
+
+def _at_low(_y: Any, x: Any, low: Any, high: Any, *, below: float, above: float) -> Any:
+    return wins(low, x, kink=1 - below) * wins(high, low, kink=1 - above)
+
+
+def _at_high(_y: Any, x: Any, low: Any, high: Any, *, below: float, above: float) -> Any:
+    return wins(maximum_(x, low, kink=0.5), high, kink=above)
+
+
+clip_ = elementwise(
+    "clip", namespace=None, arity=3, forward=_clip, partials=(_inside, _at_low, _at_high),
+    selects=True, text="clip({0}, {1}, {2})",
+    samples=lambda r: [((r(3, 2), r(3, 2) - 1, r(3, 2) + 1), {"below": 1.0, "above": 0.0})],
+    doc="x, but not below the one bound and not above the other; NaN stays NaN.",
+)  # fmt: skip
+
+
+@public
+def clip(x: Any, /, min: Any = None, max: Any = None) -> Tensor:
+    """x, but not below `min` and not above `max`, entry by entry; NaN stays NaN.
+
+    Shapes:  x and the bounds broadcast together; None is no bound.
+    Rule:    the adjoint goes to x inside the bounds and at them (`ob.config(kinks=)`), outside to
+             the bound that was met.
+    Example:
+        >>> ob.clip([-3.0, 0.5, 2.0], -1.0, 1.0)
+        Tensor([-1. ,  0.5,  1. ], float64)
+    """
+    below, above = at_kink(1.0), at_kink(0.0)
+    if min is None and max is None:
+        return asarray(x)
+    if max is None:
+        return apply(maximum_, (x, min), {"kink": below})
+    if min is None:
+        return apply(minimum_, (x, max), {"kink": above})
+    return apply(clip_, (x, min, max), {"below": below, "above": above})
+
 
 where = elementwise(
     "where", namespace=None, arity=3, promotes=(1, 2), forward="where", complex=True, selects=True,
@@ -198,3 +264,33 @@ def where_public(condition: Any, x: Any, y: Any, /) -> Tensor:
         raise DTypeError("where: the condition is no boolean array", got={"condition": condition},
                          want="a condition such as x > 0")  # fmt: skip
     return apply(where, (condition, x, y))
+
+
+@public
+def fmax(x: Any, y: Any, /) -> Tensor:
+    """The greater of x and y, entry by entry; where one is NaN, the other.
+
+    Rule:    that of `maximum`; nothing flows to a NaN.
+    Example:
+        >>> ob.fmax([1.0, np.nan], [0.0, 2.0])
+        Tensor([1., 2.], float64)
+    """
+    return maximum(*_without_nan(x, y))
+
+
+@public
+def fmin(x: Any, y: Any, /) -> Tensor:
+    """The lesser of x and y, entry by entry; where one is NaN, the other.
+
+    Rule:    that of `minimum`; nothing flows to a NaN.
+    Example:
+        >>> ob.fmin([1.0, np.nan], [0.0, 2.0])
+        Tensor([0., 2.], float64)
+    """
+    return minimum(*_without_nan(x, y))
+
+
+def _without_nan(x: Any, y: Any) -> tuple[Tensor, Tensor]:
+    """x and y, each with the other where it is NaN."""
+    x, y = as_tensor(x), as_tensor(y)
+    return apply(where, (isnan(x), y, x)), apply(where, (isnan(y), x, y))

@@ -83,7 +83,11 @@ def _plan(form: str, shapes: Shapes) -> tuple[tuple[int, int, str], ...]:
     for i, j in _order([*terms], output, sizes):
         rest = [t for k, t in enumerate(terms) if k not in (i, j)]
         needed = set(output).union(*rest)
-        result = output if not rest else "".join(c for c in dict.fromkeys(terms[i] + terms[j]) if c in needed)
+        result = (
+            output
+            if not rest
+            else "".join(c for c in dict.fromkeys(terms[i] + terms[j]) if c in needed)
+        )
         steps.append((i, j, result))
         terms = [*rest, result]
     return tuple(steps)
@@ -115,7 +119,9 @@ def _pair(xp: Any, a: Any, of_a: str, b: Any, of_b: str, output: str) -> Any:
 
     def grouped(x: Any, letters: str, *groups: list[str]) -> Any:
         x = x.transpose([letters.index(c) for group in (lanes, *groups) for c in group])
-        return x.reshape([sizes[c] for c in lanes] + [math.prod(sizes[c] for c in g) for g in groups])
+        return x.reshape(
+            [sizes[c] for c in lanes] + [math.prod(sizes[c] for c in g) for g in groups]
+        )
 
     y = xp.matmul(grouped(a, of_a, left, inner), grouped(b, of_b, inner, right))
     made = lanes + left + right
@@ -189,13 +195,19 @@ def _repeated(bar: Any, there: str, letters: str, shape: tuple[int, ...]) -> Any
 
 def _unused(letters: str) -> str:
     """A letter that does not occur; there is always another one."""
-    return next(c for c in itertools.chain(string.ascii_letters, map(chr, range(0x3B1, 0xD000))) if c not in letters)
+    return next(
+        c
+        for c in itertools.chain(string.ascii_letters, map(chr, range(0x3B1, 0xD000)))
+        if c not in letters
+    )
 
 
 def _lanes(n: int, mapped: Sequence[bool], *xs: Any, form: str) -> Any:
     inputs, output = _split(form)
     lane = _unused(form)
-    return einsum_(*xs, form=_form([lane * m + t for t, m in zip(inputs, mapped, strict=True)], lane + output))
+    return einsum_(
+        *xs, form=_form([lane * m + t for t, m in zip(inputs, mapped, strict=True)], lane + output)
+    )
 
 
 einsum_ = Primitive(
@@ -256,14 +268,21 @@ def _read(form: str, xs: Sequence[Tensor]) -> tuple[list[str], str, str]:
         letters = term.replace("...", "", 1)
         bad = [c for c in letters if not (c.isascii() and c.isalpha())]
         if bad:
-            raise ShapeError(f'einsum: {bad[0]!r} in "{form}" is no index', want='letters, "...", "," and one "->"')
+            raise ShapeError(
+                f'einsum: {bad[0]!r} in "{form}" is no index',
+                want='letters, "...", "," and one "->"',
+            )
     if len(terms) != len(xs):
         raise ShapeError(
             f'einsum: "{form}" speaks of {len(terms)} operand{"s" * (len(terms) != 1)}, {len(xs)} came',
             got={f"operand {i}": x for i, x in enumerate(xs)}, want="one term per operand, separated by commas",
         )  # fmt: skip
     letters = "".join(terms).replace(".", "")
-    spare = [c for c in itertools.chain(string.ascii_uppercase[::-1], map(chr, range(0x3B1, 0x3C9))) if c not in text]
+    spare = [
+        c
+        for c in itertools.chain(string.ascii_uppercase[::-1], map(chr, range(0x3B1, 0x3C9)))
+        if c not in text
+    ]
     widths = [x.ndim - len(t.replace("...", "")) for t, x in zip(terms, xs, strict=True)]
     for i, (term, x, width) in enumerate(zip(terms, xs, widths, strict=True)):
         if width < 0 or (width and "..." not in term):
@@ -273,14 +292,24 @@ def _read(form: str, xs: Sequence[Tensor]) -> tuple[list[str], str, str]:
             )  # fmt: skip
     widest = max((w for t, w in zip(terms, widths, strict=True) if "..." in t), default=0)
     if widest > len(spare):
-        raise ShapeError(f"einsum: ... stands for {widest} axes, more than there are letters left", want=f"at most {len(spare)}")
+        raise ShapeError(
+            f"einsum: ... stands for {widest} axes, more than there are letters left",
+            want=f"at most {len(spare)}",
+        )
     dots = "".join(spare[:widest])
     if not arrow:
         output = dots + "".join(sorted(c for c in set(letters) if letters.count(c) == 1))
     else:
         _check_output(form, output, letters, dots)
         output = output.replace("...", dots)
-    return [t.replace("...", dots[widest - w :] if w else "") for t, w in zip(terms, widths, strict=True)], output, dots
+    return (
+        [
+            t.replace("...", dots[widest - w :] if w else "")
+            for t, w in zip(terms, widths, strict=True)
+        ],
+        output,
+        dots,
+    )
 
 
 def _check_output(form: str, output: str, letters: str, dots: str) -> None:
@@ -296,7 +325,9 @@ def _check_output(form: str, output: str, letters: str, dots: str) -> None:
                          hint="to sum over them, give them letters")  # fmt: skip
 
 
-def _stretched(xs: Sequence[Tensor], inputs: Sequence[str], dots: str) -> tuple[list[Tensor], list[str]]:
+def _stretched(
+    xs: Sequence[Tensor], inputs: Sequence[str], dots: str
+) -> tuple[list[Tensor], list[str]]:
     """Axes of size 1 behind `...` leave where others are larger: the product repeats them anyway."""
     found: dict[str, set[int]] = {c: set() for c in dots}
     for x, term in zip(xs, inputs, strict=True):
@@ -324,7 +355,9 @@ def _check_sizes(form: str, xs: Sequence[Tensor], inputs: Sequence[str], dots: s
                     f"einsum: {which} has size {size} in operand {there} and {n} in operand {i}",
                     got={f"operand {k}": y for k, y in enumerate(xs)},
                     want=f'one size per index of "{form}"',
-                    hint="only axes behind ... are repeated" if c not in dots and 1 in (size, n) else None,
+                    hint="only axes behind ... are repeated"
+                    if c not in dots and 1 in (size, n)
+                    else None,
                 )
 
 

@@ -59,7 +59,12 @@ def of_one_dtype(what: str, *xs: Any) -> list[Tensor]:
 
 def _matmul_lanes(n: int, mapped: Any, a: Any, b: Any) -> Any:
     if mapped == (True, False) and b.ndim == 2:  # noqa: PLR2004  (one product, the lanes are rows)
-        flat = matmul_(reshape(a, (-1, a.shape[-1])) if a.size else a.reshape((math.prod(a.shape[:-1]), a.shape[-1])), b)
+        flat = matmul_(
+            reshape(a, (-1, a.shape[-1]))
+            if a.size
+            else a.reshape((math.prod(a.shape[:-1]), a.shape[-1])),
+            b,
+        )
         return reshape(flat, (*a.shape[:-1], b.shape[-1]))
     if not mapped[0]:
         a = broadcast_to(a, (n, *a.shape))
@@ -92,7 +97,9 @@ def matmul(a: Any, b: Any, /) -> Tensor:
     """
     a, b = as_tensor(a), as_tensor(b)
     if not a.ndim or not b.ndim:
-        raise ShapeError("matmul: a number is no matrix", got={"a": a, "b": b}, hint="use * to scale")
+        raise ShapeError(
+            "matmul: a number is no matrix", got={"a": a, "b": b}, hint="use * to scale"
+        )
     dtype = np.result_type(a.dtype, b.dtype)
     a, b = as_tensor(a, dtype), as_tensor(b, dtype)
     if dtype.kind == "b":
@@ -110,7 +117,9 @@ def matmul(a: Any, b: Any, /) -> Tensor:
     else:
         if a.shape[:-2] != b.shape[:-2]:
             _matmul_shape(a.spec, b.spec)
-            common = broadcast_shape("matmul", {"a's leading axes": a.shape[:-2], "b's leading axes": b.shape[:-2]})
+            common = broadcast_shape(
+                "matmul", {"a's leading axes": a.shape[:-2], "b's leading axes": b.shape[:-2]}
+            )
             a, b = broadcast_to(a, common + a.shape[-2:]), broadcast_to(b, common + b.shape[-2:])
         y = apply(matmul_, (a, b))
     if row:
@@ -155,13 +164,22 @@ def vecdot(a: Any, b: Any, /, *, axis: int = -1) -> Tensor:
     """
     a, b = of_one_dtype("vecdot", a, b)
     if not a.ndim or not b.ndim:
-        raise ShapeError("vecdot: a number is no vector", got={"a": a, "b": b}, hint="use * to scale")
+        raise ShapeError(
+            "vecdot: a number is no vector", got={"a": a, "b": b}, hint="use * to scale"
+        )
     narrow = min(a.ndim, b.ndim)
     if axis >= 0 and a.ndim != b.ndim or not -narrow <= axis < narrow:
-        raise ShapeError(f"vecdot: axis {axis} is not one axis of both", got={"a": a, "b": b}, want="an axis counted from the end: -1, -2, ...")
+        raise ShapeError(
+            f"vecdot: axis {axis} is not one axis of both",
+            got={"a": a, "b": b},
+            want="an axis counted from the end: -1, -2, ...",
+        )
     at = axis if axis < 0 else axis - a.ndim
     if a.shape[at] != b.shape[at]:
-        raise ShapeError(f"vecdot: the vectors differ in length, {a.shape[at]} against {b.shape[at]}", got={"a": a, "b": b})
+        raise ShapeError(
+            f"vecdot: the vectors differ in length, {a.shape[at]} against {b.shape[at]}",
+            got={"a": a, "b": b},
+        )
     wide = max(a.ndim, b.ndim)
     return total((conj(a) if a.dtype.kind == "c" else a) * b, wide + at)
 
@@ -182,7 +200,11 @@ def tensordot(a: Any, b: Any, /, *, axes: int | Sequence[Sequence[int]] = 2) -> 
     a, b = of_one_dtype("tensordot", a, b)
     if isinstance(axes, int | np.integer):
         if not 0 <= axes <= min(a.ndim, b.ndim):
-            raise ShapeError(f"tensordot: {axes} axes cannot be paired", got={"a": a, "b": b}, want=f"axes from 0 to {min(a.ndim, b.ndim)}")
+            raise ShapeError(
+                f"tensordot: {axes} axes cannot be paired",
+                got={"a": a, "b": b},
+                want=f"axes from 0 to {min(a.ndim, b.ndim)}",
+            )
         of_a, of_b = tuple(range(a.ndim - axes, a.ndim)), tuple(range(axes))
     else:
         of_a, of_b = ((g,) if isinstance(g, int | np.integer) else tuple(g) for g in axes)
@@ -192,7 +214,9 @@ def tensordot(a: Any, b: Any, /, *, axes: int | Sequence[Sequence[int]] = 2) -> 
     if paired[0] != paired[1] or len({*of_a}) < len(of_a) or len({*of_b}) < len(of_b):
         raise ShapeError(f"tensordot: axes {of_a} of a do not pair with axes {of_b} of b, sizes {paired[0]} against {paired[1]}",
                          got={"a": a, "b": b}, want="pairs of axes of equal size, each axis once")  # fmt: skip
-    left, right = ([i for i in range(x.ndim) if i not in over] for x, over in ((a, of_a), (b, of_b)))
+    left, right = (
+        [i for i in range(x.ndim) if i not in over] for x, over in ((a, of_a), (b, of_b))
+    )
     inner = math.prod(paired[0])
     lead, rest = tuple(a.shape[i] for i in left), tuple(b.shape[i] for i in right)
     rows = reshape(permute_dims(a, (*left, *of_a)), (math.prod(lead), inner))
@@ -263,7 +287,11 @@ def cross(a: Any, b: Any, /, *, axis: int = -1) -> Tensor:
     axis = one_axis("cross", axis, len(shape))
     a, b = broadcast_to(a, shape), broadcast_to(b, shape)
     if shape[axis] != 3:  # noqa: PLR2004
-        raise ShapeError("cross: the vectors have three entries", got={"a": a, "b": b}, want="size 3 along the axis")
+        raise ShapeError(
+            "cross: the vectors have three entries",
+            got={"a": a, "b": b},
+            want="size 3 along the axis",
+        )
     a0, a1, a2 = _entries(a, axis)
     b0, b1, b2 = _entries(b, axis)
     return stack([a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0], axis=axis)
@@ -288,7 +316,10 @@ def multi_dot(matrices: Sequence[Any], /) -> Tensor:
     """
     xs = of_one_dtype("multi_dot", *matrices)
     if any(x.ndim != 2 and not (x.ndim == 1 and i in (0, len(xs) - 1)) for i, x in enumerate(xs)):  # noqa: PLR2004
-        raise ShapeError("multi_dot: matrices, and at the ends perhaps vectors", got={f"matrix {i}": x for i, x in enumerate(xs)})
+        raise ShapeError(
+            "multi_dot: matrices, and at the ends perhaps vectors",
+            got={f"matrix {i}": x for i, x in enumerate(xs)},
+        )
     if len(xs) == 1:
         return xs[0]
     row, column = xs[0].ndim == 1, xs[-1].ndim == 1
@@ -321,6 +352,9 @@ def _brackets(sizes: Sequence[int]) -> dict[tuple[int, int], int]:
     for length in range(1, n):
         for i in range(n - length):
             j = i + length
-            found = [(cost[i, k] + cost[k + 1, j] + sizes[i] * sizes[k + 1] * sizes[j + 1], k) for k in range(i, j)]
+            found = [
+                (cost[i, k] + cost[k + 1, j] + sizes[i] * sizes[k + 1] * sizes[j + 1], k)
+                for k in range(i, j)
+            ]
             cost[i, j], split[i, j] = min(found)
     return split

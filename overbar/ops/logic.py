@@ -1,7 +1,8 @@
-"""Comparisons, logic, rounding: flat, and said to be flat."""
+"""Comparisons, logic, rounding, bits: flat, and said to be flat."""
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -37,8 +38,53 @@ signbit = _flat("signbit", "signbit", "negative({0})", 1, "Whether the sign bit 
 floor = _flat("floor", "floor", "⌊{0}⌋", 1, "The greatest whole number not above x.")
 ceil = _flat("ceil", "ceil", "⌈{0}⌉", 1, "The least whole number not below x.")
 trunc = _flat("trunc", "trunc", "trunc({0})", 1, "x without its fraction.")
-rint = _flat("round", "rint", "round({0})", 1, "The nearest whole number; halves to even.", complex=True)
-sign = _flat("sign", "sign", "sign({0})", 1, "−1, 0 or 1; for complex numbers x/|x|.")
+sign = _flat("sign", "sign", "sign({0})", 1, "−1, 0 or 1.", namespace=None)
+round_ = elementwise(
+    "round", namespace=None, forward=lambda xp, x, *, decimals: xp.round(x, decimals),
+    partials=FLAT, text=lambda x, decimals: f"round({x}{f', {decimals}' * bool(decimals)})",
+    complex=True, samples=lambda r: [((r(3, 2),), {"decimals": d}) for d in (0, 1)],
+    doc="The nearest number with so many decimals; halves to even.",
+)  # fmt: skip
+floor_divide = elementwise(
+    "floor_divide", arity=2, forward="floor_divide", partials=FLAT, text="⌊{0} / {1}⌋",
+    tex=r"\lfloor {0} / {1} \rfloor", domain=((-2.0, 2.0), (0.5, 2.0)),
+    doc="The greatest whole number not above a / b.",
+)  # fmt: skip
+
+
+@public
+def round(x: Any, /, decimals: int = 0) -> Tensor:
+    """x rounded to so many decimals, halves to even; nothing flows back through it.
+
+    Example:
+        >>> ob.round([0.5, 1.5, -1.7])
+        Tensor([ 0.,  2., -2.], float64)
+    """
+    return apply(round_, (x,), {"decimals": operator.index(decimals)})
+
+
+# -- bits -------------------------------------------------------------------------------------
+
+
+def _bits(name: str, forward: str, text: str, arity: int, doc: str) -> Any:
+    def samples(r: Any) -> list[Any]:
+        few = [(np.abs(r(3, 2)) * k).astype(np.int64) for k in (9, 3)]
+        return [(tuple(few[:arity]), {})]
+
+    return _flat(name, forward, text, arity, doc, samples=samples)
+
+
+bitwise_and = _bits("bitwise_and", "bitwise_and", "{0} & {1}", 2, "The bits that both have.")
+bitwise_or = _bits("bitwise_or", "bitwise_or", "{0} | {1}", 2, "The bits that one has.")
+bitwise_xor = _bits("bitwise_xor", "bitwise_xor", "{0} ^ {1}", 2, "The bits that just one has.")
+bitwise_invert = _bits("bitwise_invert", "bitwise_not", "~{0}", 1, "The bits it has not.")
+bitwise_left_shift = _bits(
+    "bitwise_left_shift", "left_shift", "{0} << {1}", 2, "The bits moved up."
+)
+bitwise_right_shift = _bits(
+    "bitwise_right_shift", "right_shift", "{0} >> {1}", 2, "The bits moved down."
+)
+
 
 stop_gradient_ = Primitive(
     "stop_gradient", forward=lambda xp, x: x, shape=lambda x: x, vjp=FLAT, jvp=FLAT,

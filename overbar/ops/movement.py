@@ -66,7 +66,7 @@ cast = Primitive(
 )  # fmt: skip
 real = Primitive(
     "real", forward="real", shape=lambda x: spec(x.shape, np.empty(0, x.dtype).real.dtype), moves=True,
-    vjp=(lambda y_bar, _y, x: y_bar if x.dtype.kind != "c" else cast(y_bar, dtype=x.dtype),), complex=True,
+    vjp=(lambda y_bar, _y, _x: y_bar if _x.dtype.kind != "c" else cast(y_bar, dtype=_x.dtype),), complex=True,
     batch=lambda n, mapped, x: real(x), text="Re {0}", tex=r"\Re {0}",
     samples=lambda r: [((r(3, 2),), {}), ((r(3, 2) + 1j * r(3, 2),), {})], doc="The real part.",
 )  # fmt: skip

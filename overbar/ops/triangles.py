@@ -118,14 +118,18 @@ def diagonal(x: Any, /, *, offset: int = 0, axis1: int = -2, axis2: int = -1) ->
     x = _matrix("diagonal", x)
     first, second = one_axis("diagonal", axis1, x.ndim), one_axis("diagonal", axis2, x.ndim)
     if first == second:
-        raise ShapeError(f"diagonal: axis {axis1} is named twice", got={"x": x}, want="two different axes")
+        raise ShapeError(
+            f"diagonal: axis {axis1} is named twice", got={"x": x}, want="two different axes"
+        )
     rest = tuple(i for i in range(x.ndim) if i not in (first, second))
     return apply(diagonal_, (permute_dims(x, (*rest, first, second)),), {"offset": int(offset)})
 
 
 @public
 @public(namespace="linalg")
-def trace(x: Any, /, *, offset: int = 0, axis1: int = -2, axis2: int = -1, dtype: Any = None) -> Tensor:
+def trace(
+    x: Any, /, *, offset: int = 0, axis1: int = -2, axis2: int = -1, dtype: Any = None
+) -> Tensor:
     """The sum of one diagonal of every matrix.
 
     Shapes:  x (..., n, m)  ->  (...); the axes of the matrices are the last two.
@@ -134,7 +138,9 @@ def trace(x: Any, /, *, offset: int = 0, axis1: int = -2, axis2: int = -1, dtype
         >>> ob.trace([[1.0, 2.0], [3.0, 4.0]])
         Tensor(5., float64)
     """
-    return total(diagonal(_matrix("trace", x), offset=offset, axis1=axis1, axis2=axis2), -1, dtype=dtype)
+    return total(
+        diagonal(_matrix("trace", x), offset=offset, axis1=axis1, axis2=axis2), -1, dtype=dtype
+    )
 
 
 @public
@@ -168,7 +174,11 @@ def diag_embed(x: Any, /, *, offset: int = 0) -> Tensor:
     """
     x = as_tensor(x)
     if not x.ndim:
-        raise ShapeError("diag_embed: a number has no axis to lay along a diagonal", got={"x": x}, want="x: (..., n)")
+        raise ShapeError(
+            "diag_embed: a number has no axis to lay along a diagonal",
+            got={"x": x},
+            want="x: (..., n)",
+        )
     n = x.shape[-1] + abs(int(offset))
     return apply(undiagonal_, (x,), {"offset": int(offset), "shape": (n, n)})
 

@@ -64,12 +64,13 @@ _CELL = "padding:0.2em 0.8em;text-align:left;white-space:pre;vertical-align:top"
 
 
 def _html(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    def cells(tag: str, row: Sequence[str], more: str = "") -> str:
-        inside = "".join(f'<{tag}{more} style="{_CELL}">{html.escape(c)}</{tag}>' for c in row)
+    def cells(tag: str, row: Sequence[str]) -> str:
+        scope = ' scope="col"' if tag == "th" else ""
+        inside = "".join(f'<{tag}{scope} style="{_CELL}">{html.escape(c)}</{tag}>' for c in row)
         return f"<tr>{inside}</tr>"
 
     caption = f"<caption>{html.escape(title)}</caption>" if title else ""
-    head = f"<thead>{cells('th', heads, ' scope="col"')}</thead>" if any(heads) else ""
+    head = f"<thead>{cells('th', heads)}</thead>" if any(heads) else ""
     body = "".join(cells("td", row) for row in rows)
     return f"<table>{caption}{head}<tbody>{body}</tbody></table>"
 

@@ -28,6 +28,8 @@ ELSEWHERE = {
     "scan": "a graph for a parameter",
     "while": "graphs for a parameter",
     "deferred": "a function for a parameter",
+    "gate": "a function for a parameter",
+    "forward_gate": "a function for a parameter",
     "callback": "a function for a parameter",
 }
 
@@ -247,6 +249,11 @@ def assert_close(found: Any, wanted: Any, tolerance: float, scale: float = 0.0) 
     assert found.shape == wanted.shape
     size = max(float(np.max(np.abs(wanted), initial=0.0, where=np.isfinite(wanted))), scale)
     np.testing.assert_allclose(found, wanted, rtol=tolerance, atol=tolerance * size)
+
+
+def noise(values: Any) -> float:
+    """Below which differences of these values say nothing: their rounding, at the least step."""
+    return 1e-4 * max((float(np.max(np.abs(value(v)), initial=0)) for v in values), default=0.0)
 
 
 def pairing(bars: Any, dots: Any) -> tuple[float, float]:

@@ -1,0 +1,340 @@
+"""Tensors in the hands of NumPy and of other libraries.
+
+`np.sin(t)`, `np.sum(t, axis=0)`, `array + t` give Tensors: NumPy asks `__array_ufunc__` and
+`__array_function__`, and two tables say which function of ours is meant. What is in neither table,
+and every keyword that we lack, raises; nothing falls back to plain arrays in silence, for that
+would cut a gradient.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import CutError, DomainError, DTypeError, SpellingError
+from ..handle import Tensor, as_tensor, asarray
+from ..primitive import PUBLIC
+
+OURS = PUBLIC[""]
+
+# -- ufuncs -----------------------------------------------------------------------------------
+
+UFUNCS = {
+    "absolute": "abs", "fabs": "abs", "power": "pow", "float_power": "pow", "conjugate": "conj", "rint": "round",
+    "true_divide": "divide", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arctan2": "atan2",
+    "arcsinh": "asinh", "arccosh": "acosh", "arctanh": "atanh", "invert": "bitwise_invert",
+    "left_shift": "bitwise_left_shift", "right_shift": "bitwise_right_shift", "mod": "remainder",
+}  # fmt: skip
+"""NumPy's name of a ufunc -> ours, where they differ."""
+
+_METHODS = {
+    ("add", "reduce"): "ob.sum(x, axis=0)", ("multiply", "reduce"): "ob.prod(x, axis=0)",
+    ("maximum", "reduce"): "ob.max(x, axis=0)", ("minimum", "reduce"): "ob.min(x, axis=0)",
+    ("logical_and", "reduce"): "ob.all(x, axis=0)", ("logical_or", "reduce"): "ob.any(x, axis=0)",
+    ("add", "accumulate"): "ob.cumsum(x, axis=0)", ("multiply", "accumulate"): "ob.cumprod(x, axis=0)",
+    ("multiply", "outer"): "ob.outer(x, y)", ("add", "at"): "ob.scatter_add(x, index, values)",
+}  # fmt: skip
+
+
+def array_ufunc(self: Tensor, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+    """What NumPy calls for `ufunc(..., tensor, ...)`."""
+    name = ufunc.__name__
+    if method != "__call__":
+        ours = _METHODS.get((name, method), f"ob.{UFUNCS.get(name, name)} on whole arrays, or .numpy() on the tensor")
+        raise SpellingError(f"np.{name}.{method} does not take tensors", want=ours)
+    for word, given in kwargs.items():
+        if given is not None and not (word == "where" and given is True):
+            _refuse(f"np.{name}", word)
+    of_numpy = getattr(np, name, None) is ufunc
+    function = OURS.get(UFUNCS.get(name, name)) if of_numpy else _special(name)
+    if function is None:
+        raise _unknown(f"np.{name}" if of_numpy else name)
+    return function(*inputs)
+
+
+def _special(name: str) -> Callable[..., Any] | None:
+    """The functions of scipy.special are ufuncs as well."""
+    return PUBLIC["special"].get({"psi": "digamma"}.get(name, name)) or (OURS["sigmoid"] if name == "expit" else None)
+
+
+def _unknown(what: str) -> DTypeError:
+    return DTypeError(
+        f"{what} does not take tensors", want="a function of overbar",
+        hint="outside of what is differentiated: .numpy() first; inside: compose it from ours, or ob.callback",
+    )  # fmt: skip
+
+
+def _refuse(what: str, word: str) -> None:
+    if word == "out":
+        raise CutError(f"{what}: a tensor cannot be written into an ndarray, nor into a tensor (out=, a += t)",
+                       want="y = ..., results are always new", hint="a = a + t, or make `a` a tensor: ob.asarray(a)")  # fmt: skip
+    hints = {"where": "ob.where(mask, ..., ...)", "dtype": ".astype(dtype) on the argument or the result"}
+    raise DTypeError(f"{what}: the keyword {word}= is not supported on tensors", want=hints.get(word, f"no {word}="))
+
+
+# -- functions --------------------------------------------------------------------------------
+
+SAME = (
+    "sum prod mean max min std var any all argmax argmin cumsum cumprod sort argsort median quantile where "
+    "reshape expand_dims squeeze moveaxis swapaxes ravel broadcast_to broadcast_arrays flip roll repeat tile split "
+    "array_split stack unstack atleast_1d atleast_2d take take_along_axis meshgrid clip round astype isclose "
+    "tensordot inner outer kron tril triu diagonal trace einsum vecdot matrix_transpose diff searchsorted nonzero "
+    "count_nonzero zeros_like ones_like full_like empty_like unique_values cumulative_sum cumulative_prod "
+    "logsumexp sinc cross allclose array_equal nanmean nansum ptp"
+).split()
+"""Functions that are called alike here and there."""
+
+ALIKE = {
+    "amax": "max", "amin": "min", "around": "round", "concat": "concat", "concatenate": "concat",
+    "permute_dims": "permute_dims", "imag": "imag", "real": "real",
+}  # fmt: skip
+"""NumPy's name -> ours."""
+
+SPACES = {
+    "linalg": "cholesky det eigh eigvalsh eigh eig eigvals inv matrix_norm matrix_power matrix_rank matrix_transpose "
+    "outer pinv qr slogdet solve svd svdvals tensordot trace vecdot vector_norm cross diagonal matmul lstsq norm "
+    "multi_dot cond",
+    "fft": "fft ifft fft2 ifft2 fftn ifftn rfft irfft rfftn irfftn rfft2 irfft2 hfft ihfft fftfreq rfftfreq "
+    "fftshift ifftshift",
+}  # fmt: skip
+
+RENAMED = {"ddof": "correction", "a_min": "min", "a_max": "max"}
+"""Keywords of NumPy -> ours, in functions that are otherwise alike."""
+
+_DEFAULTS: dict[str, Any] = {
+    "out": None, "where": (True, np._NoValue), "initial": np._NoValue, "order": ("C", "K", None), "dtype": None,  # type: ignore[attr-defined]
+    "optimize": (True, False, "greedy", "optimal"), "kind": (None, "quicksort", "stable"), "subok": (True, False),
+    "mode": "raise", "casting": "same_kind", "stable": (None, True), "copy": (None, True, False),
+    "overwrite_input": False, "method": "linear", "keepdims": np._NoValue, "correction": np._NoValue,  # type: ignore[attr-defined]
+    "equal_nan": False, "bias": False, "UPLO": "L", "hermitian": False,
+}  # fmt: skip
+"""Keywords of NumPy that may be given if they say what is so anyway."""
+
+
+def array_function(self: Tensor, function: Callable[..., Any], types: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    """What NumPy calls for `function(..., tensor, ...)`."""
+    ours = _table().get(function)
+    name = f"{function.__module__}.{function.__name__}".replace("numpy", "np")
+    if ours is None:
+        raise _unknown(name)
+    if ours in _ADAPTERS:
+        return ours(*args, **kwargs)
+    return ours(*args, **_keywords(name, ours, kwargs))
+
+
+def _keywords(name: str, ours: Callable[..., Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """NumPy's keywords as ours; one that we lack raises, unless it says what is so anyway."""
+    known = _parameters(ours)
+    found = {}
+    for word, given in kwargs.items():
+        if word in _DEFAULTS and _is_default(given, _DEFAULTS[word]):
+            continue
+        renamed = word if word in known else RENAMED.get(word, word)
+        if renamed not in known:
+            _refuse(name, word)
+        found[renamed] = given
+    return found
+
+
+def _is_default(given: Any, default: Any) -> bool:
+    return any(given is d or (isinstance(d, str | bool) and type(given) is type(d) and given == d)
+               for d in (default if isinstance(default, tuple) else (default,)))  # fmt: skip
+
+
+def _parameters(function: Callable[..., Any]) -> frozenset[str]:
+    found = _known.get(function)
+    if found is None:
+        code = getattr(function, "__wrapped__", function).__code__
+        found = _known[function] = frozenset(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
+    return found
+
+
+_known: dict[Callable[..., Any], frozenset[str]] = {}
+_made: dict[Callable[..., Any], Callable[..., Any]] = {}
+
+
+def _table() -> dict[Callable[..., Any], Callable[..., Any]]:
+    """NumPy's functions -> ours; made when it is first asked for, when all of ours are there."""
+    if not _made:
+        for theirs, name in {**{n: n for n in SAME}, **ALIKE}.items():
+            if hasattr(np, theirs) and name in OURS:
+                _made[getattr(np, theirs)] = OURS[name]
+        for space, names in SPACES.items():
+            for name in names.split():
+                if hasattr(getattr(np, space), name) and name in PUBLIC[space]:
+                    _made[getattr(getattr(np, space), name)] = PUBLIC[space][name]
+        _made.update({getattr(np, f.__name__.strip("_")): f for f in _ADAPTERS if hasattr(np, f.__name__.strip("_"))})
+        _made[np.linalg.norm] = _norm
+    return _made
+
+
+# -- functions that are not alike: in NumPy's signature ---------------------------------------
+
+
+def _shape(a: Any) -> tuple[int, ...]:
+    return asarray(a).shape
+
+
+def _ndim(a: Any) -> int:
+    return asarray(a).ndim
+
+
+def _size(a: Any, axis: int | None = None) -> int:
+    return asarray(a).size if axis is None else asarray(a).shape[axis]
+
+
+def _transpose(a: Any, axes: Any = None) -> Tensor:
+    a = asarray(a)
+    return OURS["permute_dims"](a, tuple(range(a.ndim))[::-1] if axes is None else axes)
+
+
+def _where(condition: Any, *branches: Any) -> Any:
+    if not branches:
+        return OURS["nonzero"](condition)
+    condition = as_tensor(condition)
+    return OURS["where"](condition if condition.dtype.kind == "b" else condition != 0, *branches)
+
+
+def _dot(a: Any, b: Any) -> Tensor:
+    a, b = asarray(a), asarray(b)
+    if not a.ndim or not b.ndim:
+        return OURS["multiply"](a, b)
+    if b.ndim <= 2:  # noqa: PLR2004
+        return OURS["matmul"](a, b)
+    return OURS["tensordot"](a, b, axes=((a.ndim - 1,), (b.ndim - 2,)))
+
+
+def _vstack(tup: Any) -> Tensor:
+    return OURS["concat"]([OURS["atleast_2d"](x) for x in tup], axis=0)
+
+
+def _hstack(tup: Any) -> Tensor:
+    xs = [OURS["atleast_1d"](x) for x in tup]
+    return OURS["concat"](xs, axis=0 if xs[0].ndim == 1 else 1)
+
+
+def _column_stack(tup: Any) -> Tensor:
+    xs = [asarray(x) for x in tup]
+    return OURS["concat"]([x[:, None] if x.ndim == 1 else x for x in xs], axis=1)
+
+
+def _append(arr: Any, values: Any, axis: int | None = None) -> Tensor:
+    return OURS["concat"]([asarray(arr), asarray(values)], axis=axis)
+
+
+def _copy(a: Any, order: Any = "K", subok: bool = False) -> Tensor:
+    return a.copy()
+
+
+def _pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Tensor:
+    value = kwargs.pop("constant_values", 0)
+    if kwargs:
+        _refuse("np.pad", next(iter(kwargs)))
+    return OURS["pad"](array, pad_width, mode, value)
+
+
+def _diag(v: Any, k: int = 0) -> Tensor:
+    v = asarray(v)
+    if v.ndim == 2:  # noqa: PLR2004
+        return OURS["diagonal"](v, offset=k)
+    if v.ndim != 1:
+        raise DTypeError("np.diag: a vector or a matrix", got={"v": v})
+    n = v.shape[0] + abs(k)
+    rows = np.arange(v.shape[0])
+    return OURS["scatter_add"](np.zeros((n, n), v.dtype), (rows + max(-k, 0), rows + max(k, 0)), v)
+
+
+def _delete(arr: Any, obj: Any, axis: int | None = None) -> Tensor:
+    arr = asarray(arr)
+    arr, axis = (OURS["ravel"](arr), 0) if axis is None else (arr, axis)
+    return OURS["take"](arr, np.delete(np.arange(arr.shape[axis]), obj), axis=axis)
+
+
+def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Tensor:  # noqa: A002
+    x = asarray(x)
+    over = tuple(range(x.ndim)) if axis is None else axis
+    pair = isinstance(over, tuple) and len(over) == 2  # noqa: PLR2004  (a matrix)
+    if pair and ord is not None:
+        return PUBLIC["linalg"]["matrix_norm"](OURS["moveaxis"](x, over, (-2, -1)), ord=ord, keepdims=keepdims)
+    if ord is None:
+        return PUBLIC["linalg"]["vector_norm"](x, axis=axis, keepdims=keepdims)
+    return PUBLIC["linalg"]["vector_norm"](x, ord=ord, axis=axis, keepdims=keepdims)
+
+
+def _iscomplexobj(x: Any) -> bool:
+    return x.dtype.kind == "c"
+
+
+def _isrealobj(x: Any) -> bool:
+    return x.dtype.kind != "c"
+
+
+def _result_type(*arrays_and_dtypes: Any) -> np.dtype:
+    return OURS["result_type"](*arrays_and_dtypes)
+
+
+def _may_share_memory(a: Any, b: Any, max_work: Any = None) -> bool:
+    return False
+
+
+_ADAPTERS = {
+    _shape, _ndim, _size, _transpose, _where, _dot, _vstack, _hstack, _column_stack, _append, _copy, _pad, _diag,
+    _delete, _iscomplexobj, _isrealobj, _result_type, _may_share_memory, _norm,
+}  # fmt: skip
+
+
+# -- DLPack and the Array API -----------------------------------------------------------------
+
+
+def array_namespace(self: Tensor, *, api_version: str | None = None) -> Any:
+    """The module of this array's functions, for libraries written against the Array API."""
+    known = ("2021.12", "2022.12", "2023.12", "2024.12")
+    if api_version is not None and api_version not in known:
+        raise DomainError(f"__array_namespace__: version {api_version!r} is not known", want=f"one of {known}")
+    return sys.modules[__name__.partition(".")[0]]
+
+
+def dlpack(
+    self: Tensor, *, stream: Any = None, max_version: tuple[int, int] | None = None, dl_device: Any = None,
+    copy: bool | None = None,
+) -> Any:  # fmt: skip
+    """The value for another library: read-only, or a copy where it cannot be told so.
+
+    Raises:  CutError if the tensor carries a gradient, UnknownValueError while tracing.
+    """
+    array = self.__array__().view()
+    array.flags.writeable = False
+    if copy or max_version is None or max_version < (1, 0):  # older versions cannot say read-only
+        return array.copy().__dlpack__(stream=stream)
+    return array.__dlpack__(stream=stream, max_version=max_version, dl_device=dl_device, copy=copy)
+
+
+def dlpack_device(self: Tensor) -> tuple[int, int]:
+    """(1, 0): the CPU."""
+    return (1, 0)
+
+
+def device_of(self: Tensor) -> str:
+    """Where it lives: the CPU."""
+    return "cpu"
+
+
+def to_device(self: Tensor, device: str, /, *, stream: Any = None) -> Tensor:
+    """The tensor on that device; there is one, "cpu"."""
+    if device != "cpu":
+        raise DomainError(f"to_device: there is no device {device!r}", want='"cpu"')
+    return self
+
+
+def install() -> None:
+    """Give Tensor its protocols."""
+    Tensor.__array_ufunc__ = array_ufunc  # type: ignore[attr-defined]
+    Tensor.__array_function__ = array_function  # type: ignore[attr-defined]
+    Tensor.__array_namespace__ = array_namespace  # type: ignore[attr-defined]
+    Tensor.__dlpack__ = dlpack  # type: ignore[attr-defined]
+    Tensor.__dlpack_device__ = dlpack_device  # type: ignore[attr-defined]
+    Tensor.device = property(device_of)  # type: ignore[attr-defined]
+    Tensor.to_device = to_device  # type: ignore[attr-defined]

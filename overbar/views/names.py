@@ -1,0 +1,211 @@
+"""What to call a node, and how a name is written.
+
+In this order: the name it was given (`name=`, a path in a module), the variable the user assigned
+it to, the argument of the function explained, the way the source calls it where it is used, a
+variable of the caller, a textbook letter. Names are unique: what a loop makes is numbered,
+h₁ h₂ h₃. They are kept by age, never by node, so that no name holds an array alive.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ..graph import INPUT, Node
+from ..handle import Tensor
+from ..origin import operands
+
+MACRON = "\u0304"
+_LOW = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+_HIGH = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
+_IMPLICIT = {"broadcast", "cast", "reshape", "alias"}
+_CALLED = {
+    "Add": ("add",), "Sub": ("subtract",), "Mult": ("multiply",), "Div": ("divide",),
+    "MatMult": ("matmul",), "Pow": ("power", "whole_power"), "pow": ("power", "whole_power"),
+    "power": ("power", "whole_power"), "USub": ("negative",), "getitem": ("slice", "gather"),
+}  # fmt: skip
+"""What the source says, and the operations it may mean."""
+
+
+# -- how a name is written --------------------------------------------------------------------
+
+
+def bar(name: str) -> str:
+    """The name with a bar over its letters, and over those of its last part only: `fc.w̄`, `W̄1`."""
+    name, bracket, index = name.partition("[")
+    head, dot, last = name.rpartition(".")
+    return head + dot + re.sub(r"[^\W\d_₀-₉]", lambda m: m[0] + MACRON, last) + bracket + index
+
+
+def width(text: str) -> int:
+    """How many columns a text takes: a combining bar takes none."""
+    return sum(not unicodedata.combining(c) for c in text)
+
+
+_ASCII = {
+    "−": "-", "σ": "sigmoid", "√": "sqrt ", "Σ": "sum", "²": "^2", "³": "^3", "ᵀ": ".T", "⊙": "*",
+    "≤": "<=", "≥": ">=", "≠": "!=", "¬": "not ", "∧": "and", "∨": "or", "⊕": "xor", "⌊": "floor(",
+    "⌋": ")", "⌈": "ceil(", "⌉": ")", "…": "...", "·": "*", "×": "x", "‖": "|", "∂": "d", "←": "<-",
+    "→": "->", "↓": "", "↑": "", "′": "'", "⁻": "^-",
+    **{c: f"^{i}" for i, c in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")},
+}  # fmt: skip
+
+
+def ascii_of(text: str) -> str:
+    """The text in ASCII: `w̄` is `w_bar`, `σ(z)` is `sigmoid(z)`."""
+    barred = re.sub(rf"((?:\w{MACRON})+)(\w*)", lambda m: m[1].replace(MACRON, "") + m[2] + "_bar", text)
+    plain = "".join(_ASCII.get(c, c) for c in barred.translate(_HIGH))
+    return unicodedata.normalize("NFKD", plain).encode("ascii", "backslashreplace").decode()
+
+
+def tex_of(name: str, barred: bool = False) -> str:
+    """The name in LaTeX: `\\bar{w}_{1}`."""
+    name = name.translate(_HIGH)
+    stem, digits = re.fullmatch(r"(.*?)(\d*)", name, re.DOTALL).groups()  # type: ignore[union-attr]
+    stem = r"\dots" if stem == "…" else stem if len(stem) == 1 else rf"\mathrm{{{_escaped(stem)}}}"
+    if barred:
+        stem = rf"\bar{{{stem}}}" if len(stem) == 1 else rf"\overline{{{stem}}}"
+    return stem + (f"_{{{digits}}}" if digits else "")
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"([_#%&$])", r"\\\1", text)
+
+
+# -- which name -------------------------------------------------------------------------------
+
+
+def names_of(
+    nodes: Sequence[Node],
+    outputs: Iterable[Node] = (),
+    given: Mapping[Node, str] | None = None,
+    variables: Mapping[str, Any] | None = None,
+) -> dict[int, str]:
+    """A unique name for every node that deserves one, by serial; oldest first in `nodes`.
+
+    Weak constants and nodes that are only part of an expression may have none. `given` names come
+    from the arguments of a function, `variables` from the caller.
+    """
+    wishes = _wishes(nodes, list(outputs), given or {}, variables or {})
+    wanted = Counter(wishes.values())
+    numbers: dict[str, int] = defaultdict(int)
+    names: dict[int, str] = {}
+    used, plain = set(wishes.values()), set()
+    for node in nodes:
+        wish = wishes.get(node.serial)
+        if wish is None:
+            continue
+        if wanted[wish] == 1 or (not node.inputs and wish not in plain):
+            names[node.serial] = wish
+            plain.add(wish)
+            continue
+        while True:
+            numbers[wish] += 1
+            name = wish + ("_" if wish[-1].isdigit() else "") + str(numbers[wish]).translate(_LOW)
+            if name not in used:
+                break
+        names[node.serial] = name
+        used.add(name)
+    return names
+
+
+def _wishes(
+    nodes: Sequence[Node], outputs: list[Node], given: Mapping[Node, str], variables: Mapping[str, Any]
+) -> dict[int, str]:
+    """What each node would like to be called."""
+    assigned = _assigned(nodes)
+    spoken = _spoken(nodes)
+    held = {v.node.serial: k for k, v in variables.items() if isinstance(v, Tensor) and v._node is not None}
+    wishes: dict[int, str] = {}
+    for node in nodes:
+        serial = node.serial
+        wish = given.get(node) or _own(node) or assigned.get(serial) or spoken.get(serial) or held.get(serial)
+        if wish is not None:
+            wishes[serial] = _short(wish)
+    ends = [y for y in outputs if y.inputs and y.serial not in wishes]
+    for y in ends:
+        wishes[y.serial] = "L" if not isinstance(y.spec, tuple) and y.spec.size == 1 else "y"
+    for node in nodes:
+        if not node.inputs and node.serial not in wishes and not node.spec.weak:
+            if node.spec.ndim or node.op is INPUT:
+                wishes[node.serial] = _letter(node)
+    return wishes
+
+
+def _short(name: str) -> str:
+    """`self.w` and `params['w']` are called w."""
+    return re.sub(r"^.*\[['\"](\w+)['\"]\]$", r"\1", name.removeprefix("self."))
+
+
+def _own(node: Node) -> str | None:
+    """The name it was given, or that of its handle."""
+    if node.inputs:
+        return None
+    handle = node.handle and node.handle()
+    return node.params.get("name") or (handle.name if handle is not None else None)
+
+
+def _letter(node: Node) -> str:
+    """A textbook letter for a leaf."""
+    matrix = node.spec.ndim >= 2  # noqa: PLR2004
+    if node.op is INPUT and node.handle is not None:
+        return "W" if matrix else "w"
+    return "X" if matrix else "x"
+
+
+def letter_for(node: Node) -> str:
+    """A textbook letter for an inner node: e for a difference, z for a sum, y = σ(z), else v."""
+    name = node.op.name
+    return {"subtract": "e", "add": "z", "matmul": "z", "sigmoid": "y", "softmax": "y"}.get(name, "v")
+
+
+def _assigned(nodes: Sequence[Node]) -> dict[int, str]:
+    """The variables that nodes were assigned to.
+
+    One instruction may make many nodes: a call of `mean` makes a sum and a quotient, and only the
+    last is what is assigned; an instruction in a loop makes one after the other, and each is.
+    """
+    made: dict[Any, list[Node]] = defaultdict(list)
+    for node in nodes:
+        if (node.inputs or node.handle is not None) and node.code is not None:
+            made[node.code, node.at].append(node)
+    names: dict[int, str] = {}
+    for group in made.values():
+        origin = group[0].origin
+        if origin is None or origin.name is None:
+            continue
+        shown = [n for n in group if n.op.name not in {"broadcast", "cast"}] or group
+        period = _period([n.op.name for n in shown])
+        for i in range(period - 1, len(shown), period):
+            names[shown[i].serial] = origin.name
+    return names
+
+
+def _period(words: list[str]) -> int:
+    """The length of the shortest word sequence that repeats to give the whole."""
+    n = len(words)
+    return next(p for p in range(1, n + 1) if n % p == 0 and words == words[:p] * (n // p))
+
+
+def _spoken(nodes: Sequence[Node]) -> dict[int, str]:
+    """What the source calls leaves where it uses them, if it calls them one thing.
+
+    A Python number is one leaf wherever it occurs, so it has a name only if every use gives it.
+    """
+    said: dict[int, set[str | None]] = defaultdict(set)
+    for node in nodes:
+        if not node.inputs or node.op.name in _IMPLICIT:
+            continue
+        called, words = operands(node.code, node.at)
+        if node.op.name not in _CALLED.get(called, (called,)):
+            words = ()
+        for i, x in enumerate(node.inputs):
+            leaf, word = x, words[i] if i < len(words) else None
+            while leaf.inputs and leaf.op.name in _IMPLICIT and (leaf.code, leaf.at) == (node.code, node.at):
+                leaf = leaf.inputs[0]
+            if not leaf.inputs and (word is not None or leaf.spec.weak):
+                said[leaf.serial].add(word)
+    return {serial: word for serial, (word, *more) in said.items() if word is not None and not more}

@@ -1,0 +1,261 @@
+"""What ran: the nodes of one computation, their values, and the engine's own backward sweep.
+
+Every view is a function of a `Record`. Its numbers are those of `pullback_steps`, the sweep that
+`grad` and `backward` run: nothing here computes a derivative. Making one changes nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..calculus.backward import path_from_leaves
+from ..calculus.sweep import Raw, pullback_steps
+from ..calculus.transforms import Following
+from ..errors import DTypeError, GradientError, UnknownValueError
+from ..graph import INPUT, Graph, Node, ancestors, span
+from ..handle import Tensor, as_tensor
+from ..replay import values_of
+from ..trees import tree_flatten, tree_paths, tree_unflatten
+
+_SLOTS = ("_node", "value", "spec", "_grad", "_wants", "_name", "_role")
+
+
+class Message(NamedTuple):
+    """What one node sends to one of its inputs in the backward sweep."""
+
+    source: Node
+    target: Node
+    value: Any
+
+
+class Record:
+    """One computation.
+
+    outputs   what was computed; nodes: all it was computed from, oldest first
+    variables the nodes whose adjoints are asked for
+    given     names that the arguments of the function explained give to nodes
+    values    of every node
+    """
+
+    def __init__(
+        self,
+        outputs: Sequence[Node],
+        variables: Sequence[Node],
+        *,
+        given: dict[Node, str] | None = None,
+        known: dict[Node, Any] | None = None,
+        stop: Sequence[Node] = (),
+    ) -> None:
+        self.outputs, self.given = list(outputs), given or {}
+        self.stop = frozenset(stop)
+        self.nodes = ancestors(self.outputs, stop=self.stop)
+        there = set(self.nodes)
+        self.variables = [v for v in variables if v in there]
+        self.missing = [v for v in variables if v not in there]
+        self.values = known if known is not None else _values(self.nodes)
+        self.path = span(self.outputs, self.variables) if self.variables else []
+        self.messages: list[Message] = []
+        self.bars: dict[Node, Any] = {}
+        self._swept = False
+
+    def __contains__(self, node: Node) -> bool:
+        return node in self.values
+
+    def computed(self, node: Node) -> bool:
+        """Whether it was computed here, rather than given."""
+        return bool(node.inputs) and node not in self.stop
+
+    @property
+    def consumers(self) -> dict[Node, list[Node]]:
+        """Which nodes use each node, once per use."""
+        found: dict[Node, list[Node]] = {n: [] for n in self.nodes}
+        for node in self.nodes:
+            if self.computed(node):
+                for x in node.inputs:
+                    found[x].append(node)
+        return found
+
+    def value(self, node: Node) -> Any:
+        """The value of a node, in its full shape."""
+        value = self.values[node]
+        shape = getattr(node.spec, "shape", None)
+        return value if shape is None or np.shape(value) == shape else np.broadcast_to(value, shape)
+
+    def seeds(self) -> list[Any]:
+        """What the sweep starts from: ones."""
+        return [np.ones(y.spec.shape, y.spec.dtype)[()] for y in self.outputs]
+
+    def steps(self) -> Iterator[tuple[Node, Any, list[tuple[Node, Any]]]]:
+        """The engine's backward sweep, one node at a time, on arrays."""
+        world = Raw()
+        world.recovered = dict(self.values)
+        wanted = list(dict.fromkeys([*self.variables, *self.outputs]))
+        with np.errstate(all="ignore"):
+            ends = yield from pullback_steps(self.outputs, wanted, self.seeds(), self.path, world)
+        for node, end in zip(wanted, ends, strict=True):
+            if end is not None:
+                self.bars[node] = end
+
+    def sweep(self) -> Record:
+        """Run it, once: fills `bars` (adjoints) and `messages`, in the order they were sent."""
+        if not self._swept:
+            self._swept = True
+            for node, y_bar, messages in self.steps():
+                self.bars[node] = y_bar
+                self.messages += [Message(node, x, m) for x, m in messages]
+        return self
+
+
+def _values(nodes: Sequence[Node]) -> dict[Node, Any]:
+    with np.errstate(all="ignore"):
+        return values_of(nodes)
+
+
+# -- from a tensor, a graph, or a function with its arguments ---------------------------------
+
+
+def record_of(what: str, subject: Any, args: Sequence[Any] = (), wrt: Any = None) -> Record:
+    """The record of a result, of a graph run on arguments, or of a function run on arguments.
+
+    The variables are `wrt` (a tensor, the name or the number of an argument, or several); else
+    whatever asks for a gradient; else every floating argument.
+
+    Raises:  GradientError if there is nothing to differentiate by, UnknownValueError while
+             tracing, DTypeError for a subject that is none of these.
+    """
+    if isinstance(subject, Tensor):
+        if args:
+            raise DTypeError(f"{what}: a result needs no arguments", hint="pass the function to run it on them")
+        if subject.value is None:
+            raise UnknownValueError(f"{what}: the value is not known while tracing", got={"tensor": subject})
+        return Record([subject.node], _asked(what, [subject.node], wrt, {}))
+    if isinstance(subject, Graph):
+        return _of_graph(what, subject, args, wrt)
+    if callable(subject):
+        with unchanged():
+            return _of_call(what, subject, args, wrt)
+    raise DTypeError(
+        f"{what}: {type(subject).__name__} is nothing that has a history",
+        want="a result (a Tensor), a Graph, or a function followed by its arguments",
+    )
+
+
+def _asked(what: str, outputs: Sequence[Node], wrt: Any, given: dict[Node, str]) -> list[Node]:
+    """The nodes to differentiate by."""
+    if wrt is None:
+        return [n for n in path_from_leaves(outputs) if n.handle is not None]
+    found = []
+    for v in wrt if isinstance(wrt, list | tuple) else [wrt]:
+        if isinstance(v, Tensor):
+            found.append(v.node)
+        elif isinstance(v, Node):
+            found.append(v)
+        else:
+            numbered = dict(enumerate(given))
+            named = [n for n, name in given.items() if name == v] or [n for i, n in numbered.items() if i == v]
+            named = named or [n for n in ancestors(outputs) if n.name == v]
+            if not named:
+                raise GradientError(f"{what}: nothing here is called {v!r}", want="a tensor, or the name of one")
+            found += named[-1:]
+    return found
+
+
+def _of_graph(what: str, graph: Graph, args: Sequence[Any], wrt: Any) -> Record:
+    leaves = [as_tensor(a) for a in tree_flatten(tuple(args))[0]]
+    values: dict[Node, Any] = {n: t.value for n, t in zip(graph.inputs, leaves, strict=False)}
+    if len(leaves) != len(graph.inputs) and any(n.value is None for n in graph.inputs):
+        raise DTypeError(f"{what}: the graph has {len(graph.inputs)} inputs, {len(leaves)} values came")
+    with np.errstate(all="ignore"):
+        for node in graph.nodes:
+            if node not in values:
+                ready = node.value if node.value is not None else None
+                values[node] = node.op.run(*(values[x] for x in node.inputs), **node.params) if ready is None else ready
+    given = {n: n.params.get("name") or f"x{i}" for i, n in enumerate(graph.inputs)}
+    variables = [n for n in graph.inputs if n.spec.floating] if wrt is None else _asked(what, graph.outputs, wrt, given)
+    return Record(graph.outputs, variables, given=given, known=values, stop=graph.inputs)
+
+
+def _of_call(what: str, f: Callable[..., Any], args: Sequence[Any], wrt: Any) -> Record:
+    leaves, structure = tree_flatten(tuple(args))
+    called = _argument_names(f, args)
+    asks = any(isinstance(a, Tensor) and a.requires_grad for a in leaves)
+    tensors = [a if isinstance(a, Tensor) or not _is_number(a) else as_tensor(a) for a in leaves]
+    floats = [i for i, t in enumerate(tensors) if isinstance(t, Tensor) and t.spec.floating and not t.requires_grad]
+    with Following([tensors[i] for i in floats]) as following:
+        for i, t in zip(floats, following.inputs, strict=True):
+            tensors[i] = t
+        results = tree_flatten(f(*tree_unflatten(structure, tensors)))[0]
+    outputs = [t.node for t in results if isinstance(t, Tensor) and t._node is not None and t._node.mask][:1]
+    if not outputs:
+        raise GradientError(
+            f"{what}: the result depends on nothing that could be differentiated",
+            hint="the function must return a Tensor computed from its floating arguments, or from "
+            "tensors that require a gradient",
+        )
+    given = {t.node: n for t, n in zip(tensors, called, strict=True) if isinstance(t, Tensor) and n}
+    stop = [t.node for t in following.inputs]
+    numbers = {str(i): t.node for i, t in enumerate(tensors) if isinstance(t, Tensor)}
+    if isinstance(wrt, int) and str(wrt) in numbers:
+        wrt = numbers[str(wrt)]
+    elif isinstance(wrt, Tensor):
+        wrt = next((t.node for t, a in zip(tensors, leaves, strict=True) if a is wrt), wrt)
+    wants = [n for n in path_from_leaves(outputs) if n.handle is not None]
+    if wrt is not None:
+        variables = _asked(what, outputs, wrt, given)
+    else:
+        variables = wants if asks or wants else stop
+    return Record(outputs, variables, given=given, stop=stop)
+
+
+def _is_number(a: Any) -> bool:
+    return isinstance(a, np.ndarray | np.generic | float | complex) and np.asarray(a).dtype.kind in "fc"
+
+
+def _argument_names(f: Callable[..., Any], args: Sequence[Any]) -> list[str | None]:
+    """The name of each leaf of the arguments, as f calls it."""
+    try:
+        words = list(inspect.signature(f).parameters)
+    except (TypeError, ValueError):
+        words = []
+    names: list[str | None] = []
+    for i, arg in enumerate(args):
+        word = words[i] if i < len(words) else f"x{i}"
+        own = [getattr(leaf, "name", None) if isinstance(leaf, Tensor) else None for leaf in tree_flatten(arg)[0]]
+        names += [n or word + path for n, (path, _) in zip(own, tree_paths(arg), strict=True)]
+    return names
+
+
+@contextlib.contextmanager
+def unchanged() -> Iterator[None]:
+    """What the body rebinds, and every gradient it writes, is put back: asking changes nothing.
+
+    Parameters, states of optimisers and of random generators are all handles, so it is enough to
+    remember every live one.
+    """
+    before = [(t, [(s, getattr(t, s)) for s in _SLOTS if hasattr(t, s)]) for t in _tensors()]
+    try:
+        yield
+    finally:
+        for t, slots in before:
+            was = dict(slots)
+            for s in _SLOTS:
+                if s in was:
+                    if getattr(t, s, None) is not was[s]:
+                        setattr(t, s, was[s])
+                elif hasattr(t, s):
+                    delattr(t, s)
+
+
+def _tensors() -> list[Tensor]:
+    return [t for t in gc.get_objects() if issubclass(type(t), Tensor)]
+
+
+def is_leaf(node: Node) -> bool:
+    """Whether a node was given by the user, to be differentiated by."""
+    return not node.inputs and node.op is INPUT
