@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from .errors import DomainError
@@ -28,9 +28,9 @@ def tracker(level: int) -> int:
     return 4 << level
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Context:
-    """The record.
+    """The record; never changed, only replaced.
 
     plain       nothing out of the ordinary: the eager fast paths may be taken
     trace       the capture in progress; every operation is staged into it
@@ -60,14 +60,16 @@ class Context:
     guard: bool = False
 
 
-CONTEXT: ContextVar[Context] = ContextVar("overbar", default=Context())  # noqa: B039  (frozen)
+CONTEXT: ContextVar[Context] = ContextVar("overbar", default=Context())  # noqa: B039  (never changed)
 
 
 def changed(context: Context, **changes: Any) -> Context:
     """The context with these fields changed and `plain` worked out again."""
-    new = replace(context, **changes)
-    plain = new.trace is None and new.record_all is None and not new.keep and not new.guard
-    return new if plain == new.plain else replace(new, plain=plain)
+    new = object.__new__(Context)
+    for field in Context.__slots__:
+        setattr(new, field, changes[field] if field in changes else getattr(context, field))
+    new.plain = new.trace is None and new.record_all is None and not new.keep and not new.guard
+    return new
 
 
 @contextlib.contextmanager

@@ -390,7 +390,7 @@ def as_tensor(x: Any, dtype: Any = None) -> Tensor:
     Raises:  DTypeError for what is no array of numbers, CutError for lists of tracked tensors.
     """
     if isinstance(x, Tensor):
-        return x if dtype is None or x.dtype == dtype else cast_to(x, dtype)
+        return x if dtype is None or (x.dtype == dtype and not x.spec.weak) else cast_to(x, dtype)
     if type(x) in _SCALARS and dtype is None:
         return scalar(x)
     return from_value(array_of(x, dtype))

@@ -290,8 +290,10 @@ class Elementwise(Primitive):
 
     def align(self, nodes: Sequence[Node], out: Spec) -> tuple[Node, ...]:
         """Broadcasts and casts as nodes of their own, so that no rule has to undo them."""
-        together = [nodes[i].spec for i in self.promotes if i < len(nodes)]
-        if any(s is not out and not s.weak for s in together) or len(self.promotes) < len(nodes):
+        if len(self.promotes) < len(nodes) or any(
+            x.spec is not out and (x.mask or not x.spec.weak) for x in nodes
+        ):
+            together = [nodes[i].spec for i in self.promotes if i < len(nodes)]
             dtype = _common(together)
             return tuple(
                 _aligned(x, out.shape, dtype if i in self.promotes else None) for i, x in enumerate(nodes)
@@ -426,9 +428,9 @@ def _unary(op: Elementwise) -> Callable[..., Tensor]:
         t.value = y
         out = outs.get(x.spec)
         if out is None:
-            if x.spec.weak:
-                return apply(op, (x,))
-            out = outs[x.spec] = spec(y.shape, y.dtype)
+            out = outs[x.spec] = spec(y.shape, y.dtype, x.spec.weak)
+        if out.weak:
+            t.value = y = y.item()  # Python numbers in, a Python number out
         t.spec = out
         if before is None or flat or not (mask := before.mask & context.allowed):
             t._node = None
@@ -484,9 +486,10 @@ def _binary(op: Elementwise) -> Callable[..., Tensor]:
         t.value = z
         out = outs.get(key)
         if out is None:
-            if all(not isinstance(c, Tensor) or c.spec.weak for c in (a, b)):
-                return apply(op, (a, b))
-            out = outs[key] = spec(z.shape, z.dtype)
+            weak = all(not isinstance(c, Tensor) or c.spec.weak for c in (a, b))
+            out = outs[key] = spec(z.shape, z.dtype, weak)
+        if out.weak:
+            t.value = z = z.item()  # Python numbers in, a Python number out
         t.spec = out
         if flat:
             t._node = None

@@ -102,7 +102,7 @@ ramp = elementwise(
     doc="x right of zero, `left` times x left of it.",
 )  # fmt: skip
 absolute_ = elementwise(
-    "abs", namespace=None, forward="absolute", text="|{0}|", tex="|{0}|",
+    "abs", namespace=None, forward=lambda xp, x, *, kink=0.5: xp.absolute(x), text="|{0}|", tex="|{0}|",
     partials=(lambda _y, x, *, kink=0.5: 2 * heaviside(x, kink=kink) - 1,),
     samples=lambda r: [((r(3, 2),), {"kink": 0.5})],
     doc="The absolute value of a real number.",

@@ -65,8 +65,8 @@ def in_float64(values: Callable[..., np.ndarray]) -> Callable[..., Any]:
         if x.dtype.kind == "c":
             raise DTypeError("of real numbers only", got={"x": x})
         with np.errstate(all="ignore"):
-            y = values(x.astype(np.float64), **params)
-        return y.astype(x.dtype if x.dtype.kind == "f" else np.float64)[()]
+            y = values(x.astype(np.float64).reshape(-1), **params)
+        return y.reshape(x.shape).astype(x.dtype if x.dtype.kind == "f" else np.float64)[()]
 
     return forward
 

@@ -66,24 +66,36 @@ def _from_right(x: Any, a: Any) -> Any:
     return mT(solve_(mT(a), mT(x)))
 
 
-def _checked(what: str, a: np.ndarray) -> np.ndarray:
-    """The symmetric part of a matrix that is meant to be symmetric.
+def _symmetric_part(a: np.ndarray) -> np.ndarray:
+    """What is decomposed of a matrix that is meant to be symmetric.
 
-    It is what is factored, so that the derivative is that of the very function computed, and
-    symmetric; a matrix of which one triangle was left empty is refused. Steps of finite differences
-    pass: up to a thousandth of the largest entry.
+    So the derivative is that of the very function computed, and symmetric.
     """
-    other = a.conj().swapaxes(-1, -2)
-    if a.size and np.abs(a - other).max() > 1e-3 * np.abs(a).max():
-        i, j = np.unravel_index(
-            np.argmax(np.abs(a - other).max(tuple(range(a.ndim - 2)))), a.shape[-2:]
-        )
-        raise DomainError(
-            f"{what}: the matrix is not symmetric: entries [{i}, {j}] and [{j}, {i}] differ", got={"a": a},
-            want="a symmetric matrix (of complex numbers: a Hermitian one)",
-            hint="of a lower triangle l make l + ob.tril(l, k=-1).mT; to symmetrise, take (a + a.mT) / 2",
-        )  # fmt: skip
-    return (a + other) / 2
+    return (a + a.conj().swapaxes(-1, -2)) / 2
+
+
+def _symmetric_matrix(what: str, a: Any) -> Tensor:
+    """A square matrix that, if its value is known, is symmetric to a thousandth of its size.
+
+    What is refused is a matrix of which one triangle was left empty; rounding passes, and so do the
+    steps of finite differences.
+
+    Raises:  DomainError if it is not.
+    """
+    (t,) = matrices(what, a, square=True)
+    value = t.value
+    if value is not None and value.size:
+        other = np.abs(value - value.conj().swapaxes(-1, -2))
+        if other.max() > 1e-3 * np.abs(value).max():
+            *at, i, j = (int(k) for k in np.unravel_index(np.argmax(other), other.shape))
+            which = f" of matrix {at}" if at else ""
+            raise DomainError(
+                f"{what}: the matrix is not symmetric: entries [{i}, {j}] and [{j}, {i}]{which} differ",
+                got={"a": t},
+                want="a symmetric matrix (of complex numbers: a Hermitian one)",
+                hint="of a lower triangle l make l + ob.tril(l, k=-1).mT; else (a + a.mT) / 2",
+            )
+    return t
 
 
 def _like(a: Spec) -> Spec:
@@ -94,7 +106,7 @@ def _like(a: Spec) -> Spec:
 
 
 def _cholesky(xp: Any, a: Any) -> Any:
-    a = _checked("cholesky", a)
+    a = _symmetric_part(a)
     try:
         return xp.linalg.cholesky(a)
     except np.linalg.LinAlgError:
@@ -157,7 +169,7 @@ def cholesky(a: Any, /, *, upper: bool = False) -> Tensor:
         Tensor([[2., 0.],
                 [1., 1.]], float64)
     """
-    l = apply(cholesky_, tuple(matrices("cholesky", a, square=True)))
+    l = apply(cholesky_, (_symmetric_matrix("cholesky", a),))
     return H(l) if upper else l
 
 
@@ -302,14 +314,14 @@ def _eigh_dot(dots: Sequence[Any], y: Any, _a: Any) -> tuple[Any, Any]:
     return real_part(diagonal_(inner, offset=0)), matmul_(v, apart(inner, _gaps(w)))
 
 
-def _symmetric(x: np.ndarray) -> np.ndarray:
+def _spread_out(x: np.ndarray) -> np.ndarray:
     return (x + x.swapaxes(-1, -2)) / 2 + np.diag(3.0 * np.arange(x.shape[-1]))
 
 
 eigh_ = Primitive(
-    "eigh", forward=lambda xp, a: tuple(decomposed("eigh", xp.linalg.eigh, _checked("eigh", a))), shape=_vectors_shape,
+    "eigh", forward=lambda xp, a: tuple(decomposed("eigh", xp.linalg.eigh, _symmetric_part(a))), shape=_vectors_shape,
     vjp=shared(_eigh_back, 2), jvp=shared(_eigh_dot), batch=lambda n, mapped, a: eigh_(a), text="eigh({0})",
-    samples=lambda r: [((_symmetric(r(3, 3)),), {}), ((_symmetric(r(2, 2, 2)),), {})],
+    samples=lambda r: [((_spread_out(r(3, 3)),), {}), ((_spread_out(r(2, 2, 2)),), {})],
     doc="Eigenvalues, rising, and orthonormal eigenvectors of a symmetric matrix.",
 )  # fmt: skip
 
@@ -325,10 +337,10 @@ def _values_dot(a_dot: Any, _w: Any, a: Any) -> Any:
 
 
 eigvalsh_ = Primitive(
-    "eigvalsh", forward=lambda xp, a: decomposed("eigvalsh", xp.linalg.eigvalsh, _checked("eigvalsh", a)),
+    "eigvalsh", forward=lambda xp, a: decomposed("eigvalsh", xp.linalg.eigvalsh, _symmetric_part(a)),
     shape=lambda a: spec(a.shape[:-1], real_dtype(a)), vjp=(_values_back,), jvp=(_values_dot,),
     batch=lambda n, mapped, a: eigvalsh_(a), text="eigvalsh({0})",
-    samples=lambda r: [((_symmetric(r(3, 3)),), {}), ((_symmetric(r(2, 2, 2)),), {})],
+    samples=lambda r: [((_spread_out(r(3, 3)),), {}), ((_spread_out(r(2, 2, 2)),), {})],
     doc="The eigenvalues, rising, of a symmetric matrix.",
 )  # fmt: skip
 
@@ -348,7 +360,7 @@ def eigh(a: Any, /) -> tuple[Tensor, Tensor]:
         >>> w
         Tensor([1., 2.], float64)
     """
-    return parts(apply(eigh_, tuple(matrices("eigh", a, square=True))))  # type: ignore[return-value]
+    return parts(apply(eigh_, (_symmetric_matrix("eigh", a),)))  # type: ignore[return-value]
 
 
 @public(namespace="linalg")
@@ -363,4 +375,4 @@ def eigvalsh(a: Any, /) -> Tensor:
         >>> ob.linalg.eigvalsh([[2.0, 0.0], [0.0, 1.0]])
         Tensor([1., 2.], float64)
     """
-    return apply(eigvalsh_, tuple(matrices("eigvalsh", a, square=True)))
+    return apply(eigvalsh_, (_symmetric_matrix("eigvalsh", a),))

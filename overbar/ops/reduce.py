@@ -139,7 +139,7 @@ def _shares(xp: Any, x: Any, y: Any, *, axis: tuple[int, ...], ties: str) -> Any
     y = y.reshape(kept(x.shape, axis))
     met = (x == y) | ((x != x) & (y != y))
     if ties == "share":
-        weights = met / met.sum(axis=axis, keepdims=True)
+        weights = met / xp.maximum(met.sum(axis=axis, keepdims=True), 1)
         return weights.astype(x.dtype if x.dtype.kind == "f" else np.float64)
     order = (*(i for i in range(x.ndim) if i not in axis), *axis)
     moved = met.transpose(order)

@@ -127,9 +127,26 @@ def _full_back(wanted: Sequence[bool], y_bar: Any, y: Any, _a: Any) -> tuple[Any
     return (star(matmul_(u * columns(complexes(s_bar, u)), vh)),)
 
 
+class _SizesOnly(tuple):
+    """Tangents of (u, s, vh) of which only that of s exists."""
+
+    __slots__ = ()
+
+    def __getitem__(self, i: Any) -> Any:
+        return super().__getitem__(i) if i == 1 else no_complement()
+
+
+def _full_dot(dots: Sequence[Any], y: Any, _a: Any) -> Any:
+    u, s, vh = parts(y)
+    k = s.shape[-1]
+    u, vh = stretch(u, u.ndim - 1, 0, k), stretch(vh, vh.ndim - 2, 0, k)
+    inner = matmul_(H(u), matmul_(dots[0], H(vh)))
+    return _SizesOnly((None, real_part(diagonal_(inner, offset=0)), None))
+
+
 svd_full_ = Primitive(
     "svd_full", forward=lambda xp, a: tuple(decomposed("svd", xp.linalg.svd, a)), shape=_full_shape,
-    vjp=shared(_full_back, 2), jvp=(no_complement,), batch=lambda n, mapped, a: svd_full_(a), text="svd({0})",
+    vjp=shared(_full_back, 2), jvp=shared(_full_dot), batch=lambda n, mapped, a: svd_full_(a), text="svd({0})",
     doc="svd with u and vh completed to square matrices: with a derivative for s only.",
 )  # fmt: skip
 

@@ -2,11 +2,12 @@
 
 Each primitive carries its own notation, `{0} + {1}`; how tightly it binds is read off that text,
 so that brackets stand where they are needed and nowhere else. What the rules emit is tidied for
-the reader by a few identities: 1 · x = x, −(−x) = x, x + 0 = x, x + x = 2 x, (xᵀ)ᵀ = x.
+the reader by a few identities: 1 · x = x, −(−x) = x, x + 0 = x, x + x = 2 x, (xᵀ)ᵀ = x, (a b)ᵀ = bᵀ aᵀ.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 import re
@@ -19,7 +20,7 @@ import numpy as np
 from ..graph import Node
 from .names import ascii_of, bar, tex_of
 
-LOGIC, SUM, PRODUCT, APPLY, POWER, ATOM = range(6)
+LOGIC, SUM, DOTTED, PRODUCT, APPLY, POWER, ATOM = range(7)
 """How tightly a text binds."""
 LONGEST = 60
 """The size, in operations, beyond which a formula is cut short with an ellipsis."""
@@ -195,6 +196,8 @@ def _turned(node: Node, x: Expr) -> Expr:
         before = x.params["order"]
         if all(before[i] == j for j, i in enumerate(order)):
             return x.args[0]
+    if isinstance(x, Applied) and x.op.name == "matmul" and order == (1, 0):
+        return dataclasses.replace(x, args=tuple(_turned(node, a) for a in x.args[::-1]))
     return x if x.scalar else _plainly(node, x)
 
 
@@ -310,10 +313,11 @@ def _write_product(e: Product, how: Notation) -> tuple[str, int, bool]:
     if not under:
         return sign + above, SUM if sign else level, opened
     below, tight, _ = _factors(under, how, closed=False)
+    mixed = level if sum(not f.scalar for f in e.top) > 1 else PRODUCT
     if how.tex:
         return rf"{sign}\frac{{{above}}}{{{below}}}", SUM if sign else POWER, False
     below = below.join(how.group) if tight < POWER else below
-    return f"{sign}{above} / {below}", SUM if sign else PRODUCT, False
+    return f"{sign}{above} / {below}", SUM if sign else mixed, False
 
 
 def _factors(factors: tuple[Expr, ...], how: Notation, *, closed: bool) -> tuple[str, int, bool]:
@@ -331,7 +335,7 @@ def _factors(factors: tuple[Expr, ...], how: Notation, *, closed: bool) -> tuple
         digits = part[:1].isdigit() and text
         text += (how.dot if array and not f.scalar else " · " if digits else how.space if text else "") + part
         array = array or not f.scalar
-    return text, PRODUCT, opened
+    return text, DOTTED if dotted else PRODUCT, opened
 
 
 # -- how tightly a notation binds -------------------------------------------------------------
@@ -423,7 +427,11 @@ def _flattened(skeleton: str) -> tuple[str, list[int]]:
 
 
 def fits(node: Node, i: int, child: Expr) -> bool:
-    """Whether the formula of the i-th input can stand in a node's without any brackets."""
+    """Whether the formula of the i-th input is arithmetic that needs no brackets in a node's."""
+    if isinstance(child, Applied) and child.op is not None:
+        form = form_of(notation(child.op, len(child.args), child.params))
+        if not form.needs or form.level == APPLY:
+            return False
     blanks = tuple(Symbol("□", scalar=False) if j != i else child for j in range(len(node.inputs)))
     if node.op.name in SILENT:
         return True

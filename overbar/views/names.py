@@ -14,7 +14,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..graph import INPUT, Node
+import numpy as np
+
+from ..graph import CONST, INPUT, Node
 from ..handle import Tensor
 from ..origin import operands
 
@@ -93,14 +95,17 @@ def names_of(
     wanted = Counter(wishes.values())
     numbers: dict[str, int] = defaultdict(int)
     names: dict[int, str] = {}
-    used, plain = set(wishes.values()), set()
+    used, plain = set(wishes.values()), dict[str, Node]()
     for node in nodes:
         wish = wishes.get(node.serial)
         if wish is None:
             continue
+        if not node.inputs and wish in plain and _same(node, plain[wish]):
+            names[node.serial] = wish  # one constant, brought in twice
+            continue
         if wanted[wish] == 1 or (not node.inputs and wish not in plain):
             names[node.serial] = wish
-            plain.add(wish)
+            plain[wish] = node
             continue
         while True:
             numbers[wish] += 1
@@ -133,6 +138,11 @@ def _wishes(
             if node.spec.ndim or node.op is INPUT:
                 wishes[node.serial] = _letter(node)
     return wishes
+
+
+def _same(a: Node, b: Node) -> bool:
+    """Whether two constants are equal."""
+    return a.op is b.op is CONST and a.spec is b.spec and np.array_equal(a.value, b.value)
 
 
 def _short(name: str) -> str:

@@ -51,6 +51,7 @@ class Telling:
         folded = _folded(record, self.names)
         self.rows = _rows(record, folded)
         self._christen()
+        self._rules: dict[Row, dict[Node, Expr]] = {}
         self._symbols = {n.serial: self._symbol(n) for n in record.nodes}
 
     def _christen(self) -> None:
@@ -87,6 +88,12 @@ class Telling:
 
     def backward(self, row: Row, seed: Expr | None = None) -> dict[Node, Expr]:
         """What the row sends to each of its inputs, in terms of its adjoint (or of `seed`)."""
+        if seed is None and row in self._rules:
+            return self._rules[row]
+        sent = self._from_rules(row, seed)
+        return sent if seed is not None else self._rules.setdefault(row, sent)
+
+    def _from_rules(self, row: Row, seed: Expr | None) -> dict[Node, Expr]:
         name = self.name(row.node)
         bar_of = seed or Symbol(name, barred=True, scalar=getattr(row.node.spec, "ndim", 1) == 0)
         on_path = set(self.record.path)
