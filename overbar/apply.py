@@ -16,7 +16,7 @@ from .errors import DomainError, DTypeError, IndexingError, LeakedTraceError, Ov
 from .graph import EMPTY, Node
 from .handle import Tensor, as_tensor, new
 from .origin import users_frame
-from .spec import spec_of
+from .spec import as_number, spec_of
 
 if TYPE_CHECKING:
     from .primitive import Primitive
@@ -91,7 +91,7 @@ def run(op: Primitive, values: list[Any], params: dict[str, Any], inputs: list[T
         got = {"abcdefgh"[i] if len(inputs) > 1 else "x": t for i, t in enumerate(inputs[:8])}
         raise kind(f"{op.name}: {error}", got=got) from None
     if op.weakens and all(t.spec.weak for t in inputs):
-        return value.item()  # Python numbers in, a Python number out: it stays weak
+        return as_number(value)  # Python numbers in, a Python number out: it stays weak
     return value
 
 

@@ -27,7 +27,7 @@ from .context import CONTEXT, UNKNOWN
 from .errors import NonFiniteError
 from .graph import EMPTY, Node, newborn
 from .origin import OURS, users_frame
-from .spec import Spec, broadcast_shape, spec
+from .spec import as_number, broadcast_shape, Spec, spec
 from .apply import apply
 from .handle import Tensor, new, scalar
 
@@ -304,7 +304,7 @@ class Elementwise(Primitive):
         """As `Primitive.__call__`; Python numbers in, a Python number out: it stays weak."""
         value = super().__call__(*args, **params)
         if type(value) is not Tensor and all(type(a) in (int, float, complex, bool) for a in args):
-            return value.item()
+            return as_number(value)
         return value
 
     def _batched(self, _n: int, _mapped: Sequence[bool], /, *xs: Any, **params: Any) -> Any:
@@ -428,9 +428,9 @@ def _unary(op: Elementwise) -> Callable[..., Tensor]:
         t.value = y
         out = outs.get(x.spec)
         if out is None:
-            out = outs[x.spec] = spec(y.shape, y.dtype, x.spec.weak)
+            out = outs[x.spec] = spec(np.shape(y), np.result_type(y), x.spec.weak)
         if out.weak:
-            t.value = y = y.item()  # Python numbers in, a Python number out
+            t.value = y = as_number(y)  # Python numbers in, a Python number out
         t.spec = out
         if before is None or flat or not (mask := before.mask & context.allowed):
             t._node = None
@@ -487,9 +487,9 @@ def _binary(op: Elementwise) -> Callable[..., Tensor]:
         out = outs.get(key)
         if out is None:
             weak = all(not isinstance(c, Tensor) or c.spec.weak for c in (a, b))
-            out = outs[key] = spec(z.shape, z.dtype, weak)
+            out = outs[key] = spec(np.shape(z), np.result_type(z), weak)
         if out.weak:
-            t.value = z = z.item()  # Python numbers in, a Python number out
+            t.value = z = as_number(z)  # Python numbers in, a Python number out
         t.spec = out
         if flat:
             t._node = None

@@ -66,6 +66,11 @@ def spec_of(value: Any) -> Spec:
         return spec((), np.result_type(type(value)), weak=True)
 
 
+def as_number(value: Any) -> Any:
+    """A NumPy scalar as a Python number, which stays as it is."""
+    return value.item() if isinstance(value, np.generic | np.ndarray) else value
+
+
 def broadcast_shape(what: str, shapes: dict[str, Shape]) -> Shape:
     """The common shape under NumPy's broadcasting.
 

@@ -210,10 +210,10 @@ def one(domain="some", **limits):
     return draw
 
 
-ANYWHERE = "negative sin cos tanh sigmoid square abs relu arctan arcsinh softplus silu gelu elu log_sigmoid hard_tanh"
+ANYWHERE = "negative sin cos tanh sigmoid square abs relu atan asinh softplus silu gelu elu log_sigmoid hard_tanh"
 SMALL = "exp expm1 sinh cosh exp2"
 POSITIVE = "log sqrt log1p reciprocal log2 log10"
-UNIT = "arcsin arccos arctanh"
+UNIT = "asin acos atanh"
 SPECIAL = {"erf": "bounded", "erfc": "bounded", "ndtr": "bounded", "log_ndtr": "bounded", "gammaln": "positive",
            "digamma": "positive", "expit": "some", "logit": "half", "erfinv": "unit", "ndtri": "half", "entr": "positive",
            "i0": "bounded", "i1": "bounded", "j0": "bounded", "j1": "bounded", "gamma": "positive"}  # fmt: skip
@@ -262,7 +262,7 @@ def two(left="some", right="some"):
 
 
 BINARY = {"add": (), "subtract": (), "multiply": (), "divide": ("some", "positive"), "maximum": (), "minimum": (),
-          "power": ("positive", "bounded"), "arctan2": ("some", "positive"), "hypot": (), "logaddexp": ()}  # fmt: skip
+          "power": ("positive", "bounded"), "atan2": ("some", "positive"), "hypot": (), "logaddexp": ()}  # fmt: skip
 for _name, _domains in BINARY.items():
     move(_name, lambda x, y, _n=_name: getattr(ob, _n)(x, y), two(*_domains))
 move("special.xlogy", lambda x, y: ob.special.xlogy(x, y), two("positive", "positive"), "special.xlogy")

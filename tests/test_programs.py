@@ -62,8 +62,12 @@ def test_reverse_forward_and_finite_differences_agree(p, rng):
     reverse = sum(np.sum(g * d) for g, d in zip(gradient, x_dots, strict=True))
     scale = size_of(gradient)
     assert float(along) == pytest.approx(reverse, rel=1e-10, abs=1e-10 * scale)
-    (by_differences,) = derivative(lambda *xs: (value(f(*xs)),), p.xs, x_dots, h=2e-3)
-    assert reverse == pytest.approx(float(by_differences), rel=1e-6, abs=1e-6 * scale)
+    for h in (2e-3, 2e-5):  # the smaller one if a kink is near
+        (by_differences,) = derivative(lambda *xs: (value(f(*xs)),), p.xs, x_dots, h=h)
+        close = pytest.approx(float(by_differences), rel=1e-6, abs=1e-6 * scale)
+        if reverse == close:
+            break
+    assert reverse == close
 
 
 @over_programs(length=7)

@@ -36,7 +36,7 @@ def _winners(xp: Any, x: Any, *, size: Sizes, stride: Sizes, padding: Pairs) -> 
     entries = columns(padded(xp, x, padding, lowest))
     position = columns(padded(xp, xp.arange(math.prod(space)).reshape(1, 1, *space), padding, -1))[0, 0]
     best = entries.argmax(2)                                     # the first of equals; a NaN wins
-    where = xp.take_along_axis(position[None], best.reshape(n * c, 1, -1), 1)[:, 0]
+    where = xp.take_along_axis(position[None], best.reshape(n * c, 1, math.prod(count)), 1)[:, 0]
     if any(a or b for a, b in padding):                          # all −∞: the first that is no padding
         inside = xp.take_along_axis(position, (position >= 0).argmax(0)[None], 0)[0]
         where = xp.where(where < 0, inside, where)

@@ -154,14 +154,14 @@ def _own(node: Node) -> str | None:
     """The name it was given, or that of its handle."""
     if node.inputs:
         return None
-    handle = node.handle and node.handle()
+    handle = node.handle() if hasattr(node, "handle") else None
     return node.params.get("name") or (handle.name if handle is not None else None)
 
 
 def _letter(node: Node) -> str:
     """A textbook letter for a leaf."""
     matrix = node.spec.ndim >= 2  # noqa: PLR2004
-    if node.op is INPUT and node.handle is not None:
+    if hasattr(node, "handle"):
         return "W" if matrix else "w"
     return "X" if matrix else "x"
 
@@ -180,7 +180,7 @@ def _assigned(nodes: Sequence[Node]) -> dict[int, str]:
     """
     made: dict[Any, list[Node]] = defaultdict(list)
     for node in nodes:
-        if (node.inputs or node.handle is not None) and node.code is not None:
+        if (node.inputs or hasattr(node, "handle")) and node.code is not None:
             made[node.code, node.at].append(node)
     names: dict[int, str] = {}
     for group in made.values():

@@ -18,7 +18,7 @@ from ..calculus.backward import path_from_leaves
 from ..calculus.sweep import Raw, pullback_steps
 from ..calculus.transforms import Following
 from ..errors import DTypeError, GradientError, UnknownValueError
-from ..graph import INPUT, Graph, Node, ancestors, span
+from ..graph import Graph, Node, ancestors, span
 from ..handle import Tensor, as_tensor
 from ..replay import values_of
 from ..trees import tree_flatten, tree_paths, tree_unflatten
@@ -149,7 +149,7 @@ def record_of(what: str, subject: Any, args: Sequence[Any] = (), wrt: Any = None
 def _asked(what: str, outputs: Sequence[Node], wrt: Any, given: dict[Node, str]) -> list[Node]:
     """The nodes to differentiate by."""
     if wrt is None:
-        return [n for n in path_from_leaves(outputs) if n.handle is not None]
+        return [n for n in path_from_leaves(outputs) if asks(n)]
     found = []
     for v in wrt if isinstance(wrt, list | tuple) else [wrt]:
         if isinstance(v, Tensor):
@@ -184,7 +184,6 @@ def _of_graph(what: str, graph: Graph, args: Sequence[Any], wrt: Any) -> Record:
 def _of_call(what: str, f: Callable[..., Any], args: Sequence[Any], wrt: Any) -> Record:
     leaves, structure = tree_flatten(tuple(args))
     called = _argument_names(f, args)
-    asks = any(isinstance(a, Tensor) and a.requires_grad for a in leaves)
     tensors = [a if isinstance(a, Tensor) or not _is_number(a) else as_tensor(a) for a in leaves]
     floats = [i for i, t in enumerate(tensors) if isinstance(t, Tensor) and t.spec.floating and not t.requires_grad]
     with Following([tensors[i] for i in floats]) as following:
@@ -205,11 +204,11 @@ def _of_call(what: str, f: Callable[..., Any], args: Sequence[Any], wrt: Any) ->
         wrt = numbers[str(wrt)]
     elif isinstance(wrt, Tensor):
         wrt = next((t.node for t, a in zip(tensors, leaves, strict=True) if a is wrt), wrt)
-    wants = [n for n in path_from_leaves(outputs) if n.handle is not None]
+    wants = [n for n in path_from_leaves(outputs) if asks(n)]
     if wrt is not None:
         variables = _asked(what, outputs, wrt, given)
     else:
-        variables = wants if asks or wants else stop
+        variables = wants or stop
     return Record(outputs, variables, given=given, stop=stop)
 
 
@@ -256,6 +255,11 @@ def _tensors() -> list[Tensor]:
     return [t for t in gc.get_objects() if issubclass(type(t), Tensor)]
 
 
-def is_leaf(node: Node) -> bool:
-    """Whether a node was given by the user, to be differentiated by."""
-    return not node.inputs and node.op is INPUT
+def asks(node: Node) -> bool:
+    """Whether a node is a leaf that asks for a gradient."""
+    return not node.inputs and hasattr(node, "handle")
+
+
+def handle_of(node: Node) -> Tensor | None:
+    """The living tensor behind a leaf that asks for a gradient."""
+    return node.handle() if asks(node) else None

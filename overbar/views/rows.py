@@ -169,7 +169,7 @@ def _not_too_long(record: Record, above: dict[Node, Node]) -> dict[Node, Node]:
         user = above.get(node)
         if user is None:
             continue
-        inputs = {x: text.get(x) or Symbol("a", scalar=False) for x in node.inputs}
+        inputs = {x: text.get(x) or Symbol(f"a{x.serial}", scalar=False) for x in node.inputs}
         here = formula_of(node, lambda n, node=node, inputs=inputs: None if n is node else inputs.get(n))
         if size[root[node]] <= TOGETHER or node.op.name in SILENT or (
             size[root[node]] <= TOGETHER**3 and fits(user, user.inputs.index(node), here)

@@ -73,8 +73,8 @@ def torch_pool(pool):
 
 TORCH = {
     **{name: getattr(torch, name) for name in (
-        "negative sin cos tanh sigmoid square abs relu arctan arcsinh exp expm1 sinh cosh exp2 log sqrt log1p reciprocal "
-        "log2 log10 arcsin arccos arctanh add subtract multiply divide maximum minimum arctan2 hypot logaddexp "
+        "negative sin cos tanh sigmoid square abs relu atan asinh exp expm1 sinh cosh exp2 log sqrt log1p reciprocal "
+        "log2 log10 asin acos atanh add subtract multiply divide maximum minimum atan2 hypot logaddexp "
         "matmul outer kron diagonal").split()},
     **{f"special.{name}": getattr(torch.special, name) for name in
        "erf erfc ndtr log_ndtr gammaln digamma expit logit erfinv ndtri entr i0 i1 xlogy".split()},
@@ -147,8 +147,8 @@ def jax_conv(x, w, stride, padding):
 
 JAX = {
     **{name: getattr(jnp, name) for name in (
-        "negative sin cos tanh square abs arctan arcsinh exp expm1 sinh cosh exp2 log sqrt log1p reciprocal "
-        "log2 log10 arcsin arccos arctanh add subtract multiply divide maximum minimum power arctan2 hypot logaddexp "
+        "negative sin cos tanh square abs atan asinh exp expm1 sinh cosh exp2 log sqrt log1p reciprocal "
+        "log2 log10 asin acos atanh add subtract multiply divide maximum minimum power atan2 hypot logaddexp "
         "matmul outer kron diagonal reshape broadcast_to tile softplus").split() if hasattr(jnp, name)},
     **{f"special.{name}": getattr(jsp.special, name) for name in
        "erf erfc ndtr log_ndtr gammaln digamma expit logit erfinv ndtri entr i0 i1 xlogy betaln gamma".split()},
