@@ -26,89 +26,74 @@ _KINDS = {TypeError: DTypeError, IndexError: IndexingError, np.linalg.LinAlgErro
 
 def apply(op: Primitive, args: tuple[Any, ...], params: dict[str, Any] = EMPTY) -> Any:
     """Run one operation on handles, and record it if somebody wants its history."""
-    inputs = [a if isinstance(a, Tensor) else as_tensor(a) for a in args]
     context = CONTEXT.get()
+    inputs, values, mask, wanted, bit = [], [], 0, 0, 1
+    for a in args:
+        x = a if type(a) is Tensor else as_tensor(a)
+        inputs.append(x)
+        values.append(x.value)
+        before = x._node
+        if before is not None and before.mask:
+            mask |= before.mask
+            wanted |= bit
+        bit <<= 1
     if context.trace is not None:
         return context.trace.stage(op, inputs, params)
-    mask = 0
-    for t in inputs:
-        if t._node is not None:
-            mask |= t._node.mask
     mask &= context.allowed
     if mask & UNKNOWN:
-        check_alive(mask, context, op.name)
-        for t in inputs:
-            if t.value is not None:
-                t.node.value = t.value  # the walk that comes after will ask for it
-        return stage(op, [t.node for t in inputs], params, mask)
-    values = [t.value for t in inputs]
-    value = run(op, values, params, inputs)
-    if op.flat:
-        mask = 0
-    if context.guard:
-        op.guard(op, value, values, params)
-    if not mask and context.record_all is None:
-        return from_plain(value)
-    nodes = [t.node for t in inputs]
-    node = record(op, nodes, params, _spec_of(value), mask, 2)
-    if context.record_all is not None:
-        context.record_all.append(node)
-    keep = True if context.keep else needed(op, nodes)
-    if keep is True:
-        node.value = value
-        for x, v in zip(node.inputs, values, strict=True):
-            x.value = v
-    else:
-        own, wanted = keep
-        if own:
-            node.value = value
-        for i in wanted:
-            node.inputs[i].value = values[i]
-    t = new(Tensor)
-    t._node, t.value, t.spec = node, value, node.spec
-    return t
-
-
-def from_plain(value: Any) -> Tensor:
-    t = new(Tensor)
-    t._node, t.value, t.spec = None, value, _spec_of(value)
-    return t
-
-
-def _spec_of(value: Any) -> Any:
-    return tuple(map(spec_of, value)) if type(value) is tuple else spec_of(value)
-
-
-def run(op: Primitive, values: list[Any], params: dict[str, Any], inputs: list[Tensor]) -> Any:
-    """The operation's forward on values; an error is said in overbar's words."""
+        return _unknown(op, inputs, params, mask, context)
     try:
         value = op.run(*values, **params)
     except OverbarError:
         raise
     except Exception as error:
-        op.shape(*(t.spec for t in inputs), **params)  # says it clearly, if the shapes are at fault
-        kind = _KINDS.get(type(error), DomainError)
-        got = {"abcdefgh"[i] if len(inputs) > 1 else "x": t for i, t in enumerate(inputs[:8])}
-        raise kind(f"{op.name}: {error}", got=got) from None
-    if op.weakens and all(t.spec.weak for t in inputs):
-        return as_number(value)  # Python numbers in, a Python number out: it stays weak
-    return value
+        raise _explained(op, inputs, params, error) from None
+    if op.weakens and inputs[0].spec.weak and all(x.spec.weak for x in inputs):
+        value = as_number(value)  # Python numbers in, a Python number out: it stays weak
+    if context.guard:
+        op.guard(op, value, values, params)
+    t = new(Tensor)
+    t.value = value
+    t.spec = out = spec_of(value) if type(value) is not tuple else tuple(map(spec_of, value))
+    if op.flat:
+        mask = 0
+    if not mask and context.record_all is None:
+        t._node = None
+        return t
+    t._node = node = record(op, [x._node or x.node for x in inputs], params, out, mask, 2)
+    if context.record_all is not None:
+        context.record_all.append(node)
+    own, kept = op.needs(wanted, len(inputs))
+    if context.keep:
+        own, kept = True, range(len(inputs))
+    if own:
+        node.value = value
+    for i in kept:
+        node.inputs[i].value = values[i]
+    return t
 
 
-def needed(op: Primitive, nodes: list[Node]) -> tuple[bool, tuple[int, ...]]:
-    """Which values the rules will ask for: the output's?, and those of which inputs."""
-    wanted = 0
-    for i, x in enumerate(nodes):
-        if x.mask:
-            wanted |= 1 << i
-    return op.needs(wanted, len(nodes))
+def _unknown(op: Primitive, inputs: list[Tensor], params: dict[str, Any], mask: int, context: Context) -> Tensor:
+    """An operation under vmap, on a value per lane."""
+    check_alive(mask, context, op.name)
+    for x in inputs:
+        if x.value is not None:
+            x.node.value = x.value  # the walk that comes after will ask for it
+    return stage(op, [x.node for x in inputs], params, mask)
+
+
+def _explained(op: Primitive, inputs: list[Tensor], params: dict[str, Any], error: Exception) -> OverbarError:
+    """What NumPy complained about, in overbar's words."""
+    op.shape(*(x.spec for x in inputs), **params)  # raises, if the shapes are at fault
+    kind = _KINDS.get(type(error), DomainError)
+    got = {"abcdefgh"[i] if len(inputs) > 1 else "x": x for i, x in enumerate(inputs[:8])}
+    return kind(f"{op.name}: {error}", got=got)
 
 
 def record(op: Primitive, nodes: list[Node], params: dict[str, Any], spec: Any, mask: int, depth: int) -> Node:
     """A new node, its inputs aligned, with the user's place in the source."""
     frame = users_frame(depth)
-    node = Node(op, op.align(nodes, spec), params, spec, mask=mask, code=frame.f_code, at=frame.f_lasti)
-    return node
+    return Node(op, op.align(nodes, spec), params, spec, mask=mask, code=frame.f_code, at=frame.f_lasti)
 
 
 def stage(op: Primitive, nodes: list[Node], params: dict[str, Any], mask: int) -> Tensor:

@@ -411,8 +411,11 @@ def array_of(x: Any, dtype: Any = None) -> np.ndarray:
             hint="use ob.stack([...]) or ob.concat([...])",
         )
     try:
-        if hasattr(x, "__dlpack__") and not isinstance(x, np.ndarray | np.generic) and not hasattr(x, "__array__"):
-            x = np.from_dlpack(x)
+        if not isinstance(x, np.ndarray | np.generic):
+            if hasattr(x, "__array__"):
+                x = np.asarray(x)  # np.array would ask `__array__(copy=True)`, which not every library knows
+            elif hasattr(x, "__dlpack__"):
+                x = np.from_dlpack(x)
         array = np.array(x, dtype=dtype)
     except OverbarError:
         raise

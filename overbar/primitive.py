@@ -467,7 +467,9 @@ def _binary(op: Elementwise) -> Callable[..., Tensor]:
             if type(b) is Tensor:
                 y, nb = b.value, b._node
                 if b.spec is not key:
-                    return apply(op, (a, b))
+                    if (na is not None and na.mask) or (nb is not None and nb.mask):
+                        return apply(op, (a, b))
+                    key = key, b.spec  # NumPy aligns them; there is no history to align
             elif type(b) is float or type(b) is int:
                 y, nb, key = b, None, (key, type(b))
             else:

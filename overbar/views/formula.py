@@ -410,7 +410,7 @@ def _flattened(skeleton: str) -> tuple[str, list[int]]:
     """The notation with S for each operand outside brackets and □ for each bracket; which they are."""
     flat, outside, closing, bars = "", [], [], False
     for c in skeleton:
-        if c == "|":
+        if c in "|‖":
             bars = not bars
             flat += "□" if bars and not closing else ""
         elif c in _PAIRS:

@@ -38,6 +38,7 @@ def test_convolution(space, stride, padding, dilation, groups, rng):
     compared(lambda x, w: ob.conv(x, w, **how), lambda x, w: CONV[space](x, w, **how), x, w, rng=rng)
 
 
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
 @SPACES
 @pytest.mark.parametrize("kernel", [2, 3, 4])
 def test_same_padding_of_even_and_odd_kernels(space, kernel, rng):
