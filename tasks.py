@@ -8,7 +8,7 @@
     python tasks.py oracles         tests against torch, jax and autograd, which it installs
     python tasks.py bench [name]    the benchmarks, or those with `name` in theirs
     python tasks.py wheel           build the wheel, install it elsewhere, try it there
-    python tasks.py docs            run every example of the package and the documents
+    python tasks.py docs            make the reference and the stubs, run every example
     python tasks.py clean           remove .venv, dist and all caches
 
 The first run makes `.venv` and installs what the task needs; later runs find it there. Only the
@@ -229,11 +229,10 @@ def wheel():
 
 
 def docs(*arguments):
-    """Build the documents if they have a builder, then run every example in them."""
+    """Make the reference and the stubs again, then run every example of the documents."""
     python = environment("test", "jit", "plot")
-    if (ROOT / "docs" / "build.py").exists():
-        run(python, "docs/build.py")
-    run(python, "-m", "pytest", "tests/test_examples.py", *arguments)
+    run(python, "docs/generate.py")
+    run(python, "-m", "pytest", "tests/test_examples.py", "tests/test_docs.py", *arguments)
 
 
 def clean():

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import overbar as ob
+from overbar.primitive import PUBLIC
 
 LARGEST = 48  # entries of any value
 GREATEST = 20.0  # magnitude of any entry; what exceeds it is squashed
@@ -76,12 +77,17 @@ def move(name, run, draw, *needs):
         MOVES[name] = Move(run, draw, needs or (name,))
 
 
-def _has(name):
+def named(name):
+    """The public function of this name, "sin" or "linalg.inv"; None if there is none."""
     try:
-        attrgetter(name)(ob)
+        return attrgetter(name)(ob)
     except AttributeError:
-        return False
-    return True
+        space, _, name = name.rpartition(".")
+        return PUBLIC.get(space, {}).get(name)
+
+
+def _has(name):
+    return named(name) is not None
 
 
 class Draft:
@@ -210,13 +216,14 @@ def one(domain="some", **limits):
     return draw
 
 
-ANYWHERE = "negative sin cos tanh sigmoid square abs relu atan asinh softplus silu gelu elu log_sigmoid hard_tanh"
+ANYWHERE = "positive negative sin cos tanh sigmoid square abs relu atan asinh softplus silu gelu elu log_sigmoid hard_tanh"
 SMALL = "exp expm1 sinh cosh exp2"
-POSITIVE = "log sqrt log1p reciprocal log2 log10"
+POSITIVE = "log sqrt log1p reciprocal log2 log10 cbrt"
 UNIT = "asin acos atanh"
 SPECIAL = {"erf": "bounded", "erfc": "bounded", "ndtr": "bounded", "log_ndtr": "bounded", "gammaln": "positive",
            "digamma": "positive", "expit": "some", "logit": "half", "erfinv": "unit", "ndtri": "half", "entr": "positive",
-           "i0": "bounded", "i1": "bounded", "j0": "bounded", "j1": "bounded", "gamma": "positive"}  # fmt: skip
+           "i0": "bounded", "i1": "bounded", "j0": "bounded", "j1": "bounded", "gamma": "positive",
+           "erfcx": "bounded"}  # fmt: skip
 PLAIN = {"some": ANYWHERE, "bounded": SMALL, "positive": POSITIVE, "unit": UNIT}
 
 Draft.half = lambda g, i: g.add("affine", (g.add("tanh", (i,)),), {"a": 0.4, "b": 0.5})
@@ -225,7 +232,7 @@ for _domain, _names in PLAIN.items():
     for _name in _names.split():
         move(_name, lambda x, _n=_name: getattr(ob, _n)(x), one(_domain))
 for _name, _domain in SPECIAL.items():
-    move(f"special.{_name}", lambda x, _n=_name: getattr(ob.special, _n)(x), one(_domain), f"special.{_name}")
+    move(f"special.{_name}", lambda x, _n=f"special.{_name}": named(_n)(x), one(_domain), f"special.{_name}")
 
 move("affine", lambda x, a, b: x * a + b if isinstance(x, ob.Tensor) else ob.asarray(x) * a + b,
      lambda g: ((g.some(),), {"a": g.pick((-1.5, 0.5, 2.0)), "b": g.pick((0.0, -0.25, 1.0))}), "add")  # fmt: skip
@@ -265,8 +272,16 @@ BINARY = {"add": (), "subtract": (), "multiply": (), "divide": ("some", "positiv
           "power": ("positive", "bounded"), "atan2": ("some", "positive"), "hypot": (), "logaddexp": ()}  # fmt: skip
 for _name, _domains in BINARY.items():
     move(_name, lambda x, y, _n=_name: getattr(ob, _n)(x, y), two(*_domains))
-move("special.xlogy", lambda x, y: ob.special.xlogy(x, y), two("positive", "positive"), "special.xlogy")
-move("special.betaln", lambda x, y: ob.special.betaln(x, y), two("positive", "positive"), "special.betaln")
+move("special.xlogy", lambda x, y: named("special.xlogy")(x, y), two("positive", "positive"), "special.xlogy")
+move("acosh", lambda x: ob.acosh(x), lambda g: ((g.add("affine", (g.positive(g.some()),), {"a": 2.0, "b": 1.0}),), {}))
+move("sinc", lambda x: ob.sinc(x), one())
+move("tan", lambda x: ob.tan(x), one("unit"))
+move("gelu_tanh", lambda x: ob.gelu(x, approximate=True), one(), "gelu")
+move("special.polygamma", lambda x, n: named("special.polygamma")(n, x),
+     lambda g: ((g.positive(g.some()),), {"n": g.pick((1, 2))}), "special.polygamma")  # fmt: skip
+move("special.beta", lambda x, y: named("special.beta")(x, y), two("positive", "positive"), "special.beta")
+move("special.xlog1py", lambda x, y: named("special.xlog1py")(x, y), two("some", "positive"), "special.xlog1py")
+move("special.betaln", lambda x, y: named("special.betaln")(x, y), two("positive", "positive"), "special.betaln")
 
 
 def draw_where(g):
@@ -459,6 +474,15 @@ def square_matrix(g):
     return g.add("dominant", (g.unit(g.shaped(g.some(), g.pick(((2, 2), (3, 3), (2, 2, 2))))),))
 
 
+def draw_apart(g):
+    """A symmetric matrix whose eigenvalues are well apart."""
+    a = g.add("gram", (g.unit(g.shaped(g.some(), (3, 2))),))
+    i = g.add("ladder", (a,))
+    if np.min(np.diff(np.linalg.eigvalsh(g.values[i]))) < 0.2:
+        raise Impossible
+    return (i,), {}
+
+
 def draw_solve(g):
     a = square_matrix(g)
     return (a, g.shaped(g.some(), (*g.values[a].shape[:-1], 2))), {}
@@ -472,11 +496,17 @@ move("tensordot", lambda a, b: ob.tensordot(a, b, axes=1), lambda g: ((g.shaped(
 move("dominant", lambda x: ob.add(x, 3 * np.eye(ob.asarray(x).shape[-1])), lambda g: ((g.unit(g.shaped(g.some(), (3, 3))),), {}), "add")
 move("gram", lambda x: ob.add(ob.matmul(x, ob.matrix_transpose(ob.asarray(x))), np.eye(ob.asarray(x).shape[-2])),
      lambda g: ((g.unit(g.shaped(g.some(), (3, 2))),), {}), "matmul")  # fmt: skip
-move("linalg.solve", lambda a, b: ob.linalg.solve(a, b), draw_solve, "linalg.solve")
+move("ladder", lambda x: ob.add(x, np.diag([0.0, 2.0, 5.0])), lambda g: ((g.shaped(g.some(), (3, 3)),), {}), "add")
+move("linalg.solve", lambda a, b: named("linalg.solve")(a, b), draw_solve, "linalg.solve")
 for _name in ("inv", "det"):
-    move(f"linalg.{_name}", lambda a, _n=_name: getattr(ob.linalg, _n)(a), lambda g: ((square_matrix(g),), {}), f"linalg.{_name}")
-move("linalg.cholesky", lambda a: ob.linalg.cholesky(a), lambda g: ((g.add("gram", (g.unit(g.shaped(g.some(), (3, 2))),)),), {}), "linalg.cholesky")
-move("linalg.norm", lambda x: ob.linalg.vector_norm(x), one(ok=spread_out), "linalg.vector_norm")
+    move(f"linalg.{_name}", lambda a, _n=f"linalg.{_name}": named(_n)(a), lambda g: ((square_matrix(g),), {}), f"linalg.{_name}")
+move("linalg.cholesky", lambda a: named("linalg.cholesky")(a), lambda g: ((g.add("gram", (g.unit(g.shaped(g.some(), (3, 2))),)),), {}), "linalg.cholesky")
+move("linalg.slogdet", lambda a: named("linalg.slogdet")(a)[1], lambda g: ((square_matrix(g),), {}), "linalg.slogdet")
+move("linalg.eigvalsh", lambda a: named("linalg.eigvalsh")(a), draw_apart, "linalg.eigvalsh")
+move("linalg.svdvals", lambda a: named("linalg.svdvals")(a), draw_apart, "linalg.svdvals")
+move("linalg.norm_of_rows", lambda x, p: named("linalg.vector_norm")(x, ord=p, axis=-1),
+     lambda g: ((g.some(ndim=1, ok=spread_out),), {"p": g.pick((1, 2, 3, math.inf))}), "linalg.vector_norm")  # fmt: skip
+move("linalg.norm", lambda x: named("linalg.vector_norm")(x), one(ok=spread_out), "linalg.vector_norm")
 
 # -- windows ----------------------------------------------------------------------------------
 
@@ -484,6 +514,9 @@ move("conv", lambda x, w, stride, padding: ob.conv(x, w, stride=stride, padding=
      lambda g: ((g.shaped(g.some(), (1, 2, 5)), g.shaped(g.some(), (2, 2, 3))), {"stride": g.pick((1, 2)), "padding": g.pick((0, 1))}))  # fmt: skip
 move("conv2", lambda x, w, stride, padding: ob.conv(x, w, stride=stride, padding=padding),
      lambda g: ((g.shaped(g.some(), (1, 1, 4, 4)), g.shaped(g.some(), (2, 1, 2, 2))), {"stride": g.pick((1, 2)), "padding": g.pick((0, 1))}), "conv")  # fmt: skip
+move("conv_transpose", lambda x, w, stride: ob.conv_transpose(x, w, stride=stride),
+     lambda g: ((g.shaped(g.some(), (1, 2, 4)), g.shaped(g.some(), (2, 1, 3))), {"stride": g.pick((1, 2))}))  # fmt: skip
+move("unfold", lambda x, size: ob.unfold(x, size), lambda g: ((g.shaped(g.some(), (1, 1, 4, 3)),), {"size": 2}))
 move("max_pool", lambda x, size: ob.max_pool(x, size),
      lambda g: ((g.shaped(g.some(ok=spread_out, ndim=2), (1, 1, 4, 4)),), {"size": 2}))  # fmt: skip
 move("avg_pool", lambda x, size: ob.avg_pool(x, size), lambda g: ((g.shaped(g.some(), (1, 1, 4, 4)),), {"size": 2}))

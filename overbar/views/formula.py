@@ -2,7 +2,8 @@
 
 Each primitive carries its own notation, `{0} + {1}`; how tightly it binds is read off that text,
 so that brackets stand where they are needed and nowhere else. What the rules emit is tidied for
-the reader by a few identities: 1 · x = x, −(−x) = x, x + 0 = x, x + x = 2 x, (xᵀ)ᵀ = x, (a b)ᵀ = bᵀ aᵀ.
+the reader by a few identities: 1 · x = x, −(−x) = x, x + 0 = x, x + x = 2 x, x x = x²,
+(xᵀ)ᵀ = x, (a b)ᵀ = bᵀ aᵀ.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..graph import Node
+from ..primitive import PRIMITIVES
 from .names import ascii_of, bar, tex_of
 
 LOGIC, SUM, DOTTED, PRODUCT, APPLY, POWER, ATOM = range(7)
@@ -160,7 +162,16 @@ def _product(times: float, over: float, top: tuple[Expr, ...], bottom: tuple[Exp
         return Number(times / over)
     if times == over == 1 and len(top) == 1 and not bottom:
         return top[0]
+    for e in {e for e in top if isinstance(e, Symbol) and top.count(e) == 2}:  # noqa: PLR2004
+        at = top.index(e)
+        top = (*top[:at], _squared(e), *(f for f in top[at + 1 :] if f != e))
+    if times == over == 1 and len(top) == 1 and not bottom:
+        return top[0]
     return Product(times, over, top, bottom, scalar=all(e.scalar for e in top + bottom))
+
+
+def _squared(e: Expr) -> Expr:
+    return Applied(PRIMITIVES["square"], (e,), "[]", {}, scalar=e.scalar)
 
 
 def total(*terms: Expr) -> Expr:

@@ -59,13 +59,17 @@ class Record:
         self.variables = [v for v in variables if v in there]
         self.missing = [v for v in variables if v not in there]
         self.values = known if known is not None else _values(self.nodes)
-        self.path = span(self.outputs, self.variables) if self.variables else []
+        self.path = self._differentiable()
         self.messages: list[Message] = []
         self.bars: dict[Node, Any] = {}
         self._swept = False
 
-    def __contains__(self, node: Node) -> bool:
-        return node in self.values
+    def _differentiable(self) -> list[Node]:
+        """The nodes through which adjoints flow: a node without its inputs' trackers was cut off."""
+        follow = 0
+        for v in self.variables:
+            follow |= v.mask or -1
+        return [n for n in span(self.outputs, self.variables) if n in self.variables or follow & (n.mask or ~follow)]
 
     def computed(self, node: Node) -> bool:
         """Whether it was computed here, rather than given."""
@@ -167,18 +171,24 @@ def _asked(what: str, outputs: Sequence[Node], wrt: Any, given: dict[Node, str])
 
 
 def _of_graph(what: str, graph: Graph, args: Sequence[Any], wrt: Any) -> Record:
-    leaves = [as_tensor(a) for a in tree_flatten(tuple(args))[0]]
-    values: dict[Node, Any] = {n: t.value for n, t in zip(graph.inputs, leaves, strict=False)}
-    if len(leaves) != len(graph.inputs) and any(n.value is None for n in graph.inputs):
+    """A traced graph run on arguments, or a recorded one, whose leaves have values."""
+    leaves = tree_flatten((tuple(args), {}))[0]
+    trees = graph.derived.get("trees")
+    if trees is not None and leaves:
+        leaves = [leaves[i] for i in trees[1]] + list(graph.derived.get("reads", ()))
+    known = {n: as_tensor(a).value for n, a in zip(graph.inputs, leaves, strict=False)}
+    if len(leaves) != len(graph.inputs) and any(n.value is None for n in graph.inputs if n not in known):
         raise DTypeError(f"{what}: the graph has {len(graph.inputs)} inputs, {len(leaves)} values came")
+    values: dict[Node, Any] = {n: known.get(n, n.value) for n in graph.inputs}
     with np.errstate(all="ignore"):
         for node in graph.nodes:
             if node not in values:
-                ready = node.value if node.value is not None else None
-                values[node] = node.op.run(*(values[x] for x in node.inputs), **node.params) if ready is None else ready
-    given = {n: n.params.get("name") or f"x{i}" for i, n in enumerate(graph.inputs)}
-    variables = [n for n in graph.inputs if n.spec.floating] if wrt is None else _asked(what, graph.outputs, wrt, given)
-    return Record(graph.outputs, variables, given=given, known=values, stop=graph.inputs)
+                run = node.value is None and node.inputs
+                values[node] = node.op.run(*(values[x] for x in node.inputs), **node.params) if run else node.value
+    given = {n: n.params.get("name") or "" for n in graph.inputs}
+    outputs = [y for y in graph.outputs if not isinstance(y.spec, tuple) and y.spec.floating]
+    variables = [n for n in graph.inputs if n.spec.floating] if wrt is None else _asked(what, outputs, wrt, given)
+    return Record(outputs, variables, given=given, known=values, stop=graph.inputs)
 
 
 def _of_call(what: str, f: Callable[..., Any], args: Sequence[Any], wrt: Any) -> Record:

@@ -1,0 +1,7 @@
+"""`ob.fft`: Fourier transforms, each defined once in `ops`."""
+
+from .ops import methods as _methods  # noqa: F401  (defines them)
+from .primitive import PUBLIC
+
+globals().update(PUBLIC["fft"])
+__all__ = sorted(PUBLIC["fft"])
