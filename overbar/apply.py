@@ -27,11 +27,13 @@ _KINDS = {TypeError: DTypeError, IndexError: IndexingError, np.linalg.LinAlgErro
 def apply(op: Primitive, args: tuple[Any, ...], params: dict[str, Any] = EMPTY) -> Any:
     """Run one operation on handles, and record it if somebody wants its history."""
     context = CONTEXT.get()
-    inputs, values, mask, wanted, bit = [], [], 0, 0, 1
+    inputs, values, mask, wanted, bit, weak = [], [], 0, 0, 1, 0
     for a in args:
         x = a if type(a) is Tensor else as_tensor(a)
         inputs.append(x)
         values.append(x.value)
+        if x.spec.weak:
+            weak += 1
         before = x._node
         if before is not None and before.mask:
             mask |= before.mask
@@ -42,13 +44,15 @@ def apply(op: Primitive, args: tuple[Any, ...], params: dict[str, Any] = EMPTY) 
     mask &= context.allowed
     if mask & UNKNOWN:
         return _unknown(op, inputs, params, mask, context)
+    if weak and not op.numbers:
+        values = [np.asarray(v) if x.spec.weak else v for v, x in zip(values, inputs, strict=True)]
     try:
         value = op.run(*values, **params)
     except OverbarError:
         raise
     except Exception as error:
         raise _explained(op, inputs, params, error) from None
-    if op.weakens and inputs[0].spec.weak and all(x.spec.weak for x in inputs):
+    if weak == len(inputs) and op.weakens:
         value = as_number(value)  # Python numbers in, a Python number out: it stays weak
     if context.guard:
         op.guard(op, value, values, params)

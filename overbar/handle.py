@@ -374,7 +374,7 @@ def from_node(node: Node) -> Tensor:
     t = new(Tensor)
     t._node, t.spec, value = node, node.spec, node.value
     if isinstance(value, np.ndarray | np.generic) and value.shape != node.spec.shape:
-        value = np.broadcast_to(value, node.spec.shape)  # an implicit broadcast holds its source
+        value = np.broadcast_to(value, node.spec.shape)  # an implicit broadcast holds its source's
     t.value = value
     return t
 

@@ -86,6 +86,7 @@ class Primitive:
     text      how it is written, "{0} + {1}"; tex likewise
     moves     its results' entries are entries of its inputs, or sums of them
     selects   what flows back through it is zero where something was not chosen: never leak a NaN
+    numbers   its forward takes Python numbers as they are (weak), not as arrays
     samples   of a function r(*shape) making random arrays: a list of (arguments, params)
     doc       one line for the reference
     """
@@ -108,8 +109,10 @@ class Primitive:
         selects: bool = False,
         samples: Callable[..., list[Any]] | None = None,
         complex: bool = False,  # noqa: A002  (the word of the field)
+        numbers: bool = False,
         doc: str = "",
     ) -> None:
+        self.numbers = numbers
         self.name, self.forward, self.shape, self.batch = name, forward, shape, batch
         self.vjp, self.jvp, self.flat = vjp, jvp, vjp is FLAT
         self.vjp_selected = vjp
@@ -267,6 +270,7 @@ class Elementwise(Primitive):
             jvp=dots,
             batch=self._batched,
             moves=True,
+            numbers=True,
             complex=complex,
             **facts,
         )

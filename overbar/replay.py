@@ -9,9 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
+
 from .context import UNKNOWN
 from .errors import UnknownValueError
 from .graph import INPUT, Graph, Node
+
+
+def whole_value(value: Any, node: Node) -> Any:
+    """A node's value in its full shape: an implicit broadcast holds its source's."""
+    if isinstance(value, np.ndarray | np.generic) and value.shape != node.spec.shape:
+        return np.broadcast_to(value, node.spec.shape)
+    return value
 
 
 def values_of(nodes: Iterable[Node]) -> dict[Node, Any]:
@@ -34,7 +43,7 @@ def values_of(nodes: Iterable[Node]) -> dict[Node, Any]:
     missing.sort(key=lambda n: n.serial)
     values: dict[Node, Any] = {}
     for node in missing:
-        operands = [x.value if x.value is not None else values[x] for x in node.inputs]
+        operands = [values[x] if x.value is None else x.value if node.op.pointwise else whole_value(x.value, x) for x in node.inputs]
         values[node] = node.op.run(*operands, **node.params)
     return {n: n.value if n.value is not None else values[n] for n in (*nodes, *missing)}
 

@@ -11,6 +11,8 @@ import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from .errors import StructureError
 
 
@@ -39,6 +41,8 @@ class Structure(NamedTuple):
 
 LEAF = Structure(Structure, (), ())
 
+_SIMPLE = {float, int, bool, complex, str, np.ndarray, np.float64, np.float32}  # leaves, known at once
+
 _changes = 0
 
 
@@ -66,11 +70,16 @@ def tree_flatten(tree: Any, *, objects: bool = True) -> tuple[list[Any], Structu
         >>> ob.tree_unflatten(structure, leaves)
         {'a': (3, None), 'b': [1, 2]}
     """
+    if type(tree) in _SIMPLE:
+        return [tree], LEAF
     leaves: list[Any] = []
     return leaves, _flatten(tree, leaves, objects)
 
 
 def _flatten(tree: Any, leaves: list[Any], objects: bool = True) -> Structure:
+    if type(tree) in _SIMPLE:
+        leaves.append(tree)
+        return LEAF
     opened = _open(tree)
     if opened is None or (not objects and opened[2] is not None):
         leaves.append(tree)

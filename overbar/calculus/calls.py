@@ -63,7 +63,7 @@ def _call_lanes(n: int, mapped: Sequence[bool], *xs: Any, graph: Graph) -> Any:
 
 
 call_ = Primitive(
-    "call", forward=lambda xp, *xs, graph: tuple(interpret(graph, xs)),
+    "call", numbers=True, forward=lambda xp, *xs, graph: tuple(interpret(graph, xs)),
     shape=lambda *xs, graph: tuple(y.spec for y in graph.outputs),
     vjp=shared(_call_back, 2), jvp=shared(_call_dot), batch=_call_lanes, complex=True,
     doc="A graph, run as one operation.",
@@ -163,7 +163,7 @@ def _chooser(condition: Any, y: Any) -> tuple[Any]:
 
 
 switch_ = Primitive(
-    "switch", forward=lambda xp, i, *xs, branches: tuple(interpret(_taken(branches, i), xs)),
+    "switch", numbers=True, forward=lambda xp, i, *xs, branches: tuple(interpret(_taken(branches, i), xs)),
     shape=lambda i, *xs, branches: tuple(y.spec for y in branches[0].outputs),
     vjp=shared(_switch_back, 2), jvp=shared(_switch_dot), batch=_switch_lanes, complex=True,
     doc="One of several graphs, chosen by a number.",

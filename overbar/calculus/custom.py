@@ -66,7 +66,7 @@ def _no_forward_rule(dots: Sequence[Any], ys: Any, *inputs: Any, **_: Any) -> An
 
 
 gate = Primitive(
-    "gate", forward=lambda xp, *inputs, rule, results, kept: tuple(inputs[:results]),
+    "gate", numbers=True, forward=lambda xp, *inputs, rule, results, kept: tuple(inputs[:results]),
     shape=lambda *inputs, rule, results, kept: tuple(inputs[:results]),
     vjp=shared(_gate_back, 2), jvp=shared(_no_forward_rule), batch=_gate_lanes, complex=True,
     doc="Results whose reverse rule is stated by the user.",
@@ -268,7 +268,7 @@ def _forward_lanes(n: int, mapped: Sequence[bool], *inputs: Any, rule: Any, resu
 
 
 forward_gate = Primitive(
-    "forward_gate", forward=lambda xp, *inputs, rule, results: tuple(inputs[:results]),
+    "forward_gate", numbers=True, forward=lambda xp, *inputs, rule, results: tuple(inputs[:results]),
     shape=lambda *inputs, rule, results: tuple(inputs[:results]),
     vjp=shared(_back_through, 2), jvp=shared(_dot_through), batch=_forward_lanes, complex=True,
     doc="Results whose forward rule is stated by the user.",

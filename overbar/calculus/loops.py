@@ -175,7 +175,7 @@ def _given(mapped: Sequence[bool], inputs: Sequence[Any], body: Graph, length: i
 
 
 scan_ = Primitive(
-    "scan", forward=_run_scan, shape=_scan_shape, vjp=shared(_scan_back, 2), jvp=shared(_scan_dot),
+    "scan", numbers=True, forward=_run_scan, shape=_scan_shape, vjp=shared(_scan_back, 2), jvp=shared(_scan_dot),
     batch=_scan_lanes, complex=True, doc="A loop over the first axis, as one operation.",
 )  # fmt: skip
 
@@ -390,7 +390,7 @@ def _to(condition: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 
 while_ = Primitive(
-    "while", forward=_run_while, vjp=shared(_while_back, 2), jvp=shared(_while_dot), batch=_while_lanes, complex=True,
+    "while", numbers=True, forward=_run_while, vjp=shared(_while_back, 2), jvp=shared(_while_dot), batch=_while_lanes, complex=True,
     shape=lambda *inputs, test, body, of_test, of_body: tuple(y.spec for y in body.outputs),
     doc="A loop as long as a test holds, as one operation.",
 )  # fmt: skip
@@ -509,7 +509,7 @@ def _deferred_dot(dots: Sequence[Any], _ys: Any, *xs: Any, f: Callable[..., Any]
 
 
 deferred_ = Primitive(
-    "deferred", forward=_run_deferred, shape=lambda *xs, f, specs: specs,
+    "deferred", numbers=True, forward=_run_deferred, shape=lambda *xs, f, specs: specs,
     vjp=shared(_deferred_back, 2), jvp=shared(_deferred_dot),
     doc="A function of tensors that needs their values; it is called when they are there.",
 )  # fmt: skip

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..graph import Node, span
 from ..primitive import LINEAR, PARTIAL, SCALES, shared
-from ..replay import is_known, values_of
+from ..replay import is_known, values_of, whole_value
 from ..handle import from_node
 
 
@@ -161,7 +161,8 @@ def _operand(value: Any, x: Node) -> Any:
     """What a structural rule is fed: an array, or something of its shape and dtype."""
     if value is None:
         return x.spec
-    return np.asarray(value) if type(value) in (float, int, complex) else value
+    value = np.asarray(value) if type(value) in (float, int, complex) else value
+    return whole_value(value, x)
 
 
 class Raw(World):

@@ -58,7 +58,8 @@ class Following:
         others = self.outer.active | UNKNOWN | (0 if dropped else WANTED & self.outer.allowed)
         followed_by = 0
         for y in outputs:
-            followed_by |= y.node.mask
+            if y._node is not None:
+                followed_by |= y._node.mask
         return Handles() if self.outer.trace is not None or followed_by & others & ~self.spent else Raw()
 
     def sweeping(self) -> Any:

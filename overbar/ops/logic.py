@@ -87,7 +87,7 @@ bitwise_right_shift = _bits(
 
 
 stop_gradient_ = Primitive(
-    "stop_gradient", forward=lambda xp, x: x, shape=lambda x: x, vjp=FLAT, jvp=FLAT,
+    "stop_gradient", numbers=True, forward=lambda xp, x: x, shape=lambda x: x, vjp=FLAT, jvp=FLAT,
     batch=lambda n, mapped, x: stop_gradient_(x), text="stop({0})", tex=r"\operatorname{{stop}}({0})",
     samples=lambda r: [((r(3, 2),), {})], complex=True, doc="x, with nothing flowing back through it.",
 )  # fmt: skip

@@ -15,7 +15,7 @@ from ..apply import apply
 from ..handle import Tensor, as_tensor
 
 alias = Primitive(
-    "alias", forward=lambda xp, x: x, shape=lambda x: x, text="{0}", tex="{0}", moves=True, complex=True,
+    "alias", numbers=True, forward=lambda xp, x: x, shape=lambda x: x, text="{0}", tex="{0}", moves=True, complex=True,
     vjp=(1,), batch=lambda n, mapped, x: alias(x), samples=lambda r: [((r(3, 2),), {})],
     doc="x itself, as a new node: what a transform differentiates by.",
 )  # fmt: skip
@@ -31,7 +31,7 @@ class Parts(tuple):
 
 
 part = Primitive(
-    "part", forward=lambda xp, ys, *, index, count: ys[index], shape=lambda ys, *, index, count: ys[index],
+    "part", numbers=True, forward=lambda xp, ys, *, index, count: ys[index], shape=lambda ys, *, index, count: ys[index],
     vjp=(lambda y_bar, _y, _ys, *, index, count: Parts(y_bar if i == index else None for i in range(count)),),
     jvp=(lambda y_dots, _y, _ys, *, index, count: parts(y_dots)[index],),
     batch=lambda n, mapped, ys, *, index, count: parts(ys)[index],
@@ -58,7 +58,7 @@ def _cast_back(y_bar: Any, _y: Any, _x: Any, **_: Any) -> Any:
 
 
 cast = Primitive(
-    "cast", forward=lambda xp, x, *, dtype: x.astype(dtype) if hasattr(x, "astype") else xp.asarray(x, dtype),
+    "cast", numbers=True, forward=lambda xp, x, *, dtype: x.astype(dtype) if hasattr(x, "astype") else xp.asarray(x, dtype),
     shape=lambda x, *, dtype: spec(x.shape, dtype), moves=True, complex=True,
     vjp=(_cast_back,), batch=lambda n, mapped, x, *, dtype: cast(x, dtype=dtype),
     text=lambda x, dtype: x, samples=lambda r: [((r(3, 2),), {"dtype": np.dtype(np.float32)})],

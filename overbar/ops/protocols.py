@@ -83,7 +83,7 @@ SAME = (
     "array_split stack unstack atleast_1d atleast_2d take take_along_axis meshgrid clip round astype isclose "
     "tensordot inner outer kron tril triu diagonal trace einsum vecdot matrix_transpose diff searchsorted nonzero "
     "count_nonzero zeros_like ones_like full_like empty_like unique_values cumulative_sum cumulative_prod "
-    "logsumexp sinc cross allclose array_equal nanmean nansum ptp"
+    "sinc cross nanmean nansum ptp argwhere"
 ).split()
 """Functions that are called alike here and there."""
 
@@ -272,6 +272,23 @@ def _isrealobj(x: Any) -> bool:
     return x.dtype.kind != "c"
 
 
+def _values(what: str, *xs: Any) -> list[Any]:
+    """Plain arrays, for questions whose answer is yes or no: no gradient could be cut."""
+    return [np.asarray(x._known(what)) if isinstance(x, Tensor) else x for x in xs]
+
+
+def _isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Tensor:
+    return asarray(np.isclose(*_values("np.isclose", a, b), rtol, atol, equal_nan))
+
+
+def _allclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
+    return np.allclose(*_values("np.allclose", a, b), rtol, atol, equal_nan)
+
+
+def _array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> bool:
+    return np.array_equal(*_values("np.array_equal", a1, a2), equal_nan)
+
+
 def _result_type(*arrays_and_dtypes: Any) -> np.dtype:
     return OURS["result_type"](*arrays_and_dtypes)
 
@@ -283,6 +300,7 @@ def _may_share_memory(a: Any, b: Any, max_work: Any = None) -> bool:
 _ADAPTERS = {
     _shape, _ndim, _size, _transpose, _where, _dot, _vstack, _hstack, _column_stack, _append, _copy, _pad, _diag,
     _delete, _iscomplexobj, _isrealobj, _result_type, _may_share_memory, _norm,
+    _isclose, _allclose, _array_equal,
 }  # fmt: skip
 
 

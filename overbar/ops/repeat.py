@@ -65,8 +65,17 @@ def _broadcast_lanes(n: int, mapped: Any, x: Any, *, shape: tuple[int, ...]) -> 
     return broadcast(wide, shape=(n, *shape))
 
 
+def _repeated(xp: Any, x: Any, *, shape: tuple[int, ...]) -> Any:
+    """A view; but a small array is filled, which takes a quarter of the time a view takes to make."""
+    if math.prod(shape) > 2048:  # noqa: PLR2004
+        return xp.broadcast_to(x, shape)
+    y = xp.empty(shape, x.dtype if hasattr(x, "dtype") else None)
+    y[...] = x
+    return y
+
+
 broadcast = Primitive(
-    "broadcast", forward=lambda xp, x, *, shape: xp.broadcast_to(x, shape),
+    "broadcast", forward=_repeated,
     shape=lambda x, *, shape: spec(shape, x.dtype), vjp=(_unbroadcast,), batch=_broadcast_lanes, moves=True,
     text=lambda x, shape: x, complex=True,
     samples=lambda r: [((r(3, 1),), {"shape": (2, 3, 4)}), ((r(),), {"shape": (2,)}), ((r(1, 2),), {"shape": (0, 2)})],

@@ -66,10 +66,13 @@ class Record:
 
     def _differentiable(self) -> list[Node]:
         """The nodes through which adjoints flow: a node without its inputs' trackers was cut off."""
+        path = span(self.outputs, self.variables) if self.variables else []
         follow = 0
         for v in self.variables:
-            follow |= v.mask or -1
-        return [n for n in span(self.outputs, self.variables) if n in self.variables or follow & (n.mask or ~follow)]
+            if not v.mask:
+                return path  # nobody followed it: what was recorded is all that is known
+            follow |= v.mask
+        return [n for n in path if n.mask & follow]
 
     def computed(self, node: Node) -> bool:
         """Whether it was computed here, rather than given."""

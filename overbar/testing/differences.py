@@ -1,0 +1,71 @@
+"""Derivatives by central differences: the reference that knows nothing of rules.
+
+Source:  Ridders (1982): halve the step, extrapolate to step 0 (Richardson), believe the entry of
+         the table whose neighbours agree best. Done for each component by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+HALVINGS = 8
+LADDERS = (4, 11, 18, 25, 32)
+"""Each ladder of steps begins at 2^-k; the next one is tried where the one before did not settle."""
+
+
+class Slope(NamedTuple):
+    """A derivative, and how far off it may be (infinite where nothing settled)."""
+
+    value: np.ndarray
+    error: np.ndarray
+
+
+def along(f: Callable[[np.ndarray], np.ndarray], x: np.ndarray, v: np.ndarray, *, good: float = 1e-9) -> Slope:
+    """The derivative of f, from vectors to vectors, at x in the direction v."""
+    reach = max(1.0, float(np.max(np.abs(x * (v != 0)), initial=0.0)))
+    best: Slope | None = None
+    with np.errstate(all="ignore"):
+        for k in LADDERS:
+            found = _ladder(f, x, v, reach * 2.0**-k)
+            if best is None:
+                best = found
+            else:
+                better = found.error < best.error
+                best = Slope(np.where(better, found.value, best.value), np.where(better, found.error, best.error))
+            if np.all(best.error <= good * (np.abs(best.value) + np.max(np.abs(best.value), initial=0.0))):
+                break
+    assert best is not None
+    return best
+
+
+def _ladder(f: Callable[[np.ndarray], np.ndarray], x: np.ndarray, v: np.ndarray, h: float) -> Slope:
+    """Ridders' table for steps h, h/2, h/4, …"""
+    value: np.ndarray | None = None
+    error: np.ndarray | None = None
+    above: list[np.ndarray] = []
+    for _ in range(HALVINGS):
+        up, down = x + h * v, x - h * v
+        row = [(f(up) - f(down)) / (2 * h)]
+        if value is None or error is None:
+            value, error = row[0], np.full(row[0].shape, np.inf)
+        for j, before in enumerate(above):
+            row.append(row[j] + (row[j] - before) / (4.0 ** (j + 1) - 1))
+            off = np.maximum(np.abs(row[j + 1] - row[j]), np.abs(row[j + 1] - before))
+            better = off < error  # False for NaN
+            value, error = np.where(better, row[j + 1], value), np.where(better, off, error)
+        above, h = row, h / 2
+    assert value is not None and error is not None  # noqa: PT018
+    return Slope(value, error)
+
+
+def kinked(f: Callable[[np.ndarray], np.ndarray], x: np.ndarray, v: np.ndarray) -> bool:
+    """Whether the slopes from the left and from the right differ, or f jumps."""
+    with np.errstate(all="ignore"):
+        here, gaps = f(x), []
+        for h in (1e-4, 1e-5, 1e-6):
+            right, left = (f(x + h * v) - here) / h, (here - f(x - h * v)) / h
+            gaps.append(np.max(np.abs(right - left), initial=0.0) / (1e-300 + np.max(np.abs([right, left]), initial=0.0)))
+    return bool(min(gaps) > 1e-3)  # a smooth f's gap shrinks with the step
