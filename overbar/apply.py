@@ -16,7 +16,7 @@ from .errors import DomainError, DTypeError, IndexingError, LeakedTraceError, Ov
 from .graph import EMPTY, Node
 from .handle import Tensor, as_tensor, new
 from .origin import users_frame
-from .spec import as_number, spec_of
+from .spec import Specs, as_number, spec_of
 
 if TYPE_CHECKING:
     from .primitive import Primitive
@@ -58,7 +58,7 @@ def apply(op: Primitive, args: tuple[Any, ...], params: dict[str, Any] = EMPTY) 
         op.guard(op, value, values, params)
     t = new(Tensor)
     t.value = value
-    t.spec = out = spec_of(value) if type(value) is not tuple else tuple(map(spec_of, value))
+    t.spec = out = spec_of(value) if type(value) is not tuple else Specs(map(spec_of, value))
     if op.flat:
         mask = 0
     if not mask and context.record_all is None:
@@ -103,6 +103,8 @@ def record(op: Primitive, nodes: list[Node], params: dict[str, Any], spec: Any, 
 def stage(op: Primitive, nodes: list[Node], params: dict[str, Any], mask: int) -> Tensor:
     """A node without a value."""
     out = op.shape(*(x.spec for x in nodes), **params)
+    if type(out) is tuple:
+        out = Specs(out)
     if op.flat:
         mask &= UNKNOWN | CONTEXT.get().staging
     node = record(op, nodes, params, out, mask | UNKNOWN, 3)

@@ -41,6 +41,14 @@ class Spec:
         return spec, (self.shape, self.dtype, self.weak)
 
 
+class Specs(tuple):
+    """The Specs of an operation's several results."""
+
+    __slots__ = ()
+    weak = floating = False
+    shape = ()
+
+
 _interned: dict[tuple[Any, ...], Spec] = {}
 
 

@@ -212,7 +212,7 @@ def linspace(
     if dtype is None:
         dtype = np.result_type(default_float(), np.asarray(start).dtype, np.asarray(stop).dtype)
         dtype = default_float() if dtype.kind != "c" else dtype
-    return from_value(np.linspace(start, stop, num, endpoint=endpoint).astype(dtype_of("linspace", dtype)))
+    return from_value(np.linspace(start, stop, num, endpoint=endpoint, dtype=dtype_of("linspace", dtype)))
 
 
 @public

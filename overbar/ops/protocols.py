@@ -8,6 +8,7 @@ would cut a gradient.
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -71,7 +72,7 @@ def _refuse(what: str, word: str) -> None:
     if word == "out":
         raise CutError(f"{what}: a tensor cannot be written into an ndarray, nor into a tensor (out=, a += t)",
                        want="y = ..., results are always new", hint="a = a + t, or make `a` a tensor: ob.asarray(a)")  # fmt: skip
-    hints = {"where": "ob.where(mask, ..., ...)", "dtype": ".astype(dtype) on the argument or the result"}
+    hints = {"decimals": "ob.round(x * 10**n) / 10**n", "where": "ob.where(mask, ..., ...)", "dtype": ".astype(dtype) on the argument or the result"}
     raise DTypeError(f"{what}: the keyword {word}= is not supported on tensors", want=hints.get(word, f"no {word}="))
 
 
@@ -122,7 +123,26 @@ def array_function(self: Tensor, function: Callable[..., Any], types: Any, args:
         raise _unknown(name)
     if ours in _ADAPTERS:
         return ours(*args, **kwargs)
-    return ours(*args, **_keywords(name, ours, kwargs))
+    args, named = _by_name(function, ours, args)
+    return ours(*args, **_keywords(name, ours, {**named, **kwargs}))
+
+
+def _by_name(theirs: Callable[..., Any], ours: Callable[..., Any], args: Sequence[Any]) -> tuple[Sequence[Any], dict[str, Any]]:
+    """The arguments that we take by position, and the others by NumPy's names for them: NumPy's
+    order of `axis`, `dtype`, `out`, ... is not ours."""
+    plan = _plans.get(theirs)
+    if plan is None:
+        parameters = list(inspect.signature(ours).parameters.values())
+        first = 0
+        for p in parameters:
+            if p.kind is p.VAR_POSITIONAL:
+                first = sys.maxsize
+            if p.kind in (p.VAR_POSITIONAL, p.KEYWORD_ONLY) or (p.kind is not p.POSITIONAL_ONLY and p.default is not p.empty):
+                break
+            first += 1
+        plan = _plans[theirs] = first, tuple(inspect.signature(theirs).parameters)
+    first, names = plan
+    return args[:first], dict(zip(names[first:], args[first:], strict=False))
 
 
 def _keywords(name: str, ours: Callable[..., Any], kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -147,12 +167,13 @@ def _is_default(given: Any, default: Any) -> bool:
 def _parameters(function: Callable[..., Any]) -> frozenset[str]:
     found = _known.get(function)
     if found is None:
-        code = getattr(function, "__wrapped__", function).__code__
-        found = _known[function] = frozenset(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
+        parameters = inspect.signature(function).parameters.values()
+        found = _known[function] = frozenset(p.name for p in parameters if p.kind is not p.POSITIONAL_ONLY)
     return found
 
 
 _known: dict[Callable[..., Any], frozenset[str]] = {}
+_plans: dict[Callable[..., Any], tuple[int, tuple[str, ...]]] = {}
 _made: dict[Callable[..., Any], Callable[..., Any]] = {}
 
 

@@ -62,10 +62,13 @@ def _ladder(f: Callable[[np.ndarray], np.ndarray], x: np.ndarray, v: np.ndarray,
 
 
 def kinked(f: Callable[[np.ndarray], np.ndarray], x: np.ndarray, v: np.ndarray) -> bool:
-    """Whether the slopes from the left and from the right differ, or f jumps."""
+    """Whether the slopes from the left and from the right differ, or f jumps.
+
+    The gap between them shrinks with the step where f is smooth, and stays where it is not.
+    """
     with np.errstate(all="ignore"):
         here, gaps = f(x), []
-        for h in (1e-4, 1e-5, 1e-6):
-            right, left = (f(x + h * v) - here) / h, (here - f(x - h * v)) / h
-            gaps.append(np.max(np.abs(right - left), initial=0.0) / (1e-300 + np.max(np.abs([right, left]), initial=0.0)))
-    return bool(min(gaps) > 1e-3)  # a smooth f's gap shrinks with the step
+        for h in (1e-4, 1e-6):
+            gaps.append(np.abs(f(x + h * v) - 2 * here + f(x - h * v)) / h)
+    rounding = 1e-14 * np.max(np.abs(here), initial=0.0) / 1e-6
+    return bool(np.any((gaps[1] > rounding) & (gaps[1] > 0.3 * gaps[0])))

@@ -146,7 +146,7 @@ class _Level:
     def __init__(self, problem: _Problem, g: Callable[..., list[Any]], what: str, rtol: float) -> None:
         self.problem, self.g, self.what = problem, g, what
         results = g(*problem.tensors(problem.x))
-        self.shapes = [y.shape for y in results]
+        self.shapes, self.dtypes = [y.shape for y in results], [y.dtype for y in results]
         self.n, self.m = problem.x.size, sum(y.size for y in results)
         narrow = any(y.dtype.itemsize < 8 for y in results)  # noqa: PLR2004  (f casts to float32 inside)
         self.rtol, self.good = (max(rtol, 1e-2), 1e-3) if narrow else (rtol, 1e-9)
@@ -158,9 +158,8 @@ class _Level:
     def split(self, y: np.ndarray) -> list[Tensor]:
         """The results that a long vector stands for."""
         sizes = np.cumsum([int(np.prod(s)) for s in self.shapes])
-        like = self.g(*self.problem.tensors(self.problem.x))
-        pieces = np.split(y, sizes[:-1])
-        return [from_value(p.reshape(s).astype(t.dtype)) for p, s, t in zip(pieces, self.shapes, like, strict=True)]
+        pieces = zip(np.split(y, sizes[:-1]), self.shapes, self.dtypes, strict=True)
+        return [from_value(p.reshape(shape).astype(dtype)) for p, shape, dtype in pieces]
 
     def forward(self) -> Vector:
         """ẋ -> J ẋ by the library."""

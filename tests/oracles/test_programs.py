@@ -75,7 +75,7 @@ TORCH = {
     **{name: getattr(torch, name) for name in (
         "negative sin cos tanh sigmoid square abs relu atan asinh exp expm1 sinh cosh exp2 log sqrt log1p reciprocal "
         "log2 log10 asin acos atanh add subtract multiply divide maximum minimum atan2 hypot logaddexp "
-        "matmul outer kron diagonal").split()},
+        "matmul outer kron").split()},
     **{f"special.{name}": getattr(torch.special, name) for name in
        "erf erfc ndtr log_ndtr gammaln digamma expit logit erfinv ndtri entr i0 i1 xlogy".split()},
     "special.gamma": lambda x: torch.exp(torch.lgamma(x)),
@@ -139,6 +139,7 @@ TORCH = {
     "linalg.eigvalsh": torch.linalg.eigvalsh, "linalg.svdvals": torch.linalg.svdvals,
     "linalg.norm_of_rows": lambda x, p: torch.linalg.vector_norm(x, p, -1),
     "conv_transpose": lambda x, w, stride: F.conv_transpose1d(x, w, stride=stride),
+    "diagonal": lambda x: torch.diagonal(x, dim1=-2, dim2=-1),
     "unfold": lambda x, size: F.unfold(x, size),
     "max_pool": torch_pool(F.max_pool2d), "avg_pool": torch_pool(F.avg_pool2d),
 }  # fmt: skip
@@ -158,7 +159,7 @@ JAX = {
     **{name: getattr(jnp, name) for name in (
         "negative sin cos tanh square abs atan asinh exp expm1 sinh cosh exp2 log sqrt log1p reciprocal "
         "log2 log10 asin acos atanh add subtract multiply divide maximum minimum power atan2 hypot logaddexp "
-        "matmul outer kron diagonal reshape broadcast_to tile softplus").split() if hasattr(jnp, name)},
+        "matmul outer kron reshape broadcast_to").split()},
     **{f"special.{name}": getattr(jsp.special, name) for name in
        "erf erfc ndtr log_ndtr gammaln digamma expit logit erfinv ndtri entr i0 i1 xlogy betaln gamma".split()},
     "sigmoid": jax.nn.sigmoid, "relu": jax.nn.relu, "softplus": jax.nn.softplus, "silu": jax.nn.silu, "elu": jax.nn.elu,
@@ -204,6 +205,7 @@ JAX = {
     "linalg.slogdet": lambda a: jnp.linalg.slogdet(a)[1],
     "linalg.eigvalsh": jnp.linalg.eigvalsh, "linalg.svdvals": lambda a: jnp.linalg.svd(a, compute_uv=False),
     "linalg.norm_of_rows": lambda x, p: jnp.linalg.vector_norm(x, ord=p, axis=-1),
+    "diagonal": lambda x: jnp.diagonal(x, axis1=-2, axis2=-1), "tile": lambda x, n: jnp.tile(x, n),
     "conv": jax_conv, "conv2": jax_conv,
     "max_pool": lambda x, size: jax_windows(x, size, -jnp.inf, jax.lax.max),
     "avg_pool": lambda x, size: jax_windows(x, size, 0.0, jax.lax.add) / size**2,
@@ -258,7 +260,7 @@ def test_torch_gives_the_same_values_and_gradients(first):
 
 @seeds
 def test_jax_gives_the_same_values_and_gradients(first):
-    for seed in range(first, first + EACH, 4):  # jax takes its time: every fourth
+    for seed in range(first, first + EACH, 5):  # jax takes its time: every fifth
         p = program(seed)
         if any(s.name in NOT_IN_JAX for s in p.steps):
             continue
