@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 import re
 import sys
 import types
@@ -28,10 +29,22 @@ ROOT = Path(__file__).resolve().parent.parent
 NAME = ob.__name__
 SPACES = [space for space in PUBLIC if space]
 LIBRARY = (
-    "random", "nn", "nn.functional", "nn.init", "nn.penalty", "optim", "optim.lr_scheduler", "data", "models",
-    "testing", "sparse",
+    "random", "nn", "nn.functional", "nn.init", "nn.penalty", "optim", "optim.lr_scheduler",
+    "data", "models", "testing", "sparse",
 )  # fmt: skip
-ARRAYS = set("abcdeiqvwxyz") | {"x1", "x2", "condition", "indices", "index", "values", "bins", "data", "matrix", "A", "B"}
+ARRAYS = set("abcdeiqvwxyz") | {
+    "x1",
+    "x2",
+    "condition",
+    "indices",
+    "index",
+    "values",
+    "bins",
+    "data",
+    "matrix",
+    "A",
+    "B",
+}
 """Names under which an operation takes anything that is an array of numbers."""
 
 
@@ -58,9 +71,9 @@ def faces() -> dict[str, str]:
 MADE = "<!-- Made by docs/generate.py: `python tasks.py docs` makes it again. -->\n\n"
 LEGEND = """
 Derivatives: **R** in reverse, **F** forward, **C** of complex numbers too, **B** batched by a rule
-of its own under `ob.vmap`, **L** lane by lane. *flat*: the derivative is zero wherever there is one,
-nothing flows through. *composed*: made of other operations, whose rules apply. —: no operation on
-arrays.
+of its own under `ob.vmap`, **L** lane by lane. *flat*: the derivative is zero wherever there is
+one, nothing flows through. *composed*: made of other operations, whose rules apply. —: no operation
+on arrays.
 """
 
 
@@ -69,9 +82,9 @@ arrays.
 
 def public_names() -> dict[str, Any]:
     """The names of the package that are neither private nor modules, in the alphabet's order."""
-    offered = getattr(ob, "__all__", None) or [n for n in vars(ob) if n[:1] != "_"]
-    found = {n: getattr(ob, n) for n in sorted(offered, key=str.lower)}
-    return {n: v for n, v in found.items() if not isinstance(v, types.ModuleType) and v is not PUBLIC}
+    names = sorted((n for n in dir(ob) if n[:1] != "_"), key=str.lower)
+    found = {n: getattr(ob, n) for n in names}
+    return {n: v for n, v in found.items() if not isinstance(v, types.ModuleType)}
 
 
 def is_operation(name: str, value: Any) -> bool:
@@ -121,7 +134,11 @@ def support(name: str, function: Any) -> str:
     if op is not None:
         return supported(op)
     returns = str(getattr(unwrapped(function), "__annotations__", {}).get("return", ""))
-    return "composed" if any(word in returns for word in ("Tensor", "TopK", "SVD", "QR", "Eig")) else "—"
+    return (
+        "composed"
+        if any(word in returns for word in ("Tensor", "TopK", "SVD", "QR", "Eig"))
+        else "—"
+    )
 
 
 def supported(op: Primitive) -> str:
@@ -154,7 +171,8 @@ def usage(function: Any) -> str:
         for p in signature.parameters.values()
         if p.name != "self"
     ]
-    return str(inspect.Signature(bare))[1:-1]
+    text = str(inspect.Signature(bare))[1:-1]
+    return "" if text == "*args, **kwargs" and isinstance(function, type) else text
 
 
 class _Dots:
@@ -164,18 +182,27 @@ class _Dots:
 
 def plain(default: Any) -> bool:
     """Whether a default can be written down as it is."""
-    return default is inspect.Parameter.empty or default is None or type(default) in (bool, int, float, str, tuple)
+    return (
+        default is inspect.Parameter.empty
+        or default is None
+        or type(default) in (bool, int, float, str, tuple)
+    )
 
 
 def cell(text: str) -> str:
-    """Text inside a table."""
-    return text.replace("|", r"\|")
+    """Text inside a table; docstrings index and call, they do not link."""
+    return text.replace("|", r"\|").replace("](", r"]\(")
 
 
 def table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     """A Markdown table."""
     lines = [heads, tuple("---" for _ in heads), *rows]
     return "".join("| " + " | ".join(map(cell, line)) + " |\n" for line in lines)
+
+
+def rows_with_links(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """A table whose first column links."""
+    return table(heads, rows).replace(r"]\(../", "](../")
 
 
 def call_of(path: str, value: Any) -> str:
@@ -218,13 +245,20 @@ def space_page(space: str) -> str:
     """`ob.linalg` and its kin."""
     items = dict(sorted(PUBLIC[space].items()))
     items = {n: v for n, v in items.items() if callable(v)}
-    return f"# ob.{space}\n\n{len(items)} functions.\n{LEGEND}\n{function_table(f'ob.{space}', items)}"
+    return (
+        f"# ob.{space}\n\n{len(items)} functions.\n{LEGEND}\n{function_table(f'ob.{space}', items)}"
+    )
 
 
 def transforms() -> str:
     """Everything of `ob` that is neither an operation nor a constant."""
-    rest = {n: v for n, v in public_names().items() if callable(v) and not is_operation(n, v) and n != "Tensor"}
-    text = "# Transforms, control flow, graphs and questions\n\nFunctions of functions, and what is asked of results.\n"
+    rest = {
+        n: v
+        for n, v in public_names().items()
+        if callable(v) and not is_operation(n, v) and n != "Tensor"
+    }
+    text = "# Transforms, control flow, graphs and questions\n\n"
+    text += "Functions of functions, and what is asked of results.\n"
     for word, line, items in grouped(rest):
         rows = [(call_of(f"ob.{n}", v), said(v)) for n, v in items.items()]
         text += f"\n## {word}\n\n{line}\n\n{table(('call', 'what it is'), rows)}"
@@ -242,7 +276,8 @@ def tensor_page() -> str:
             first, _, rest = usage(member).partition(", ")
             arguments = rest.removeprefix("/, ") if first in ("x", "a", "e") else usage(member)
             rows.append((f"`t.{name}({'' if arguments == '/' else arguments})`", said(member)))
-    return f"# Tensor\n\n{said(ob.Tensor)}\n\nOperators, comparisons, `@`, indexing and assignment work as in NumPy.\n\n{table(('member', 'what it is'), rows)}"
+    text = f"# Tensor\n\n{said(ob.Tensor)}\n\nOperators, comparisons, `@`, indexing and assignment "
+    return f"{text}work as in NumPy.\n\n{table(('member', 'what it is'), rows)}"
 
 
 def library() -> str:
@@ -254,9 +289,24 @@ def library() -> str:
             module = getattr(module, word, None)
         if module is None:
             continue
-        rows = [(call_of(f"{path}.{n}", v), said(v)) for n, v in offered_by(module)]
+        offered = offered_by(module)
+        rows = [(call_of(f"{path}.{n}", v), said(v)) for n, v in offered]
         text += f"\n## ob.{path}\n\n{said(module)}\n\n{table(('call', 'what it is'), rows)}"
+        text += "".join(methods(f"{path}.{n}", v) for n, v in offered if isinstance(v, type))
     return text
+
+
+def methods(path: str, kind: type) -> str:
+    """What a class offers, if that is more than being called."""
+    own = [
+        (n, v)
+        for n, v in vars(kind).items()
+        if n[:1] != "_" and n != "forward" and inspect.isfunction(v)
+    ]
+    if len(own) < 3:  # a layer has its forward, and says the rest in one line
+        return ""
+    rows = [(call_of(f".{n}", v), said(v)) for n, v in own]
+    return f"\nMethods of `{path}`:\n\n{table(('call', 'what it is'), rows)}"
 
 
 def offered_by(module: types.ModuleType) -> list[tuple[str, Any]]:
@@ -279,36 +329,59 @@ def primitives() -> str:
         if op.flat:
             flat.append((f"`{name}`", op.doc))
         else:
-            marks = ", ".join(word for word, there in (("moves", op.moves and not op.pointwise), ("selects", op.selects), ("entry by entry", op.pointwise)) if there)
+            marks = ", ".join(
+                word
+                for word, there in (
+                    ("moves", op.moves and not op.pointwise),
+                    ("selects", op.selects),
+                    ("entry by entry", op.pointwise),
+                )
+                if there
+            )
             rows.append((f"`{name}`", op.doc, supported(op), marks))
     text = f"""# Primitives
 
-The {len(PRIMITIVES)} operations that have rules of their own; everything else is made of them. The tests
-take this very list: transposes agree, finite differences agree, second order, batch equals loop.
+The {len(PRIMITIVES)} operations that have rules of their own; everything else is made of them. The
+tests take this very list: transposes agree, finite differences agree, second order, batch equals
+loop.
 {LEGEND}
 *selects*: a NaN below what was not chosen never leaks into a gradient. *moves*: results are entries
 of the inputs, or sums of them.
 
 """
     text += table(("name", "what it is", "derivatives", "kind"), rows)
-    return text + f"\n## Flat\n\nNothing flows through these.\n\n{table(('name', 'what it is'), flat)}"
+    return (
+        text + f"\n## Flat\n\nNothing flows through these.\n\n{table(('name', 'what it is'), flat)}"
+    )
 
 
 def error_classes() -> list[type]:
     """The classes of `overbar.errors`, the root first."""
     from overbar import errors as module
 
-    found = [v for v in vars(module).values() if isinstance(v, type) and issubclass(v, Exception) and _own(v, module)]
-    return sorted(found, key=lambda c: (len(c.__mro__) > len(module.OverbarError.__mro__), c.__name__))
+    found = [
+        v
+        for v in vars(module).values()
+        if isinstance(v, type) and issubclass(v, Exception) and _own(v, module)
+    ]
+    return sorted(
+        found, key=lambda c: (len(c.__mro__) > len(module.OverbarError.__mro__), c.__name__)
+    )
 
 
 def errors() -> str:
     """One line per error class, with its page."""
     rows = [
-        (f"[{c.__name__}](../errors/{c.__name__}.md)", said(c), ", ".join(f"`{b.__name__}`" for b in c.__bases__ if b is not Exception and not b.__module__.startswith(NAME)))
-        for c in error_classes()
-    ]  # fmt: skip
-    return f"# Errors\n\nEvery class has a page with an example that fails and its repair.\n\n{table(('class', 'what it means', 'is also a'), rows)}"
+        (f"[{c.__name__}](../errors/{c.__name__}.md)", said(c), pythons(c)) for c in error_classes()
+    ]
+    text = "# Errors\n\nEvery class has a page with an example that fails and its repair.\n\n"
+    return text + rows_with_links(("class", "what it means", "is also a"), rows)
+
+
+def pythons(kind: type) -> str:
+    """What else an error class is: the exceptions of Python and NumPy among its bases."""
+    others = (b for b in kind.__bases__ if b is not Exception and not b.__module__.startswith(NAME))
+    return ", ".join(f"`{b.__name__}`" for b in others)
 
 
 def index(pages: dict[str, str]) -> str:
@@ -317,7 +390,8 @@ def index(pages: dict[str, str]) -> str:
     for name, text in pages.items():
         title = re.search(r"^# (.*)$", text, re.MULTILINE)
         lines.append(f"- [{title[1] if title else name}]({name}.md)\n")
-    return f"# Reference\n\n{''.join(lines)}\nThe conventions behind all of it are in the [manual](../manual/README.md).\n"
+    conventions = "The conventions behind all of it are in the [manual](../manual/README.md).\n"
+    return f"# Reference\n\n{''.join(lines)}\n{conventions}"
 
 
 # -- the stubs --------------------------------------------------------------------------------
@@ -365,7 +439,9 @@ def definition(name: str, function: Any, imports: Imports) -> str:
         kind = "ArrayLike" if array else imports.annotation(said_type, names)
         if said_type == "Any" and not array:
             imports.lines.add("from typing import Any")
-        default = "" if p.default is p.empty else f" = {p.default!r}" if _literal(p.default) else " = ..."
+        default = (
+            "" if p.default is p.empty else f" = {p.default!r}" if _literal(p.default) else " = ..."
+        )
         parts.append(f"{star}{p.name}: {kind}{default}")
     if positional:
         parts.append("/")
@@ -375,7 +451,10 @@ def definition(name: str, function: Any, imports: Imports) -> str:
 
 
 def _literal(default: Any) -> bool:
-    return default is None or (type(default) in (bool, int, float, str) and default == default and abs(default if type(default) is float else 0) != np.inf)  # noqa: PLR0124
+    """Whether a stub may state a default: there is no way to write down a NaN or an infinity."""
+    if type(default) is float:
+        return math.isfinite(default)
+    return default is None or type(default) in (bool, int, str)
 
 
 def _quoted(text: str) -> str:
@@ -392,20 +471,36 @@ HEAD = """# Made by docs/generate.py: `python tasks.py docs` makes it again.
 
 def functions_of(space: str, among: dict[str, Any], imports: Imports) -> str:
     """The definitions of a namespace, in the alphabet's order."""
-    return "\n".join(definition(n, v, imports) for n, v in sorted(among.items()) if inspect.isroutine(v) or hasattr(v, "primitive"))
+    return "\n".join(
+        definition(n, v, imports)
+        for n, v in sorted(among.items())
+        if inspect.isroutine(v) or hasattr(v, "primitive")
+    )
 
 
 def space_stub(space: str) -> str:
     """The stub of `ob.linalg` and its kin."""
     imports = Imports()
     body = functions_of(space, PUBLIC[space], imports)
-    rest = "".join(f"{n}: {_type_name(v)}\n" for n, v in sorted(PUBLIC[space].items()) if not callable(v))
-    return _assembled(f"{NAME}.{space}", imports, rest + body, ["from .handle import Tensor", "import numpy.typing as npt"])
+    rest = "".join(
+        f"{n}: {_type_name(v)}\n" for n, v in sorted(PUBLIC[space].items()) if not callable(v)
+    )
+    return _assembled(
+        f"{NAME}.{space}",
+        imports,
+        rest + body,
+        ["from .handle import Tensor", "import numpy.typing as npt"],
+    )
 
 
 def _assembled(what: str, imports: Imports, body: str, more: list[str]) -> str:
     lines = sorted({*imports.lines, *more, "import builtins", "from typing import TypeAlias"})
-    return HEAD.format(what=what) + "\n".join(lines) + "\n\nArrayLike: TypeAlias = Tensor | npt.ArrayLike\n\n" + body
+    return (
+        HEAD.format(what=what)
+        + "\n".join(lines)
+        + "\n\nArrayLike: TypeAlias = Tensor | npt.ArrayLike\n\n"
+        + body
+    )
 
 
 def _type_name(value: Any) -> str:
@@ -418,25 +513,35 @@ def stub() -> str:
     """The stub of the package: operations written out, all else imported from where it is."""
     imports = Imports()
     names = public_names()
-    ours = {n: v for n, v in names.items() if is_operation(n, v) and unwrapped(v) is not getattr(ob.handle, n, None)}
+    ours = {
+        n: v
+        for n, v in names.items()
+        if is_operation(n, v) and unwrapped(v) is not getattr(ob.handle, n, None)
+    }
     ours = {n: v for n, v in ours.items() if not isinstance(v, type)}
     constants = {n: v for n, v in names.items() if not callable(v)}
-    offered = [f"from . import {m} as {m}" for m in sorted(n for n, v in vars(ob).items() if _is_offered(n, v))]
+    offered = [f"from . import {m} as {m}" for m in sorted(n for n in dir(ob) if is_offered(n))]
     for name, value in names.items():
         if name not in ours and name not in constants:
             offered.append(f"from {_relative(value.__module__)} import {_real(value)} as {name}")
     body = "".join(f"{n}: {_type_name(v)}\n" for n, v in constants.items())
     body += "\n" + functions_of("", ours, imports)
-    return _assembled(f"`import {NAME}`", imports, body, [*offered, "import numpy as np", "import numpy.typing as npt"])
+    return _assembled(
+        f"`import {NAME}`",
+        imports,
+        body,
+        [*offered, "import numpy as np", "import numpy.typing as npt"],
+    )
 
 
 def _real(value: Callable[..., Any]) -> str:
     return getattr(value, "__name__", "")
 
 
-def _is_offered(name: str, value: Any) -> bool:
+def is_offered(name: str) -> bool:
+    """Whether `ob.name` is a module that users are meant to reach."""
     top = {path.partition(".")[0] for path in LIBRARY} | set(SPACES) | {"errors", "trees", "store"}
-    return isinstance(value, types.ModuleType) and name in top
+    return name in top and isinstance(getattr(ob, name), types.ModuleType)
 
 
 # -- writing ----------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ from .trees import tree_flatten, tree_map, tree_unflatten
 __version__ = "0.1.0"
 
 _LATER = {
-    "nn": "nn", "optim": "optim", "data": "data",
+    "nn": "nn", "optim": "optim", "data": "data", "testing": "testing",
     "save": "saving", "load": "saving",
     "explain": "views.explain", "why_zero": "views.zeros", "kinks": "views.kinks",
     "why_nan": "views.nonfinite", "nan_guard": "views.nonfinite",

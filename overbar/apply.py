@@ -55,7 +55,7 @@ def apply(op: Primitive, args: tuple[Any, ...], params: dict[str, Any] = EMPTY) 
     if weak == len(inputs) and op.weakens:
         value = as_number(value)  # Python numbers in, a Python number out: it stays weak
     if context.guard:
-        op.guard(op, value, values, params)
+        op.guard(value, values, params)
     t = new(Tensor)
     t.value = value
     t.spec = out = spec_of(value) if type(value) is not tuple else Specs(map(spec_of, value))

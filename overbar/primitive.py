@@ -154,7 +154,9 @@ class Primitive:
         if found is None:
             rules = self.vjp_selected if chosen else self.vjp
             if type(rules) is not shared:
-                rules = tuple(_kind(i, rules[i], chosen) for i in range(arity) if wanted >> i & 1)
+                rules = tuple(
+                    _kind(i, rules[i], chosen) for i in range(arity) if wanted >> i & 1 and callable(rules[i]) | bool(rules[i])
+                )
             found = self._plans[wanted, arity, chosen] = (*self.needs(wanted, arity), rules)
         return found
 
@@ -169,8 +171,8 @@ class Primitive:
         elif rules is not FLAT:
             for rule in (rules[i] for i in range(arity) if wanted >> i & 1):
                 if callable(rule):
-                    partial_of = getattr(rule, "partial", None)
-                    y, xs = _values_used(partial_of or rule, 0 if partial_of else 1, arity)
+                    stated = getattr(rule, "asks", None)
+                    y, xs = _values_used(stated or rule, 0 if stated else 1, arity)
                     own |= y
                     inputs |= xs
         return own, tuple(sorted(inputs))
@@ -193,8 +195,8 @@ def _kind(i: int, rule: Any, chosen: bool) -> tuple[int, Any, object]:
     """How a rule is applied: x̄ = rule(ȳ, …), ȳ · partial(…), or ȳ times a number."""
     if not callable(rule):
         return i, rule, SCALES
-    partial_of = getattr(rule, "partial", None)
-    return (i, rule, RULE) if partial_of is None or chosen else (i, partial_of, PARTIAL)
+    stated = getattr(rule, "partial", None)
+    return (i, rule, RULE) if stated is None or chosen else (i, stated, PARTIAL)
 
 
 def _finite(value: Any) -> bool:
@@ -250,7 +252,8 @@ class Elementwise(Primitive):
         name: str,
         *,
         forward: str | Callable[..., Any],
-        partials: Any,
+        partials: Any = (),
+        rules: Any = None,
         promotes: Sequence[int] | None = None,
         domain: tuple[float, float] | Sequence[tuple[float, float]] = (-2.0, 2.0),
         arity: int = 1,
@@ -260,22 +263,22 @@ class Elementwise(Primitive):
         self.partials, self.arity, self.domain = partials, arity, domain
         self.promotes = tuple(range(arity)) if promotes is None else tuple(promotes)
         self._dtypes: dict[Any, np.dtype] = {}
-        rules = partials if partials is FLAT else tuple(_reverse(p) for p in partials)
-        dots = partials if partials is FLAT else tuple(_forward(p, name) for p in partials)
+        strong = "partial" if facts.get("selects") else ""
+        rules = rules or (FLAT if partials is FLAT else tuple(_product(p, strong=strong) for p in partials))
         super().__init__(
             name,
             forward=forward,
             shape=self.result,
             vjp=rules,
-            jvp=dots,
+            jvp=rules,
             batch=self._batched,
             moves=True,
             numbers=True,
             complex=complex,
             **facts,
         )
-        if partials is not FLAT:
-            self.vjp_selected = tuple(_reverse(p, selected=True) for p in partials)
+        if partials is not FLAT and not self.selects:
+            self.vjp_selected = tuple(_product(p, strong="bar") for p in partials)
             if arity <= 2:  # noqa: PLR2004  (what the sweep's fast path takes)
                 self.plans = {w: self.plan(w, arity) for w in range(1, 1 << arity)}
 
@@ -347,31 +350,29 @@ def _implicit(name: str, x: Node, params: dict[str, Any], out: Spec) -> Node:
     return Node(PRIMITIVES[name], (x,), params, out, mask=mask, code=frame.f_code, at=frame.f_lasti)
 
 
-def _reverse(p: Any, *, selected: bool = False) -> Any:
-    """x̄ = ȳ · ∂y/∂x; the numbers 1 and -1 stay themselves, and cost nothing."""
+def _product(p: Any, *, strong: str = "") -> Any:
+    """The rule from a partial: bar · ∂y/∂x, in either direction, for the reverse rule and the
+    forward one are the same. The numbers 1 and -1 stay themselves, and cost nothing.
+
+    strong: which of the two wins where it is zero, whatever the other ("bar", "partial", or none)
+    """
     if not callable(p):
         return p
-    if selected:
-        def rule(y_bar: Any, *operands: Any, **params: Any) -> Any:
-            return PRIMITIVES["times"](y_bar, p(*operands, **params))
-    else:
-        def rule(y_bar: Any, *operands: Any, **params: Any) -> Any:
-            return y_bar * p(*operands, **params)
-    rule.partial = p  # type: ignore[attr-defined]
-    return rule
+    if strong == "bar":
 
+        def rule(bar: Any, *operands: Any, **params: Any) -> Any:
+            return PRIMITIVES["times"](bar, p(*operands, **params))
+    elif strong == "partial":
 
-def _forward(p: Any, name: str) -> Any:
-    """ẏ = ẋ · ∂y/∂x."""
-    if not callable(p):
-        return p
-    if name == "times":
-        def rule(x_dot: Any, *operands: Any, **params: Any) -> Any:
-            return PRIMITIVES["times"](x_dot, p(*operands, **params))
+        def rule(bar: Any, *operands: Any, **params: Any) -> Any:
+            return PRIMITIVES["times"](p(*operands, **params), bar)
     else:
-        def rule(x_dot: Any, *operands: Any, **params: Any) -> Any:
-            return x_dot * p(*operands, **params)
-    rule.partial = p  # type: ignore[attr-defined]
+
+        def rule(bar: Any, *operands: Any, **params: Any) -> Any:
+            return bar * p(*operands, **params)
+
+        rule.partial = p  # type: ignore[attr-defined]
+    rule.asks = p  # type: ignore[attr-defined]
     return rule
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from ..context import CONTEXT, UNKNOWN, within
 from ..errors import DomainError, GradientError, StructureError
 from ..graph import CONST, Graph, Node, ancestors, span
+from ..graphfile import load, save
 from ..handle import Tensor, asarray, from_value
 from ..replay import interpret
 from ..trees import tree_flatten, tree_unflatten
@@ -204,3 +205,5 @@ def backward_graph(graph: Graph) -> Graph:
 Graph.steps = steps  # type: ignore[attr-defined]
 Graph.run = run  # type: ignore[attr-defined]
 Graph.backward_graph = backward_graph  # type: ignore[attr-defined]
+Graph.save = save  # type: ignore[attr-defined]
+Graph.load = staticmethod(load)  # type: ignore[attr-defined]

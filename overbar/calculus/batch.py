@@ -28,6 +28,7 @@ from ..trees import Structure, tree_flatten, tree_unflatten
 def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable[..., Any]:
     """f for every lane at once: `in_axes` says which axis of each argument counts the lanes (None:
     the same for all), `out_axes` where the results put it. Both may be trees like the arguments.
+    Keyword arguments are mapped along their first axis.
 
     Equal to a loop over the lanes and a stack of the results, without the loop. Random numbers
     differ from lane to lane.
@@ -39,9 +40,10 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
     """
 
     @functools.wraps(f)
-    def mapped(*args: Any) -> Any:
+    def mapped(*args: Any, **kwargs: Any) -> Any:
+        leaves, structure = tree_flatten((args, kwargs))
         axes = _spread(in_axes, args, "in_axes")
-        leaves, structure = tree_flatten(args)
+        axes += [0] * (len(leaves) - len(axes))
         tensors = [leaf if a is None else as_tensor(leaf) for leaf, a in zip(leaves, axes, strict=True)]
         n, tensors = _lanes(tensors, axes)
         outer = CONTEXT.get()
@@ -57,7 +59,8 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
                     lane=(*(outer.lane or ()), lane))
         )  # fmt: skip
         try:
-            result = f(*tree_unflatten(structure, inside))
+            positional, named = tree_unflatten(structure, inside)
+            result = f(*positional, **named)
             if outer.trace is not None:
                 outer.trace.own.update(t._node for t in inside if isinstance(t, Tensor) and t._node is not None)
         finally:

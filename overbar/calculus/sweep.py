@@ -157,12 +157,14 @@ class World:
         return self.recovered[node]
 
 
+_NUMBERS = (float, int, complex)
+
+
 def _operand(value: Any, x: Node) -> Any:
     """What a structural rule is fed: an array, or something of its shape and dtype."""
     if value is None:
         return x.spec
-    value = np.asarray(value) if type(value) in (float, int, complex) else value
-    return whole_value(value, x)
+    return whole_value(np.asarray(value) if type(value) in _NUMBERS else value, x)
 
 
 class Raw(World):
@@ -179,8 +181,9 @@ class Raw(World):
             if xs[i] is None:
                 xs[i] = self.value(node.inputs[i])
         if not node.op.pointwise:
-            xs = [_operand(v, x) for v, x in zip(xs, node.inputs, strict=True)]
-        return y, xs
+            return y, [_operand(v, x) for v, x in zip(xs, node.inputs, strict=True)]
+        of = node.spec.dtype.type  # with Python numbers, 1/0 would be an error and not infinite
+        return of(y) if type(y) in _NUMBERS else y, [of(v) if type(v) in _NUMBERS else v for v in xs]
 
     def messages(self, node: Node, y_bar: Any, on_path: set[Node], chosen: bool) -> list[tuple[Node, Any]]:
         """The same, written out for elementwise primitives of one or two inputs without params:
@@ -189,18 +192,22 @@ class Raw(World):
         if not op.plans or chosen or node.params:
             return super().messages(node, y_bar, on_path, chosen)
         if len(inputs) == 1:
-            wanted, xs = 1, (inputs[0].value,)
+            wanted, xs = 1 if inputs[0] in on_path else 0, (inputs[0].value,)
         else:
             a, b = inputs
             wanted = (1 if a in on_path else 0) + (2 if b in on_path else 0)
             xs = a.value, b.value
+        if not wanted:  # a node whose own adjoint is asked for, and nothing beyond it
+            return []
         own, kept, rules = op.plans[wanted]
         y = node.value
         if own and y is None:
             return super().messages(node, y_bar, on_path, chosen)
         for i in kept:
-            if xs[i] is None:
+            if xs[i] is None or type(xs[i]) in _NUMBERS:
                 return super().messages(node, y_bar, on_path, chosen)
+        if type(y) in _NUMBERS:
+            return super().messages(node, y_bar, on_path, chosen)
         sent = []
         for i, rule, kind in rules:
             if kind is PARTIAL:

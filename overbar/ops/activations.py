@@ -17,9 +17,9 @@ from ..apply import apply
 from ..errors import DomainError, ShapeError
 from ..handle import Tensor, as_tensor
 from ..primitive import Primitive, elementwise, public
-from ..spec import Spec, axes, one_axis, spec
+from ..spec import axes, one_axis, spec
 from .arithmetic import at_kink, clip, heaviside, minimum_, times
-from .erf import ndtr, ndtr_values, normal_density, in_float64
+from .erf import in_float64, ndtr, ndtr_values, normal_density
 from .repeat import dropped, kept, reshape, spread, sum_
 from .smooth import exp, expit, logistic
 
@@ -32,11 +32,14 @@ def _elu_partial(_y: Any, x: Any, *, alpha: float, kink: float) -> Any:
 
 
 elu_ = elementwise(
-    "elu", namespace=None, partials=(_elu_partial,),
+    "elu",
+    namespace=None,
+    partials=(_elu_partial,),
     forward=lambda xp, x, *, alpha, kink: xp.where(x > 0, x, alpha * xp.expm1(xp.minimum(x, 0))),
-    text="elu({0})", samples=lambda r: [((r(3, 2),), {"alpha": a, "kink": 0.0}) for a in (1.0, 0.5)],
+    text="elu({0})",
+    samples=lambda r: [((r(3, 2),), {"alpha": a, "kink": 0.0}) for a in (1.0, 0.5)],
     doc="x right of zero, alpha (exp(x) − 1) left of it.",
-)  # fmt: skip
+)
 
 
 def _softplus(xp: Any, x: Any) -> Any:
@@ -44,23 +47,35 @@ def _softplus(xp: Any, x: Any) -> Any:
 
 
 softplus_ = elementwise(
-    "softplus", namespace=None, forward=_softplus, text="log(1 + exp {0})", tex=r"\log(1 + e^{{{0}}})",
-    partials=(lambda _y, x: expit(x),), doc="log(1 + exp x), without overflow.",
-)  # fmt: skip
+    "softplus",
+    namespace=None,
+    forward=_softplus,
+    text="log(1 + exp {0})",
+    tex=r"\log(1 + e^{{{0}}})",
+    partials=(lambda _y, x: expit(x),),
+    doc="log(1 + exp x), without overflow.",
+)
 log_sigmoid = elementwise(
     "log_sigmoid", forward=lambda xp, x: xp.minimum(x, 0) - xp.log1p(xp.exp(-xp.abs(x))),
     text="log σ({0})", tex=r"\log \sigma({0})", partials=(lambda _y, x: expit(-x),),
     doc="The logarithm of the logistic function, without underflow.",
 )  # fmt: skip
 silu = elementwise(
-    "silu", forward=lambda xp, x: x * logistic(xp, x), text="{0} σ({0})", tex=r"{0}\,\sigma({0})",
-    partials=(lambda _y, x: expit(x) * (1 + x * expit(-x)),), doc="x times the logistic function of x.",
-)  # fmt: skip
+    "silu",
+    forward=lambda xp, x: x * logistic(xp, x),
+    text="{0} σ({0})",
+    tex=r"{0}\,\sigma({0})",
+    partials=(lambda _y, x: expit(x) * (1 + x * expit(-x)),),
+    doc="x times the logistic function of x.",
+)
 gelu_ = elementwise(
-    "gelu", namespace=None, forward=in_float64(lambda x: np.where(np.isinf(x), np.maximum(x, 0), x * ndtr_values(x))),
-    text="gelu({0})", partials=(lambda _y, x: ndtr(x) + x * normal_density(x),),
+    "gelu",
+    namespace=None,
+    forward=in_float64(lambda x: np.where(np.isinf(x), np.maximum(x, 0), x * ndtr_values(x))),
+    text="gelu({0})",
+    partials=(lambda _y, x: ndtr(x) + x * normal_density(x),),
     doc="x Φ(x), with Φ the standard normal distribution function.",
-)  # fmt: skip
+)
 
 _GELU = math.sqrt(8 / math.pi)
 
@@ -102,7 +117,9 @@ def softplus(x: Any, /, beta: Any = 1) -> Tensor:
         >>> ob.softplus([-1000.0, 0.0, 1000.0])
         Tensor([0.00000000e+00, 6.93147181e-01, 1.00000000e+03], float64)
     """
-    return apply(softplus_, (x,)) if _is_one(beta) else apply(softplus_, (as_tensor(x) * beta,)) / beta
+    return (
+        apply(softplus_, (x,)) if _is_one(beta) else apply(softplus_, (as_tensor(x) * beta,)) / beta
+    )
 
 
 def _is_one(beta: Any) -> bool:
@@ -121,7 +138,10 @@ def gelu(x: Any, /, approximate: bool | str = False) -> Tensor:
         Tensor([-0.15865525,  0.        ,  0.84134475], float64)
     """
     if approximate not in (False, True, "none", "tanh"):
-        raise DomainError(f"gelu: approximate={approximate!r} is not a choice", want="False, True, 'none' or 'tanh'")
+        raise DomainError(
+            f"gelu: approximate={approximate!r} is not a choice",
+            want="False, True, 'none' or 'tanh'",
+        )
     return apply(gelu_tanh if approximate in (True, "tanh") else gelu_, (x,))
 
 
@@ -196,7 +216,11 @@ def _logsumexp_reverse(y_bar: Any, _y: Any, x: Any, *, axis: tuple[int, ...]) ->
 
 
 def _samples(r: Any) -> list[Any]:
-    return [((r(3, 4),), {"axis": (1,)}), ((r(3, 2, 2),), {"axis": (0, 2)}), ((r(0, 3),), {"axis": (1,)})]
+    return [
+        ((r(3, 4),), {"axis": (1,)}),
+        ((r(3, 2, 2),), {"axis": (0, 2)}),
+        ((r(0, 3),), {"axis": (1,)}),
+    ]
 
 
 softmax_ = Primitive(
@@ -207,13 +231,17 @@ softmax_ = Primitive(
     doc="exp(x) over its sum along some axes: a distribution; 0 where all of x is −∞.",
 )  # fmt: skip
 log_softmax_ = Primitive(
-    "log_softmax", forward=_log_softmax, shape=lambda x, *, axis: x,
+    "log_softmax",
+    forward=_log_softmax,
+    shape=lambda x, *, axis: x,
     vjp=(lambda y_bar, y, _x, *, axis: y_bar - exp(y) * _total(y_bar, axis),),
     jvp=(lambda x_dot, y, _x, *, axis: x_dot - _total(times(exp(y), x_dot), axis),),
     batch=lambda n, mapped, x, *, axis: log_softmax_(x, axis=_up(axis)),
-    text=lambda x, axis: f"log softmax {x}", tex=r"\log\operatorname{{softmax}} {0}", samples=_samples,
+    text=lambda x, axis: f"log softmax {x}",
+    tex=r"\log\operatorname{{softmax}} {0}",
+    samples=_samples,
     doc="The logarithm of softmax, without underflow.",
-)  # fmt: skip
+)
 logsumexp_ = Primitive(
     "logsumexp", forward=_logsumexp, shape=lambda x, *, axis: spec(dropped(x.shape, axis), x.dtype),
     vjp=(_logsumexp_reverse,),
@@ -271,7 +299,9 @@ def log_softmax(x: Any, /, axis: int = -1) -> Tensor:
 
 
 @public
-def logsumexp(x: Any, /, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
+def logsumexp(
+    x: Any, /, axis: int | tuple[int, ...] | None = None, keepdims: bool = False
+) -> Tensor:
     """log Σ exp(x) over the given axes (all of them by default), without overflow.
 
     Where all entries are −∞ it is −∞, with derivative 0.

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from ..apply import apply
 from ..context import CONTEXT
 from ..errors import DTypeError
-from ..primitive import FLAT, elementwise, public
-from ..apply import apply
 from ..handle import Tensor, as_tensor, asarray
+from ..primitive import FLAT, elementwise, public
 from .logic import floor_divide, isnan, logical_not, sign
 
 add = elementwise(
@@ -51,10 +51,14 @@ remainder = elementwise(
     doc="What is left of a after taking out b a whole number of times; it has the sign of b.",
 )  # fmt: skip
 copysign = elementwise(
-    "copysign", arity=2, forward="copysign", text="|{0}| sign({1})", tex=r"|{0}| \operatorname{{sign}} {1}",
+    "copysign",
+    arity=2,
+    forward="copysign",
+    text="|{0}| sign({1})",
+    tex=r"|{0}| \operatorname{{sign}} {1}",
     partials=(lambda _z, x, y: sign(x) * copysign(1.0, y), 0),
     doc="The size of a with the sign of b, that of a zero included.",
-)  # fmt: skip
+)
 nextafter = elementwise(
     "nextafter", arity=2, forward="nextafter", text="next({0} to {1})", partials=(1, 0),
     doc="The next number after a on the way to b; as a function of a its slope is 1.",
@@ -63,13 +67,13 @@ nextafter = elementwise(
 
 def _times(xp: Any, bar: Any, partial: Any) -> Any:
     with np.errstate(invalid="ignore", over="ignore"):
-        return xp.where(bar == 0, bar * 0, bar * partial)
+        return xp.where(bar == 0, 0, bar * partial)
 
 
 times = elementwise(
     "times", namespace=None, arity=2, forward=_times, text="{0} {1}", tex=r"{0}\,{1}", complex=True,
-    partials=(lambda _z, _x, y: y, lambda _z, x, _y: x), selects=True,
-    doc="ȳ · ∂y/∂x where ȳ may be zero because it was not selected: then 0, whatever the partial.",
+    rules=(lambda bar, _z, _x, y: times(bar, y), lambda bar, _z, x, _y: times(x, bar)), selects=True,
+    doc="x y, and 0 where x is 0, whatever y: for an x that is zero because y was not selected.",
 )  # fmt: skip
 
 
@@ -85,28 +89,37 @@ def at_kink(default: float) -> float:
 
 
 heaviside = elementwise(
-    "heaviside", namespace=None, forward=lambda xp, x, *, kink: xp.heaviside(x, kink),
-    partials=FLAT, text="[{0} > 0]", tex="[{0} > 0]", samples=lambda r: [((r(3, 2),), {"kink": 0.5})],
+    "heaviside",
+    namespace=None,
+    forward=lambda xp, x, *, kink: xp.heaviside(x, kink),
+    partials=FLAT,
+    text="[{0} > 0]",
+    tex="[{0} > 0]",
+    samples=lambda r: [((r(3, 2),), {"kink": 0.5})],
     doc="0 left of zero, 1 right of it, `kink` at zero.",
-)  # fmt: skip
+)
 relu_ = elementwise(
     "relu", namespace=None, forward=lambda xp, x: xp.maximum(x, 0),
-    partials=(lambda y, _x: heaviside(y, kink=0.0),),
+    partials=(lambda y, _x: heaviside(y, kink=0.0),), selects=True,
     text="relu({0})", tex=r"\operatorname{{relu}}({0})",
     doc="The positive part, max(0, x); its derivative is read off the output, so x is not kept.",
 )  # fmt: skip
 ramp = elementwise(
-    "ramp", namespace=None, forward=lambda xp, x, *, left, kink: xp.where(x < 0, left * x, x),
+    "ramp", namespace=None, selects=True, forward=lambda xp, x, *, left, kink: xp.where(x < 0, left * x, x),
     partials=(lambda _y, x, *, left, kink: left + (1 - left) * heaviside(x, kink=kink),),
     text="ramp({0})", samples=lambda r: [((r(3, 2),), {"left": 0.1, "kink": 0.0})],
     doc="x right of zero, `left` times x left of it.",
 )  # fmt: skip
 absolute_ = elementwise(
-    "abs", namespace=None, forward=lambda xp, x, *, kink=0.5: xp.absolute(x), text="|{0}|", tex="|{0}|",
+    "abs",
+    namespace=None,
+    forward=lambda xp, x, *, kink=0.5: xp.absolute(x),
+    text="|{0}|",
+    tex="|{0}|",
     partials=(lambda _y, x, *, kink=0.5: 2 * heaviside(x, kink=kink) - 1,),
     samples=lambda r: [((r(3, 2),), {"kink": 0.5})],
     doc="The absolute value of a real number.",
-)  # fmt: skip
+)
 
 
 @public
@@ -155,14 +168,21 @@ def _extreme(name: str, sign: int) -> Any:
         def partial(_z: Any, x: Any, y: Any, *, kink: float = 0.5) -> Any:
             up, down = (x, y) if first == (sign > 0) else (y, x)
             return wins(up, down, kink=kink if first == (sign > 0) else 1 - kink)
+
         return partial
 
     return elementwise(
-        name, namespace=None, arity=2, forward=lambda xp, x, y, *, kink=0.5: getattr(xp, name)(x, y),
-        partials=(share(True), share(False)), selects=True, text=name[:3] + "({0}, {1})",
-        tex=rf"\{name[:3]}({{0}}, {{1}})", samples=lambda r: [((r(3, 2), r(3, 2)), {"kink": 0.5})],
+        name,
+        namespace=None,
+        arity=2,
+        forward=lambda xp, x, y, *, kink=0.5: getattr(xp, name)(x, y),
+        partials=(share(True), share(False)),
+        selects=True,
+        text=name[:3] + "({0}, {1})",
+        tex=rf"\{name[:3]}({{0}}, {{1}})",
+        samples=lambda r: [((r(3, 2), r(3, 2)), {"kink": 0.5})],
         doc=f"The {'greater' if sign > 0 else 'lesser'} of two; NaN if either is.",
-    )  # fmt: skip
+    )
 
 
 maximum_, minimum_ = _extreme("maximum", 1), _extreme("minimum", -1)
@@ -191,7 +211,8 @@ def minimum(x: Any, y: Any, /) -> Tensor:
     """
     return apply(minimum_, (x, y), {"kink": at_kink(0.5)})
 
-# At a bound the adjoint passes: x has the right derivative of max(x, low), the left of min(x, high).
+
+# At a bound the adjoint passes: the right derivative of max(x, low), the left of min(x, high).
 
 
 def _clip(xp: Any, x: Any, low: Any, high: Any, **_: Any) -> Any:

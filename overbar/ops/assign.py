@@ -24,12 +24,14 @@ from .repeat import broadcast_to, reshape
 
 
 def _set(xp: Any, x: Any, v: Any, *, index: Index) -> Any:
-    y = x.copy()
+    y = xp.array(x)  # a number has no room to be written into
     y[numpy_index(index)] = v.reshape(counts(index))
     return y
 
 
-def _set_back(wanted: Sequence[bool], y_bar: Any, _y: Any, _x: Any, _v: Any, *, index: Index) -> Any:
+def _set_back(
+    wanted: Sequence[bool], y_bar: Any, _y: Any, _x: Any, _v: Any, *, index: Index
+) -> Any:
     return (
         set_(y_bar, zeros_of(_v), index=index) if wanted[0] else None,
         slice_(y_bar, index=index, shape=_v.shape) if wanted[1] else None,
@@ -38,7 +40,11 @@ def _set_back(wanted: Sequence[bool], y_bar: Any, _y: Any, _x: Any, _v: Any, *, 
 
 def _set_dots(dots: Sequence[Any], _y: Any, _x: Any, _v: Any, *, index: Index) -> Any:
     x_dot, v_dot = dots
-    return set_(zeros_of(_x) if x_dot is None else x_dot, zeros_of(_v) if v_dot is None else v_dot, index=index)
+    return set_(
+        zeros_of(_x) if x_dot is None else x_dot,
+        zeros_of(_v) if v_dot is None else v_dot,
+        index=index,
+    )
 
 
 def _set_lanes(n: int, mapped: Sequence[bool], *xs: Any, index: Index) -> Any:
@@ -47,15 +53,22 @@ def _set_lanes(n: int, mapped: Sequence[bool], *xs: Any, index: Index) -> Any:
 
 
 set_ = Primitive(
-    "set", forward=_set, shape=lambda x, v, *, index: x, vjp=shared(_set_back, 2), jvp=shared(_set_dots),
-    batch=_set_lanes, text="{0} with a part = {1}", selects=True, complex=True,
+    "set",
+    forward=_set,
+    shape=lambda x, v, *, index: x,
+    vjp=shared(_set_back, 2),
+    jvp=shared(_set_dots),
+    batch=_set_lanes,
+    text="{0} with a part = {1}",
+    selects=True,
+    complex=True,
     samples=lambda r: [
         ((r(4, 3), r(2, 3)), {"index": ((1, 2, 1), (2, 3, -1))}),
         ((r(4, 3), r(3)), {"index": ((2, 1, 1), (0, 3, 1))}),
         ((r(4), r(0)), {"index": ((0, 0, 1),)}),
     ],
     doc="x with a rectangular part replaced.",
-)  # fmt: skip
+)
 
 # -- single entries ---------------------------------------------------------------------------
 
@@ -73,10 +86,14 @@ def _winners(xp: Any, index: Any, *, size: int) -> Any:
 
 
 winners = Primitive(
-    "winners", forward=_winners, shape=lambda i, *, size: spec(i.shape, np.dtype(bool)),
-    vjp=FLAT, jvp=FLAT, samples=lambda r: [((np.array([0, 2, 2]),), {"size": 4})],
+    "winners",
+    forward=_winners,
+    shape=lambda i, *, size: spec(i.shape, np.dtype(bool)),
+    vjp=FLAT,
+    jvp=FLAT,
+    samples=lambda r: [((np.array([0, 2, 2]),), {"size": 4})],
     doc="Which entries of an index are the last to name their place.",
-)  # fmt: skip
+)
 
 
 def _put_back(wanted: Sequence[bool], y_bar: Any, _y: Any, _x: Any, _v: Any, index: Any) -> Any:
@@ -90,11 +107,15 @@ def _put_back(wanted: Sequence[bool], y_bar: Any, _y: Any, _x: Any, _v: Any, ind
 
 def _put_dots(dots: Sequence[Any], _y: Any, _x: Any, _v: Any, index: Any) -> Any:
     x_dot, v_dot, _ = dots
-    return put_(zeros_of(_x) if x_dot is None else x_dot, zeros_of(_v) if v_dot is None else v_dot, index)
+    return put_(
+        zeros_of(_x) if x_dot is None else x_dot, zeros_of(_v) if v_dot is None else v_dot, index
+    )
 
 
 def _put_lanes(n: int, mapped: Sequence[bool], *args: Any) -> Any:
-    x, v, index = (a if m else broadcast_to(a, (n, *a.shape)) for a, m in zip(args, mapped, strict=True))
+    x, v, index = (
+        a if m else broadcast_to(a, (n, *a.shape)) for a, m in zip(args, mapped, strict=True)
+    )
     size = x.shape[1]
     index = where(index < 0, index + size, index)  # from the end of its own lane
     index = index + np.arange(n)[:, None] * size
@@ -103,17 +124,24 @@ def _put_lanes(n: int, mapped: Sequence[bool], *args: Any) -> Any:
 
 
 put_ = Primitive(
-    "put", forward=_put_flat, shape=lambda x, v, index: x, vjp=shared(_put_back, 2), jvp=shared(_put_dots),
-    batch=_put_lanes, text="{0} with [{2}] = {1}", selects=True, complex=True,
+    "put",
+    forward=_put_flat,
+    shape=lambda x, v, index: x,
+    vjp=shared(_put_back, 2),
+    jvp=shared(_put_dots),
+    batch=_put_lanes,
+    text="{0} with [{2}] = {1}",
+    selects=True,
+    complex=True,
     samples=lambda r: [((r(5), r(3), np.array([0, 2, 2])), {})],
     doc="A vector with some entries replaced; the last one wins where an entry is named twice.",
-)  # fmt: skip
+)
 
 # -- x[...] = v -------------------------------------------------------------------------------
 
 
 def setitem(x: Tensor, index: Any, value: Any) -> None:
-    """x[index] = value: the handle is rebound to x with that part replaced; graphs keep the old x."""
+    """x[index] = value: the handle is rebound to x with that part replaced; graphs keep the old."""
     x.rebind(replaced(x, index, value))
 
 
@@ -125,7 +153,11 @@ def replaced(x: Tensor, index: Any, value: Any) -> Tensor:
         return masked
     basic, advanced = parsed(x, index)
     if not advanced:
-        index, shape = (basic["index"], basic["shape"]) if basic else (tuple((0, n, 1) for n in x.shape), x.shape)
+        index, shape = (
+            (basic["index"], basic["shape"])
+            if basic
+            else (tuple((0, n, 1) for n in x.shape), x.shape)
+        )
         v = part_value("x[i] = v", x, value, shape, x.dtype)
         return v if shape == x.shape and basic is None else apply(set_, (x, v), {"index": index})
     there = flat_positions(x, index)
@@ -138,7 +170,11 @@ def _masked(x: Tensor, index: Any, value: Tensor) -> Tensor | None:
     if not isinstance(index, Tensor | np.ndarray) or index.dtype.kind != "b" or not index.ndim:
         return None
     rest = x.shape[index.ndim :]
-    if index.shape != x.shape[: index.ndim] or not _fits(value.shape, rest) or value.ndim > len(rest):
+    if (
+        index.shape != x.shape[: index.ndim]
+        or not _fits(value.shape, rest)
+        or value.ndim > len(rest)
+    ):
         return None
     v = part_value("x[mask] = v", x, value, rest, x.dtype)
     mask = reshape(as_tensor(index), (*index.shape, *(1,) * len(rest)))
@@ -154,18 +190,28 @@ def flat_positions(x: Tensor, index: Any) -> Tensor:
     return getitem(from_value(positions), index)
 
 
-def part_value(what: str, x: Tensor, value: Tensor, shape: tuple[int, ...], dtype: np.dtype) -> Tensor:
+def part_value(
+    what: str, x: Tensor, value: Tensor, shape: tuple[int, ...], dtype: np.dtype
+) -> Tensor:
     """The value, in the shape and dtype of the part of x that it goes to.
 
     Raises:  ShapeError if it does not fit, DTypeError if it is of a wider kind of number.
     """
     if value.dtype.kind == "c" and dtype.kind != "c":
-        raise DTypeError(f"{what}: a complex number does not fit into a real array", got={"x": x, "v": value})
+        raise DTypeError(
+            f"{what}: a complex number does not fit into a real array", got={"x": x, "v": value}
+        )
     if value.dtype.kind == "f" and dtype.kind not in "fc":
-        raise DTypeError(f"{what}: floats do not fit into {dtype}", got={"x": x, "v": value},
-                         hint="convert one of them: x.astype(float), or v.astype(int)")  # fmt: skip
+        raise DTypeError(
+            f"{what}: floats do not fit into {dtype}",
+            got={"x": x, "v": value},
+            hint="convert one of them: x.astype(float), or v.astype(int)",
+        )
     if not _fits(value.shape, shape):
-        raise ShapeError(f"{what}: the value does not fit into the part it goes to", got={"part": str(list(shape)), "v": value})
+        raise ShapeError(
+            f"{what}: the value does not fit into the part it goes to",
+            got={"part": str(list(shape)), "v": value},
+        )
     if value.dtype != dtype or value.spec.weak:
         value = as_tensor(value, dtype)
     while value.ndim > len(shape):

@@ -54,12 +54,20 @@ complex_abs = Primitive(
     doc="The absolute value of a complex number; its derivative at 0 is 0.",
 )  # fmt: skip
 angle_ = Primitive(
-    "angle", forward="angle", shape=_real_of, complex=True, text="arg {0}", tex=r"\arg {0}",
-    vjp=(lambda y_bar, _y, x: where(equal(x, 0), 0.0, _times_minus_i(y_bar, x.dtype) / _not_zero(x)),),
+    "angle",
+    forward="angle",
+    shape=_real_of,
+    complex=True,
+    text="arg {0}",
+    tex=r"\arg {0}",
+    vjp=(
+        lambda y_bar, _y, x: where(equal(x, 0), 0.0, _times_minus_i(y_bar, x.dtype) / _not_zero(x)),
+    ),
     jvp=(lambda x_dot, _y, x: imag_(where(equal(x, 0), 0.0, x_dot / _not_zero(x))),),
-    batch=lambda n, mapped, x: angle_(x), samples=_complex_samples,
+    batch=lambda n, mapped, x: angle_(x),
+    samples=_complex_samples,
     doc="The angle of a complex number, from −π to π.",
-)  # fmt: skip
+)
 
 
 @public(names=("abs",))
@@ -123,4 +131,7 @@ def angle(x: Any, /) -> Tensor:
         Tensor([1.57079633, 3.14159265], float64)
     """
     x = asarray(x)
-    return apply(angle_, (x if x.dtype.kind == "c" else movement.astype(x, np.result_type(x.dtype, np.complex64)),))
+    return apply(
+        angle_,
+        (x if x.dtype.kind == "c" else movement.astype(x, np.result_type(x.dtype, np.complex64)),),
+    )

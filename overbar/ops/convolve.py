@@ -1,6 +1,7 @@
 """Convolution: one trilinear form and its three faces.
 
-    T(x, w, y) = Σ  y[n, o, t]  w[o, c, k]  x[n, c, s t + d k − p]      (s stride, d dilation, p padding)
+    T(x, w, y) = Σ  y[n, o, t]  w[o, c, k]  x[n, c, s t + d k − p]     (s, d, p: stride, dilation,
+                                                                       padding)
 
 `conv_` is its derivative by y, `conv_input_` by x, `conv_weight_` by w. So each one's rules are the
 other two, and derivatives of any order are convolutions again. Arrays have the channels first,
@@ -23,40 +24,23 @@ from ..primitive import Primitive, public
 from ..spec import Spec, spec
 from .movement import transpose
 from .repeat import broadcast, reshape, reshape_
-
-Sizes = tuple[int, ...]
-Pairs = tuple[tuple[int, int], ...]
+from .windows import (
+    Pairs,
+    Sizes,
+    check_windows,
+    padded,
+    paddings,
+    per_axis,
+    window_arguments,
+    window_count,
+    windows,
+)
+from .windows import places as places_of
 
 AT_ONCE = 1 << 24
 """How many entries of the unfolded input are held at a time: 64 MB of float32."""
 
 # -- windows ----------------------------------------------------------------------------------
-
-
-def window_count(space: Sizes, kernel: Sizes, stride: Sizes, padding: Pairs, dilation: Sizes) -> Sizes:
-    """How many places the kernel has along each axis."""
-    return tuple(
-        max(0, (n + a + b - d * (k - 1) - 1) // s + 1)
-        for n, k, s, (a, b), d in zip(space, kernel, stride, padding, dilation, strict=True)
-    )
-
-
-def padded(xp: Any, x: Any, padding: Pairs, fill: Any = 0) -> Any:
-    """x with a border round its space axes."""
-    if not any(a or b for a, b in padding):
-        return x
-    return xp.pad(x, ((0, 0), (0, 0), *padding), constant_values=fill)
-
-
-def windows(xp: Any, x: Any, kernel: Sizes, stride: Sizes, dilation: Sizes, count: Sizes) -> Any:
-    """A view (N, C, *kernel, *count) of the padded x."""
-    step = x.strides
-    return xp.lib.stride_tricks.as_strided(
-        x, (*x.shape[:2], *kernel, *count),
-        (*step[:2], *(b * d for b, d in zip(step[2:], dilation, strict=True)),
-         *(b * s for b, s in zip(step[2:], stride, strict=True))),
-        writeable=False,
-    )  # fmt: skip
 
 
 def _blocks(n: int, each: int) -> Iterator[slice]:
@@ -66,7 +50,9 @@ def _blocks(n: int, each: int) -> Iterator[slice]:
         yield slice(start, start + block)
 
 
-def _conv(xp: Any, x: Any, w: Any, *, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int) -> Any:
+def _conv(
+    xp: Any, x: Any, w: Any, *, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int
+) -> Any:
     n, (out, per_group), kernel = x.shape[0], w.shape[:2], w.shape[2:]
     count = window_count(x.shape[2:], kernel, stride, padding, dilation)
     x, depth, places = padded(xp, x, padding), per_group * math.prod(kernel), math.prod(count)
@@ -79,7 +65,15 @@ def _conv(xp: Any, x: Any, w: Any, *, stride: Sizes, padding: Pairs, dilation: S
 
 
 def _conv_input(
-    xp: Any, y: Any, w: Any, *, space: Sizes, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int
+    xp: Any,
+    y: Any,
+    w: Any,
+    *,
+    space: Sizes,
+    stride: Sizes,
+    padding: Pairs,
+    dilation: Sizes,
+    groups: int,
 ) -> Any:
     n, (out, per_group), kernel, count = y.shape[0], w.shape[:2], w.shape[2:], y.shape[2:]
     depth, places = per_group * math.prod(kernel), math.prod(count)
@@ -90,20 +84,28 @@ def _conv_input(
         rows = y[block].reshape(-1, groups, out // groups, places)
         columns = xp.matmul(back, rows).reshape(-1, groups * per_group, *kernel, *count)
         for k in np.ndindex(*kernel):
-            x[block][(slice(None), slice(None), *_places(k, stride, dilation, count))] += columns[:, :, *k]
-    return x[(slice(None), slice(None), *(slice(a, a + m) for m, (a, _) in zip(space, padding, strict=True)))]
-
-
-def _places(k: Sizes, stride: Sizes, dilation: Sizes, count: Sizes) -> tuple[slice, ...]:
-    """Where entry k of the kernel lies in each of its places, in the padded input."""
-    return tuple(
-        slice(i * d, i * d + (m - 1) * s + 1 if m else i * d, s)
-        for i, s, d, m in zip(k, stride, dilation, count, strict=True)
-    )
+            x[block][(slice(None), slice(None), *places_of(k, stride, dilation, count))] += columns[
+                :, :, *k
+            ]
+    return x[
+        (
+            slice(None),
+            slice(None),
+            *(slice(a, a + m) for m, (a, _) in zip(space, padding, strict=True)),
+        )
+    ]
 
 
 def _conv_weight(
-    xp: Any, x: Any, y: Any, *, kernel: Sizes, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int
+    xp: Any,
+    x: Any,
+    y: Any,
+    *,
+    kernel: Sizes,
+    stride: Sizes,
+    padding: Pairs,
+    dilation: Sizes,
+    groups: int,
 ) -> Any:
     (n, channels), out, count = x.shape[:2], y.shape[1], y.shape[2:]
     per_group = channels // groups
@@ -163,20 +165,28 @@ def _input_lanes(n: int, mapped: Sequence[bool], y: Any, w: Any, *, groups: int,
     if not mapped[1]:
         return _out_of_batch(conv_input_(_into_batch(y), w, groups=groups, **how), n)
     y, w = _widened(n, mapped, (y, w))
-    return _out_of_channels(conv_input_(_into_channels(y), _into_batch(w), groups=n * groups, **how), n)
+    return _out_of_channels(
+        conv_input_(_into_channels(y), _into_batch(w), groups=n * groups, **how), n
+    )
 
 
-def _weight_lanes(n: int, mapped: Sequence[bool], x: Any, y: Any, *, groups: int, **how: Any) -> Any:
+def _weight_lanes(
+    n: int, mapped: Sequence[bool], x: Any, y: Any, *, groups: int, **how: Any
+) -> Any:
     if not mapped[0] and groups == 1:
         return _out_of_batch(conv_weight_(x, _into_channels(y), groups=1, **how), n)
     x, y = _widened(n, mapped, (x, y))
-    return _out_of_batch(conv_weight_(_into_channels(x), _into_channels(y), groups=n * groups, **how), n)
+    return _out_of_batch(
+        conv_weight_(_into_channels(x), _into_channels(y), groups=n * groups, **how), n
+    )
 
 
 # -- the primitives ---------------------------------------------------------------------------
 
 
-def _conv_shape(x: Spec, w: Spec, *, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int) -> Spec:
+def _conv_shape(
+    x: Spec, w: Spec, *, stride: Sizes, padding: Pairs, dilation: Sizes, groups: int
+) -> Spec:
     count = window_count(x.shape[2:], w.shape[2:], stride, padding, dilation)
     return spec((x.shape[0], w.shape[0], *count), np.result_type(x.dtype, w.dtype))
 
@@ -193,7 +203,13 @@ _PLAIN = {"stride": (1,), "padding": ((0, 0),), "dilation": (1,), "groups": 1}
 _WIDE = {"stride": (2, 1), "padding": ((1, 0), (2, 1)), "dilation": (1, 2), "groups": 2}
 
 conv_ = Primitive(
-    "conv", forward=_conv, shape=_conv_shape, batch=_conv_lanes, complex=True, text="{0} ∗ {1}", tex=r"{0} \ast {1}",
+    "conv",
+    forward=_conv,
+    shape=_conv_shape,
+    batch=_conv_lanes,
+    complex=True,
+    text="{0} ∗ {1}",
+    tex=r"{0} \ast {1}",
     vjp=(
         lambda y_bar, _y, _x, w, **how: conv_input_(y_bar, w, space=_x.shape[2:], **how),
         lambda y_bar, _y, x, _w, **how: conv_weight_(x, y_bar, kernel=_w.shape[2:], **how),
@@ -204,23 +220,35 @@ conv_ = Primitive(
         ((r(0, 3, 7), r(4, 3, 3)), _PLAIN),
     ],
     doc="The convolution of x with the kernels w.",
-)  # fmt: skip
+)
 conv_input_ = Primitive(
-    "conv_input", forward=_conv_input, shape=_input_shape, batch=_input_lanes, complex=True,
-    text="{0} ∗ᵀ {1}", tex=r"{0} \ast^\top {1}",
+    "conv_input",
+    forward=_conv_input,
+    shape=_input_shape,
+    batch=_input_lanes,
+    complex=True,
+    text="{0} ∗ᵀ {1}",
+    tex=r"{0} \ast^\top {1}",
     vjp=(
         lambda x_bar, _x, _y, w, *, space, **how: conv_(x_bar, w, **how),
-        lambda x_bar, _x, y, _w, *, space, **how: conv_weight_(x_bar, y, kernel=_w.shape[2:], **how),
+        lambda x_bar, _x, y, _w, *, space, **how: conv_weight_(
+            x_bar, y, kernel=_w.shape[2:], **how
+        ),
     ),
     samples=lambda r: [
         ((r(2, 4, 5), r(4, 3, 3)), {"space": (7,), **_PLAIN}),
         ((r(2, 6, 3, 6), r(6, 2, 3, 2)), {"space": (6, 5), **_WIDE}),
     ],
     doc="The transpose of a convolution in x: every entry of y spread by its kernel.",
-)  # fmt: skip
+)
 conv_weight_ = Primitive(
-    "conv_weight", forward=_conv_weight, shape=_weight_shape, batch=_weight_lanes, complex=True,
-    text="{0} ⋆ {1}", tex=r"{0} \star {1}",
+    "conv_weight",
+    forward=_conv_weight,
+    shape=_weight_shape,
+    batch=_weight_lanes,
+    complex=True,
+    text="{0} ⋆ {1}",
+    tex=r"{0} \star {1}",
     vjp=(
         lambda w_bar, _w, _x, y, *, kernel, **how: conv_input_(y, w_bar, space=_x.shape[2:], **how),
         lambda w_bar, _w, x, _y, *, kernel, **how: conv_(x, w_bar, **how),
@@ -230,51 +258,23 @@ conv_weight_ = Primitive(
         ((r(2, 4, 6, 5), r(2, 6, 3, 6)), {"kernel": (3, 2), **_WIDE}),
     ],
     doc="The transpose of a convolution in w: how x and y go together at each offset.",
-)  # fmt: skip
+)
 
 # -- public -----------------------------------------------------------------------------------
-
-
-def per_axis(what: str, name: str, given: Any, space: int, least: int) -> Sizes:
-    """One whole number for each space axis.
-
-    Raises:  ShapeError for another count of them, DomainError for one below `least`.
-    """
-    numbers = tuple(given) if isinstance(given, list | tuple) else (given,) * space
-    if not all(isinstance(n, int | np.integer) and not isinstance(n, bool) for n in numbers):
-        raise DTypeError(f"{what}: {name}={given!r}", want=f"a whole number, or {space} of them")
-    if len(numbers) != space:
-        raise ShapeError(f"{what}: {name}={given!r} for {space} space axes", want=f"one number, or {space}")
-    if any(n < least for n in numbers):
-        raise DomainError(f"{what}: {name}={given!r}", want=f"whole numbers from {least}")
-    return tuple(int(n) for n in numbers)
-
-
-def paddings(what: str, given: Any, kernel: Sizes, stride: Sizes, dilation: Sizes) -> Pairs:
-    """(before, after) for each space axis, from a number, numbers, pairs, "same" or "valid"."""
-    if given == "valid":
-        return ((0, 0),) * len(kernel)
-    if given == "same":
-        if any(s != 1 for s in stride):
-            raise DomainError(f'{what}: padding="same" goes with stride 1 only', hint="give the padding in numbers")
-        total = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
-        return tuple((t // 2, t - t // 2) for t in total)
-    if isinstance(given, str):
-        raise DomainError(f"{what}: padding={given!r} is not a choice", want='numbers, "same" or "valid"')
-    if isinstance(given, list | tuple) and len(given) == len(kernel) and all(isinstance(p, list | tuple) for p in given):
-        return tuple(per_axis(what, "padding", p, 2, 0) for p in given)  # type: ignore[misc]
-    return tuple((p, p) for p in per_axis(what, "padding", given, len(kernel), 0))
 
 
 def _operands(what: str, x: Any, w: Any, groups: Any) -> tuple[Tensor, Tensor]:
     x, w = asarray(x), asarray(w)
     got = {"x": x, "w": w}
-    if x.ndim != w.ndim or x.ndim < 3:  # noqa: PLR2004  (batch, channels, at least one space axis)
+    if x.ndim != w.ndim or x.ndim < 3:
         raise ShapeError(
-            f"{what}: the input has {max(x.ndim - 2, 0)} space axes, the kernel {max(w.ndim - 2, 0)}", got=got,
-            want="x (N, C, *space), w (channels, channels, *kernel), as many space axes in both, at least one",
+            f"{what}: the input has {max(x.ndim - 2, 0)} space axes, "
+            f"the kernel {max(w.ndim - 2, 0)}",
+            got=got,
+            want="x (N, C, *space), w (channels, channels, *kernel): as many space axes in both, "
+            "at least one",
             hint="a single sample needs a batch axis: x[None]" if x.ndim == w.ndim - 1 else None,
-        )  # fmt: skip
+        )
     if isinstance(groups, bool) or not isinstance(groups, int | np.integer) or groups < 1:
         raise DomainError(f"{what}: groups={groups!r}", want="a whole number from 1")
     dtype = np.result_type(x.dtype, w.dtype)
@@ -307,38 +307,45 @@ def conv(
     dilation = per_axis("conv", "dilation", dilation, len(kernel), 1)
     pairs = paddings("conv", padding, kernel, stride, dilation)
     _check_channels(x, w, groups)
-    _check_windows("conv", x, kernel, pairs, dilation)
-    return apply(conv_, (x, w), {"stride": stride, "padding": pairs, "dilation": dilation, "groups": int(groups)})
+    check_windows("conv", x, kernel, pairs, dilation)
+    return apply(
+        conv_,
+        (x, w),
+        {"stride": stride, "padding": pairs, "dilation": dilation, "groups": int(groups)},
+    )
 
 
 def _check_channels(x: Tensor, w: Tensor, groups: int) -> None:
     got = {"x": x, "w": w}
     if w.shape[0] % groups:
-        raise ShapeError(f"conv: {w.shape[0]} output channels do not make {groups} equal groups", got=got)
+        raise ShapeError(
+            f"conv: {w.shape[0]} output channels do not make {groups} equal groups", got=got
+        )
     if x.shape[1] != w.shape[1] * groups:
         split = f" in each of {groups} groups" if groups > 1 else ""
         raise ShapeError(
-            f"conv: x has {x.shape[1]} channels, the kernel expects {w.shape[1]}{split}", got=got,
+            f"conv: x has {x.shape[1]} channels, the kernel expects {w.shape[1]}{split}",
+            got=got,
             want="x: (N, C, *space)   w: (O, C / groups, *kernel)",
             hint=f"groups={x.shape[1] // w.shape[1]} would fit"
-            if w.shape[1] and x.shape[1] % w.shape[1] == 0 and w.shape[0] % (x.shape[1] // w.shape[1] or 1) == 0 else None,
-        )  # fmt: skip
-
-
-def _check_windows(what: str, x: Tensor, kernel: Sizes, padding: Pairs, dilation: Sizes) -> None:
-    for i, (n, k, (a, b), d) in enumerate(zip(x.shape[2:], kernel, padding, dilation, strict=True)):
-        if k < 1:
-            raise ShapeError(f"{what}: the kernel is empty along space axis {i}", got={"x": x})
-        if d * (k - 1) + 1 > n + a + b:
-            raise ShapeError(
-                f"{what}: the kernel spans {d * (k - 1) + 1} along space axis {i}, the padded input only {n + a + b}",
-                got={"x": x, "kernel": str(list(kernel))}, hint="a smaller kernel or dilation, or more padding",
-            )  # fmt: skip
+            if w.shape[1]
+            and x.shape[1] % w.shape[1] == 0
+            and w.shape[0] % (x.shape[1] // w.shape[1] or 1) == 0
+            else None,
+        )
 
 
 @public
 def conv_transpose(
-    x: Any, w: Any, /, *, stride: Any = 1, padding: Any = 0, output_padding: Any = 0, dilation: Any = 1, groups: int = 1
+    x: Any,
+    w: Any,
+    /,
+    *,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
 ) -> Tensor:
     """The transpose of a convolution: every entry of x spread by its kernel.
 
@@ -359,18 +366,29 @@ def conv_transpose(
     pairs = paddings("conv_transpose", padding, kernel, stride, dilation)
     more = per_axis("conv_transpose", "output_padding", output_padding, len(kernel), 0)
     if any(m >= s for m, s in zip(more, stride, strict=True)):
-        raise DomainError(f"conv_transpose: output_padding={output_padding!r}", want=f"less than the stride, {stride}")
+        raise DomainError(
+            f"conv_transpose: output_padding={output_padding!r}",
+            want=f"less than the stride, {stride}",
+        )
     if x.shape[1] != w.shape[0] or w.shape[0] % groups:
         raise ShapeError(
-            f"conv_transpose: x has {x.shape[1]} channels, the kernel {w.shape[0]}, in {groups} groups", got=got,
+            f"conv_transpose: x has {x.shape[1]} channels, the kernel {w.shape[0]}, "
+            f"in {groups} groups",
+            got=got,
             want="x: (N, C, *places)   w: (C, O / groups, *kernel), C a multiple of groups",
-        )  # fmt: skip
+        )
     space = tuple(
         (n - 1) * s - a - b + d * (k - 1) + m + 1
-        for n, k, s, (a, b), d, m in zip(x.shape[2:], kernel, stride, pairs, dilation, more, strict=True)
+        for n, k, s, (a, b), d, m in zip(
+            x.shape[2:], kernel, stride, pairs, dilation, more, strict=True
+        )
     )
     if any(n < 1 for n in space) or any(k < 1 for k in kernel):
-        raise ShapeError(f"conv_transpose: the result would have the sizes {list(space)}", got=got, hint="less padding")
+        raise ShapeError(
+            f"conv_transpose: the result would have the sizes {list(space)}",
+            got=got,
+            hint="less padding",
+        )
     how = {"stride": stride, "padding": pairs, "dilation": dilation, "groups": int(groups)}
     return apply(conv_input_, (x, w), {"space": space, **how})
 
@@ -391,21 +409,7 @@ def unfold(x: Any, size: Any, /, *, stride: Any = 1, padding: Any = 0, dilation:
     n, c, k = x.shape[0], x.shape[1], math.prod(kernel)
     pick = np.eye(k, dtype=x.dtype).reshape(k, 1, *kernel)  # one kernel for each of its entries
     flat = reshape(x, (n * c, 1, *x.shape[2:]))
-    y = apply(conv_, (flat, pick), {"stride": stride, "padding": pairs, "dilation": dilation, "groups": 1})
+    y = apply(
+        conv_, (flat, pick), {"stride": stride, "padding": pairs, "dilation": dilation, "groups": 1}
+    )
     return reshape(y, (n, c * k, math.prod(y.shape[2:])))
-
-
-def window_arguments(
-    what: str, x: Tensor, size: Any, stride: Any, padding: Any, dilation: Any = 1
-) -> tuple[Sizes, Sizes, Pairs, Sizes]:
-    """Kernel, stride, padding and dilation of windows on x, checked."""
-    if x.ndim < 3:  # noqa: PLR2004
-        raise ShapeError(f"{what}: the input has no space axes", got={"x": x}, want="x (N, C, *space)",
-                         hint="a single sample needs a batch axis: x[None]" if x.ndim == 2 else None)  # fmt: skip  # noqa: PLR2004
-    space = x.ndim - 2
-    kernel = per_axis(what, "size", size, space, 1)
-    stride = per_axis(what, "stride", stride, space, 1)
-    dilation = per_axis(what, "dilation", dilation, space, 1)
-    pairs = paddings(what, padding, kernel, stride, dilation)
-    _check_windows(what, x, kernel, pairs, dilation)
-    return kernel, stride, pairs, dilation

@@ -7,7 +7,6 @@ tensors are computed from those, and something does). Floats are float64 unless 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -41,7 +40,9 @@ def _size(what: str, n: Any) -> int:
     try:
         return n.__index__()
     except AttributeError:
-        raise DTypeError(f"{what}: {n!r} is no size", want="a whole number, or a tuple of them") from None
+        raise DTypeError(
+            f"{what}: {n!r} is no size", want="a whole number, or a tuple of them"
+        ) from None
 
 
 def _check_device(what: str, device: Any) -> None:
@@ -95,14 +96,21 @@ def full(shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None) 
     _check_device("full", device)
     shape = as_shape("full", shape)
     if isinstance(fill_value, Tensor):
-        value = as_tensor(fill_value, dtype) if dtype is not None or not fill_value.spec.weak else asarray(fill_value)
+        value = (
+            as_tensor(fill_value, dtype)
+            if dtype is not None or not fill_value.spec.weak
+            else asarray(fill_value)
+        )
         return broadcast_to(value, shape)
     if dtype is None:
         dtype = default_float() if type(fill_value) is float else np.asarray(fill_value).dtype
     value = np.asarray(fill_value, dtype_of("full", dtype))
     if value.ndim:
-        raise ShapeError("full: the value to fill with is no number", got={"value": value},
-                         hint="ob.broadcast_to(value, shape) repeats an array")  # fmt: skip
+        raise ShapeError(
+            "full: the value to fill with is no number",
+            got={"value": value},
+            hint="ob.broadcast_to(value, shape) repeats an array",
+        )
     return from_value(np.full(shape, value))
 
 
@@ -144,7 +152,9 @@ def full_like(x: Any, /, fill_value: Any, *, dtype: Any = None, device: Any = No
 
 
 @public
-def eye(n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: Any = None, device: Any = None) -> Tensor:
+def eye(
+    n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: Any = None, device: Any = None
+) -> Tensor:
     """The identity matrix; `k` moves its diagonal to the right.
 
     Example:
@@ -168,7 +178,9 @@ def _number(what: str, x: Any) -> Any:
 
 
 @public
-def arange(start: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None) -> Tensor:
+def arange(
+    start: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None
+) -> Tensor:
     """Numbers from start (0, if only one is given) up to, not including, stop.
 
     Example:
@@ -185,12 +197,19 @@ def arange(start: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None,
     if dtype is None:
         whole = all(isinstance(n, int | np.integer) for n in (start, stop, step))
         dtype = np.dtype(np.int64) if whole else default_float()
-    return from_value(np.arange(start, stop, step, dtype_of("arange", dtype)))
+    return from_value(np.arange(start, stop, step, dtype=dtype_of("arange", dtype)))
 
 
 @public
 def linspace(
-    start: Any, stop: Any, /, num: int = 50, *, endpoint: bool = True, dtype: Any = None, device: Any = None
+    start: Any,
+    stop: Any,
+    /,
+    num: int = 50,
+    *,
+    endpoint: bool = True,
+    dtype: Any = None,
+    device: Any = None,
 ) -> Tensor:
     """`num` numbers at equal distances from start to stop, both included.
 
@@ -204,7 +223,11 @@ def linspace(
     (num,) = as_shape("linspace", num)
     if isinstance(start, Tensor) or isinstance(stop, Tensor):
         a, b = as_tensor(start), as_tensor(stop)
-        here = np.result_type(a.dtype, b.dtype, np.float16) if dtype is None else dtype_of("linspace", dtype)
+        here = (
+            np.result_type(a.dtype, b.dtype, np.float16)
+            if dtype is None
+            else dtype_of("linspace", dtype)
+        )
         share = np.linspace(0, 1, num, endpoint=endpoint).astype(here)
         share = share.reshape(num, *(1,) * max(a.ndim, b.ndim))
         # a (1 − t) + b t: exact at both ends
@@ -212,7 +235,9 @@ def linspace(
     if dtype is None:
         dtype = np.result_type(default_float(), np.asarray(start).dtype, np.asarray(stop).dtype)
         dtype = default_float() if dtype.kind != "c" else dtype
-    return from_value(np.linspace(start, stop, num, endpoint=endpoint, dtype=dtype_of("linspace", dtype)))
+    return from_value(
+        np.linspace(start, stop, num, endpoint=endpoint, dtype=dtype_of("linspace", dtype))
+    )
 
 
 @public
@@ -223,11 +248,17 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> T
     """
     _check_device("from_dlpack", device)
     if copy is False:
-        raise DTypeError("from_dlpack: copy=False cannot be had: the data could change under the tensor")
+        raise DTypeError(
+            "from_dlpack: copy=False cannot be had: the data could change under the tensor"
+        )
     if isinstance(x, Tensor):
         return x
     if not hasattr(x, "__dlpack__"):
-        raise DTypeError("from_dlpack: this does not speak DLPack", got={"x": type(x).__name__}, hint="ob.asarray(x)")
+        raise DTypeError(
+            "from_dlpack: this does not speak DLPack",
+            got={"x": type(x).__name__},
+            hint="ob.asarray(x)",
+        )
     return from_value(np.array(np.from_dlpack(x)))
 
 
@@ -235,7 +266,8 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> T
 def meshgrid(*arrays: Any, indexing: str = "xy") -> tuple[Tensor, ...]:
     """Coordinates of a grid, from the coordinates along each axis.
 
-    Shapes:  n vectors  ->  n arrays; indexing "ij": their sizes in order, "xy": the first two swapped.
+    Shapes:  n vectors  ->  n arrays; indexing "ij": their sizes in order, "xy": the first two
+             swapped.
     Example:
         >>> x, y = ob.meshgrid([1.0, 2.0, 3.0], [10.0, 20.0])
         >>> x.shape, y[1, 0].item()
@@ -246,9 +278,11 @@ def meshgrid(*arrays: Any, indexing: str = "xy") -> tuple[Tensor, ...]:
     xs = [asarray(x) for x in arrays]
     for i, x in enumerate(xs):
         if x.ndim > 1:
-            raise ShapeError("meshgrid: the coordinates along an axis are a vector", got={f"array {i}": x})
+            raise ShapeError(
+                "meshgrid: the coordinates along an axis are a vector", got={f"array {i}": x}
+            )
     swap = indexing == "xy" and len(xs) > 1
-    places = [1 - i if swap and i < 2 else i for i in range(len(xs))]  # noqa: PLR2004  (x and y)
+    places = [1 - i if swap and i < 2 else i for i in range(len(xs))]
     shape = [0] * len(xs)
     for x, p in zip(xs, places, strict=True):
         shape[p] = x.size

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from ..primitive import Primitive, public, shared
-from ..spec import Spec, spec
 from ..apply import apply
 from ..handle import Tensor
+from ..primitive import Primitive, public, shared
+from ..spec import Spec, spec
 from .arithmetic import negative
-from .linear import mT, matmul_
+from .linear import matmul_, mT
 from .logic import zeros_of
 from .movement import parts, real
 from .repeat import broadcast_to, reshape_, sum_
@@ -84,7 +84,7 @@ def _cofactors(xp: Any, a: Any) -> Any:
         try:
             inverse = np.linalg.inv(a)
             sizes = np.linalg.norm(a, axis=(-2, -1)) * np.linalg.norm(inverse, axis=(-2, -1))
-            if (sizes < 1e3).all():  # three digits are all that can be lost  # noqa: PLR2004
+            if (sizes < 1e3).all():  # three digits are all that can be lost
                 return np.linalg.det(a)[..., None, None] * inverse.swapaxes(-1, -2)
         except np.linalg.LinAlgError:
             pass
@@ -114,7 +114,9 @@ def _minors(xp: Any, a: Any, x: Any) -> Any:
 
 
 def _third(y_bar: Any, _y: Any, a: Any, x: Any) -> Any:
-    """ā of the minors: the third derivative of det, through the inverse."""
+    """ā of the minors: the third derivative of det, through the inverse; 0 below three rows."""
+    if a.shape[-1] < 3:
+        return zeros_of(a)
     b = inv_(a)
     bx, by = matmul_(b, x), matmul_(b, y_bar)
     tx, ty = _trace(bx), _trace(by)
@@ -140,27 +142,51 @@ def _singular(a: np.ndarray) -> np.ndarray:
 
 
 det_ = Primitive(
-    "det", forward=lambda xp, a: xp.linalg.det(a), shape=_numbers, complex=True, text="det {0}", tex=r"\det {0}",
+    "det",
+    forward=lambda xp, a: xp.linalg.det(a),
+    shape=_numbers,
+    complex=True,
+    text="det {0}",
+    tex=r"\det {0}",
     vjp=(lambda y_bar, _y, a: _wide(y_bar) * cofactors_(a),),
-    jvp=(lambda a_dot, _y, a: _traced(cofactors_(a) * a_dot),), batch=lambda n, mapped, a: det_(a),
-    samples=lambda r: [((r(3, 3),), {}), ((_singular(r(2, 3, 3)),), {}), ((r(1, 1),), {}), ((r(0, 0),), {})],
+    jvp=(lambda a_dot, _y, a: _traced(cofactors_(a) * a_dot),),
+    batch=lambda n, mapped, a: det_(a),
+    samples=lambda r: [
+        ((r(3, 3),), {}),
+        ((_singular(r(2, 3, 3)),), {}),
+        ((r(1, 1),), {}),
+        ((r(0, 0),), {}),
+    ],
     doc="The determinant of a square matrix.",
-)  # fmt: skip
+)
 cofactors_ = Primitive(
-    "cofactors", forward=_cofactors, shape=lambda a: a, complex=True, text="cof {0}", tex=r"\operatorname{{cof}} {0}",
-    vjp=(lambda y_bar, _y, a: minors_(a, y_bar),), jvp=(lambda a_dot, _y, a: minors_(a, a_dot),),
+    "cofactors",
+    forward=_cofactors,
+    shape=lambda a: a,
+    complex=True,
+    text="cof {0}",
+    tex=r"\operatorname{{cof}} {0}",
+    vjp=(lambda y_bar, _y, a: minors_(a, y_bar),),
+    jvp=(lambda a_dot, _y, a: minors_(a, a_dot),),
     batch=lambda n, mapped, a: cofactors_(a),
     samples=lambda r: [((r(3, 3),), {}), ((r(2, 4, 4),), {}), ((r(1, 1),), {})],
     doc="The matrix of cofactors, the derivative of the determinant.",
-)  # fmt: skip
+)
 minors_ = Primitive(
-    "minors", forward=_minors, shape=lambda a, x: spec(a.shape, np.result_type(a.dtype, x.dtype)), complex=True,
+    "minors",
+    forward=_minors,
+    shape=lambda a, x: spec(a.shape, np.result_type(a.dtype, x.dtype)),
+    complex=True,
     vjp=(_third, lambda y_bar, _y, a, _x: minors_(a, y_bar)),
-    jvp=(lambda a_dot, y, a, x: _third(a_dot, y, a, x), lambda x_dot, _y, a, _x: minors_(a, x_dot)),
-    batch=_both, text="minors({0}, {1})",
-    samples=lambda r: [((r(3, 3) + 2 * np.eye(3), r(3, 3)), {}), ((r(2, 4, 4) + 2 * np.eye(4), r(2, 4, 4)), {})],
+    jvp=(_third, lambda x_dot, _y, a, _x: minors_(a, x_dot)),
+    batch=_both,
+    text="minors({0}, {1})",
+    samples=lambda r: [
+        ((r(3, 3) + 2 * np.eye(3), r(3, 3)), {}),
+        ((r(2, 4, 4) + 2 * np.eye(4), r(2, 4, 4)), {}),
+    ],
     doc="The derivative of the cofactors of a in the direction x.",
-)  # fmt: skip
+)
 
 
 @public(namespace="linalg")
@@ -198,12 +224,18 @@ def _slope(xp: Any, a: Any) -> Any:
 
 
 slope_ = Primitive(
-    "log_det_slope", forward=_slope, shape=lambda a: a, complex=True, text="{0}⁻ᵀ", tex=r"{0}^{{-\top}}",
+    "log_det_slope",
+    forward=_slope,
+    shape=lambda a: a,
+    complex=True,
+    text="{0}⁻ᵀ",
+    tex=r"{0}^{{-\top}}",
     vjp=(lambda y_bar, y, _a: negative(matmul_(y, matmul_(mT(y_bar), y))),),
-    jvp=(lambda a_dot, y, _a: negative(matmul_(y, matmul_(mT(a_dot), y))),), batch=lambda n, mapped, a: slope_(a),
+    jvp=(lambda a_dot, y, _a: negative(matmul_(y, matmul_(mT(a_dot), y))),),
+    batch=lambda n, mapped, a: slope_(a),
     samples=lambda r: [((r(3, 3) + 3 * np.eye(3),), {}), ((r(2, 2, 2) + 3 * np.eye(2),), {})],
     doc="The derivative of log |det a|: the transposed inverse.",
-)  # fmt: skip
+)
 
 
 def _slogdet_back(wanted: Sequence[bool], y_bar: Any, y: Any, a: Any) -> tuple[Any]:
@@ -227,12 +259,17 @@ def _slogdet_dot(dots: Sequence[Any], y: Any, a: Any) -> tuple[Any, Any]:
 
 
 slogdet_ = Primitive(
-    "slogdet", forward=lambda xp, a: tuple(xp.linalg.slogdet(a)), complex=True,
+    "slogdet",
+    forward=lambda xp, a: tuple(xp.linalg.slogdet(a)),
+    complex=True,
     shape=lambda a: (_numbers(a), spec(a.shape[:-2], np.empty(0, a.dtype).real.dtype)),
-    vjp=shared(_slogdet_back, 2), jvp=shared(_slogdet_dot), batch=lambda n, mapped, a: slogdet_(a), text="slogdet({0})",
+    vjp=shared(_slogdet_back, 2),
+    jvp=shared(_slogdet_dot),
+    batch=lambda n, mapped, a: slogdet_(a),
+    text="slogdet({0})",
     samples=lambda r: [((r(3, 3),), {}), ((r(2, 2, 2),), {}), ((r(0, 0),), {})],
     doc="The sign of the determinant, and the logarithm of its size.",
-)  # fmt: skip
+)
 
 
 @public(namespace="linalg")

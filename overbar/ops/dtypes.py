@@ -18,20 +18,36 @@ from ..handle import Tensor
 from ..primitive import PUBLIC, public
 
 NAMES = (
-    "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
-    "float16", "float32", "float64", "complex64", "complex128",
-)  # fmt: skip
+    "bool",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "float16",
+    "float32",
+    "float64",
+    "complex64",
+    "complex128",
+)
 DTYPES = {name: np.dtype(name) for name in NAMES}
 CONSTANTS = {"pi": math.pi, "e": math.e, "inf": math.inf, "nan": math.nan, "newaxis": None}
 
-PUBLIC[""].update(DTYPES)
-PUBLIC[""].update(CONSTANTS)  # type: ignore[arg-type]
-PUBLIC[""]["__array_api_version__"] = "2024.12"  # type: ignore[assignment]
+_offered: dict[str, Any] = PUBLIC[""]
+_offered.update(DTYPES | CONSTANTS | {"__array_api_version__": "2024.12"})
 
 _KINDS = {
-    "bool": "b", "signed integer": "i", "unsigned integer": "u", "integral": "iu",
-    "real floating": "f", "complex floating": "c", "numeric": "iufc",
-}  # fmt: skip
+    "bool": "b",
+    "signed integer": "i",
+    "unsigned integer": "u",
+    "integral": "iu",
+    "real floating": "f",
+    "complex floating": "c",
+    "numeric": "iufc",
+}
 _PYTHON = {bool: "bool", int: "int64", float: "float64", complex: "complex128"}
 
 
@@ -47,7 +63,9 @@ def dtype_of(what: str, dtype: Any) -> np.dtype:
     if found is None or found.kind not in "biufc" or dtype is None:
         name = str(dtype).removeprefix("torch.")
         known = name if name in DTYPES else "float32"
-        raise DTypeError(f"{what}: {dtype!r} is no dtype of numbers", want=f"ob.{known} or the like") from None
+        raise DTypeError(
+            f"{what}: {dtype!r} is no dtype of numbers", want=f"ob.{known} or the like"
+        ) from None
     return found
 
 
@@ -85,7 +103,7 @@ class IntInfo:
 
 
 @public
-def finfo(type: Any, /) -> FloatInfo:  # noqa: A002  (the Array API's name)
+def finfo(type: Any, /) -> FloatInfo:
     """The limits of a floating dtype (of a complex one: those of its parts).
 
     Raises:  DTypeError for integers.
@@ -95,13 +113,17 @@ def finfo(type: Any, /) -> FloatInfo:  # noqa: A002  (the Array API's name)
     """
     dtype = _dtype_in("finfo", type)
     if dtype.kind not in "fc":
-        raise DTypeError(f"finfo: {dtype} is not floating", hint="the limits of integers are ob.iinfo(...)")
+        raise DTypeError(
+            f"finfo: {dtype} is not floating", hint="the limits of integers are ob.iinfo(...)"
+        )
     f = np.finfo(dtype)
-    return FloatInfo(f.dtype, f.bits, float(f.eps), float(f.max), float(f.min), float(f.smallest_normal))
+    return FloatInfo(
+        f.dtype, f.bits, float(f.eps), float(f.max), float(f.min), float(f.smallest_normal)
+    )
 
 
 @public
-def iinfo(type: Any, /) -> IntInfo:  # noqa: A002  (the Array API's name)
+def iinfo(type: Any, /) -> IntInfo:
     """The limits of an integer dtype.
 
     Raises:  DTypeError for anything else.
@@ -111,7 +133,9 @@ def iinfo(type: Any, /) -> IntInfo:  # noqa: A002  (the Array API's name)
     """
     dtype = _dtype_in("iinfo", type)
     if dtype.kind not in "iu":
-        raise DTypeError(f"iinfo: {dtype} is no integer dtype", hint="the limits of floats are ob.finfo(...)")
+        raise DTypeError(
+            f"iinfo: {dtype} is no integer dtype", hint="the limits of floats are ob.finfo(...)"
+        )
     i = np.iinfo(dtype)
     return IntInfo(dtype, i.bits, int(i.max), int(i.min))
 
@@ -135,7 +159,7 @@ def _weak_or_dtype(x: Any) -> Any:
     if isinstance(x, Tensor) and x.spec.weak:
         return x.dtype.type(1).item()
     if type(x) in _PYTHON:
-        return type(x)(1)
+        return x
     return _dtype_in("result_type", x)
 
 
@@ -172,7 +196,7 @@ class ArrayNamespaceInfo:
     """What this implementation of the Array API can do: see `__array_namespace_info__`."""
 
     def capabilities(self) -> dict[str, Any]:
-        """Masks as indices are read where values are known; no limit on the number of axes but NumPy's."""
+        """Masks as indices are read where values are known; as many axes as NumPy."""
         return {"boolean indexing": True, "data-dependent shapes": True, "max dimensions": 64}
 
     def default_device(self) -> str:
@@ -196,7 +220,11 @@ class ArrayNamespaceInfo:
     def dtypes(self, *, device: str | None = None, kind: Any = None) -> dict[str, np.dtype]:
         """The dtypes of the Array API by name; only those of a kind, if one is given."""
         standard = {name: d for name, d in DTYPES.items() if name != "float16"}
-        return standard if kind is None else {name: d for name, d in standard.items() if isdtype(d, kind)}
+        return (
+            standard
+            if kind is None
+            else {name: d for name, d in standard.items() if isdtype(d, kind)}
+        )
 
 
 @public

@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
+from ..apply import apply
 from ..errors import DTypeError, ShapeError
+from ..handle import Tensor
 from ..primitive import Primitive, public, shared
 from ..spec import Spec, spec
-from ..apply import apply
-from ..handle import Tensor
 from .linear import of_one_dtype
 from .movement import permute_dims, transpose
 from .repeat import broadcast, kept, reshape, reshape_, sum_
@@ -66,7 +66,7 @@ def _order(inputs: list[str], output: str, sizes: dict[str, int]) -> list[tuple[
         return min(found, key=lambda f: f[0])
 
     chosen = []
-    while len(inputs) > 5:  # noqa: PLR2004
+    while len(inputs) > 5:
         pairs = itertools.combinations(range(len(inputs)), 2)
         i, j = min(pairs, key=lambda p: after(inputs, *p)[0])
         chosen.append((i, j))
@@ -211,7 +211,12 @@ def _lanes(n: int, mapped: Sequence[bool], *xs: Any, form: str) -> Any:
 
 
 einsum_ = Primitive(
-    "einsum", forward=_contracted, shape=_result, vjp=shared(_back, 2), batch=_lanes, complex=True,
+    "einsum",
+    forward=_contracted,
+    shape=_result,
+    vjp=shared(_back, 2),
+    batch=_lanes,
+    complex=True,
     text=lambda *xs, form: f"einsum[{form.replace('->', ' → ')}]({', '.join(xs)})",
     samples=lambda r: [
         ((r(3, 4), r(4, 2)), {"form": "ij,jk->ik"}),
@@ -224,7 +229,7 @@ einsum_ = Primitive(
         ((r(2), r()), {"form": "i,->i"}),
     ],
     doc="A sum of products of entries, one letter per axis.",
-)  # fmt: skip
+)
 
 
 # -- the public function ----------------------------------------------------------------------
@@ -232,7 +237,7 @@ einsum_ = Primitive(
 
 @public
 def einsum(form: str, /, *operands: Any) -> Tensor:
-    """Einstein's summation: the operands' entries multiplied, and summed over letters not in the output.
+    """Einstein's summation: entries multiplied, and summed over the letters not in the output.
 
     Shapes:  one letter per axis, "ij,jk->ik". A letter repeated within an operand takes its
              diagonal; `...` stands for any leading axes, which broadcast. Without `->` the output
@@ -248,8 +253,11 @@ def einsum(form: str, /, *operands: Any) -> Tensor:
         Tensor(5., float64)
     """
     if not isinstance(form, str):
-        raise DTypeError("einsum: the specification comes first, as a string", got={"first argument": type(form).__name__},
-                         want='einsum("ij,jk->ik", a, b)')  # fmt: skip
+        raise DTypeError(
+            "einsum: the specification comes first, as a string",
+            got={"first argument": type(form).__name__},
+            want='einsum("ij,jk->ik", a, b)',
+        )
     xs = of_one_dtype("einsum", *operands) if operands else []
     inputs, output, dots = _read(form, xs)
     xs, inputs = _stretched(xs, inputs, dots)
@@ -274,9 +282,10 @@ def _read(form: str, xs: Sequence[Tensor]) -> tuple[list[str], str, str]:
             )
     if len(terms) != len(xs):
         raise ShapeError(
-            f'einsum: "{form}" speaks of {len(terms)} operand{"s" * (len(terms) != 1)}, {len(xs)} came',
-            got={f"operand {i}": x for i, x in enumerate(xs)}, want="one term per operand, separated by commas",
-        )  # fmt: skip
+            f'einsum: the terms of "{form}" are {len(terms)}, the operands {len(xs)}',
+            got={f"operand {i}": x for i, x in enumerate(xs)},
+            want="one term per operand, separated by commas",
+        )
     letters = "".join(terms).replace(".", "")
     spare = [
         c
@@ -287,9 +296,10 @@ def _read(form: str, xs: Sequence[Tensor]) -> tuple[list[str], str, str]:
     for i, (term, x, width) in enumerate(zip(terms, xs, widths, strict=True)):
         if width < 0 or (width and "..." not in term):
             raise ShapeError(
-                f'einsum: "{term}" names {x.ndim - width} axes, operand {i} has {x.ndim}', got={f"operand {i}": x},
+                f'einsum: "{term}" names {x.ndim - width} axes, operand {i} has {x.ndim}',
+                got={f"operand {i}": x},
                 want="one letter per axis, or ... for the axes without one",
-            )  # fmt: skip
+            )
     widest = max((w for t, w in zip(terms, widths, strict=True) if "..." in t), default=0)
     if widest > len(spare):
         raise ShapeError(
@@ -315,20 +325,28 @@ def _read(form: str, xs: Sequence[Tensor]) -> tuple[list[str], str, str]:
 def _check_output(form: str, output: str, letters: str, dots: str) -> None:
     for c in output.replace(".", ""):
         if c not in letters:
-            raise ShapeError(f'einsum: index {c} of the output occurs in no operand, in "{form}"',
-                             want="an output made of the operands' indices")  # fmt: skip
+            raise ShapeError(
+                f'einsum: index {c} of the output occurs in no operand, in "{form}"',
+                want="an output made of the operands' indices",
+            )
         if output.count(c) > 1:
-            raise ShapeError(f'einsum: index {c} occurs twice in the output of "{form}"', want="each index once in the output",
-                             hint="ob.linalg.diag_embed lays a result along a diagonal")  # fmt: skip
+            raise ShapeError(
+                f'einsum: index {c} occurs twice in the output of "{form}"',
+                want="each index once in the output",
+                hint="ob.linalg.diag_embed lays a result along a diagonal",
+            )
     if dots and "..." not in output:
-        raise ShapeError(f'einsum: the axes behind ... are lost in the output of "{form}"', want='"..." in the output, too',
-                         hint="to sum over them, give them letters")  # fmt: skip
+        raise ShapeError(
+            f'einsum: the axes behind ... are lost in the output of "{form}"',
+            want='"..." in the output, too',
+            hint="to sum over them, give them letters",
+        )
 
 
 def _stretched(
     xs: Sequence[Tensor], inputs: Sequence[str], dots: str
 ) -> tuple[list[Tensor], list[str]]:
-    """Axes of size 1 behind `...` leave where others are larger: the product repeats them anyway."""
+    """Axes of size 1 behind `...` leave where others are larger: the product repeats them."""
     found: dict[str, set[int]] = {c: set() for c in dots}
     for x, term in zip(xs, inputs, strict=True):
         for c, n in zip(term, x.shape, strict=True):

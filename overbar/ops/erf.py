@@ -196,17 +196,23 @@ erfc = elementwise(
     doc="1 − erf x, with all its digits where erf x is nearly 1.",
 )  # fmt: skip
 scaled_erfc = elementwise(
-    "scaled_erfc", namespace=None, forward=in_float64(_scaled_values),
+    "scaled_erfc",
+    namespace=None,
+    forward=in_float64(_scaled_values),
     text=lambda x, n: f"exp({x}²) i{n}erfc {x}" if n else f"erfcx {x}",
     partials=(lambda _y, x, *, n: (-2 * (n + 1)) * scaled_erfc(x, n=n + 1),),
     samples=lambda r: [((r(3, 2),), {"n": 0}), ((3 + r(4),), {"n": 1}), ((r(0),), {"n": 0})],
-    doc="exp(x²) times the n-th repeated integral of erfc: each is the derivative of the one before.",
-)  # fmt: skip
+    doc="exp(x²) times the n-th repeated integral of erfc; the derivative is the next of them.",
+)
 ndtr = elementwise(
-    "ndtr", namespace="special", forward=in_float64(ndtr_values), text="Φ({0})", tex=r"\Phi({0})",
+    "ndtr",
+    namespace="special",
+    forward=in_float64(ndtr_values),
+    text="Φ({0})",
+    tex=r"\Phi({0})",
     partials=(lambda _y, x: normal_density(x),),
     doc="The standard normal distribution function Φ, accurate far into its lower tail.",
-)  # fmt: skip
+)
 
 
 def normal_density(x: Any) -> Any:

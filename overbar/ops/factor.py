@@ -15,14 +15,14 @@ from typing import Any
 
 import numpy as np
 
+from ..apply import apply
 from ..errors import DomainError, RuleMissingError, SingularError
+from ..handle import Tensor
 from ..primitive import Primitive, public, shared
 from ..spec import Spec, spec
-from ..apply import apply
-from ..handle import Tensor
 from .arithmetic import times
 from .index import concat_, stretch
-from .linear import H, mT, matmul_, star
+from .linear import H, matmul_, mT, star
 from .movement import cast, parts, real
 from .repeat import reshape_
 from .solve import decomposed, matrices, solve_
@@ -30,10 +30,12 @@ from .triangles import diagonal_, tril_, triu_, undiagonal_, unit
 
 
 def real_dtype(of: Any) -> np.dtype:
+    """That of the real parts."""
     return np.empty(0, of.dtype).real.dtype
 
 
 def real_part(x: Any) -> Any:
+    """Of real numbers themselves."""
     return real(x) if x.dtype.kind == "c" else x
 
 
@@ -58,6 +60,7 @@ def rows(s: Any) -> Any:
 
 
 def on_diagonal(x: Any) -> Any:
+    """The square matrices that carry x on their diagonal."""
     return undiagonal_(x, offset=0, shape=(x.shape[-1], x.shape[-1]))
 
 
@@ -90,7 +93,7 @@ def _symmetric_matrix(what: str, a: Any) -> Tensor:
             *at, i, j = (int(k) for k in np.unravel_index(np.argmax(other), other.shape))
             which = f" of matrix {at}" if at else ""
             raise DomainError(
-                f"{what}: the matrix is not symmetric: entries [{i}, {j}] and [{j}, {i}]{which} differ",
+                f"{what}: the matrix is not symmetric, [{i}, {j}] and [{j}, {i}]{which} differ",
                 got={"a": t},
                 want="a symmetric matrix (of complex numbers: a Hermitian one)",
                 hint="of a lower triangle l make l + ob.tril(l, k=-1).mT; else (a + a.mT) / 2",
@@ -122,10 +125,12 @@ def _indefinite(a: np.ndarray) -> Exception:
     at = np.unravel_index(np.argmin(least), least.shape)
     which = f"matrix {[int(i) for i in at]}" if at else "the matrix"
     return SingularError(
-        f"cholesky: {which} is not positive definite, its smallest eigenvalue is {float(least[at]):.3g}", got={"a": a},
+        f"cholesky: {which} is not positive definite, "
+        f"its smallest eigenvalue is {float(least[at]):.3g}",
+        got={"a": a},
         want="a symmetric matrix whose eigenvalues are all positive",
-        hint="a matrix that is singular but for rounding becomes definite by adding a little: a + 1e-6 * ob.eye(n)",
-    )  # fmt: skip
+        hint="if it is singular but for rounding, add a little: a + 1e-6 * ob.eye(n)",
+    )
 
 
 def _half_lower(x: Any) -> Any:
@@ -148,11 +153,20 @@ def _definite(x: np.ndarray) -> np.ndarray:
 
 
 cholesky_ = Primitive(
-    "cholesky", forward=_cholesky, shape=_like, vjp=(_cholesky_back,), jvp=(_cholesky_dot,), text="cholesky({0})",
+    "cholesky",
+    forward=_cholesky,
+    shape=_like,
+    vjp=(_cholesky_back,),
+    jvp=(_cholesky_dot,),
+    text="cholesky({0})",
     batch=lambda n, mapped, a: cholesky_(a),
-    samples=lambda r: [((_definite(r(3, 3)),), {}), ((_definite(r(2, 2, 2)),), {}), ((r(0, 0),), {})],
+    samples=lambda r: [
+        ((_definite(r(3, 3)),), {}),
+        ((_definite(r(2, 2, 2)),), {}),
+        ((r(0, 0),), {}),
+    ],
     doc="The lower triangle l for which l lᴴ is a.",
-)  # fmt: skip
+)
 
 
 @public(namespace="linalg")
@@ -232,11 +246,17 @@ def _qr_dot(dots: Sequence[Any], y: Any, _a: Any) -> tuple[Any, Any]:
 
 
 qr_ = Primitive(
-    "qr", forward=lambda xp, a: tuple(xp.linalg.qr(a, mode="reduced")), shape=_qr_shape,
-    vjp=shared(_qr_back, 2), jvp=shared(_qr_dot), batch=lambda n, mapped, a: qr_(a), text="qr({0})", complex=True,
+    "qr",
+    forward=lambda xp, a: tuple(xp.linalg.qr(a, mode="reduced")),
+    shape=_qr_shape,
+    vjp=shared(_qr_back, 2),
+    jvp=shared(_qr_dot),
+    batch=lambda n, mapped, a: qr_(a),
+    text="qr({0})",
+    complex=True,
     samples=lambda r: [((r(3, 3),), {}), ((r(4, 2),), {}), ((r(2, 2, 4),), {})],
     doc="Orthonormal columns q and an upper triangle r with q r = a.",
-)  # fmt: skip
+)
 
 
 def _complete_shape(a: Spec) -> tuple[Spec, Spec]:
@@ -245,17 +265,25 @@ def _complete_shape(a: Spec) -> tuple[Spec, Spec]:
 
 
 def no_complement(*_: Any, **__: Any) -> Any:
+    """Refuses the derivative of a completed basis."""
     raise RuleMissingError(
-        "the columns that complete q (or u, or v) to a square matrix are not determined by a, so they have no derivative",
+        "the columns that complete q (or u, or v) to a square matrix are not determined by a: "
+        "they have no derivative",
         want='qr(a, mode="reduced"), or svd(a, full_matrices=False)',
     )
 
 
 qr_complete_ = Primitive(
-    "qr_complete", forward=lambda xp, a: tuple(xp.linalg.qr(a, mode="complete")), shape=_complete_shape, complex=True,
-    vjp=(no_complement,), jvp=(no_complement,), batch=lambda n, mapped, a: qr_complete_(a), text="qr({0})",
+    "qr_complete",
+    forward=lambda xp, a: tuple(xp.linalg.qr(a, mode="complete")),
+    shape=_complete_shape,
+    complex=True,
+    vjp=(no_complement,),
+    jvp=(no_complement,),
+    batch=lambda n, mapped, a: qr_complete_(a),
+    text="qr({0})",
     doc="qr with q completed to a square matrix: without a derivative.",
-)  # fmt: skip
+)
 
 
 @public(namespace="linalg")
@@ -268,7 +296,7 @@ def qr(a: Any, /, *, mode: str = "reduced") -> tuple[Tensor, Tensor]:
     Raises:  SingularError in the reverse rule if the first k columns of a depend on each other;
              RuleMissingError for the derivative of "complete" with n > m.
     Source:  Seeger et al. (2017), Auto-differentiating linear algebra, arXiv:1710.08717;
-             Roberts and Roberts (2020), QR and LQ decomposition matrix backpropagation, arXiv:2009.10071.
+             Roberts and Roberts (2020), QR and LQ decomposition matrix backpropagation algorithms.
     Example:
         >>> q, r = ob.linalg.qr(ob.tensor([[3.0], [4.0]]))
         >>> bool(abs(r[0, 0].item()) == 5.0)
@@ -319,11 +347,16 @@ def _spread_out(x: np.ndarray) -> np.ndarray:
 
 
 eigh_ = Primitive(
-    "eigh", forward=lambda xp, a: tuple(decomposed("eigh", xp.linalg.eigh, _symmetric_part(a))), shape=_vectors_shape,
-    vjp=shared(_eigh_back, 2), jvp=shared(_eigh_dot), batch=lambda n, mapped, a: eigh_(a), text="eigh({0})",
+    "eigh",
+    forward=lambda xp, a: tuple(decomposed("eigh", xp.linalg.eigh, _symmetric_part(a))),
+    shape=_vectors_shape,
+    vjp=shared(_eigh_back, 2),
+    jvp=shared(_eigh_dot),
+    batch=lambda n, mapped, a: eigh_(a),
+    text="eigh({0})",
     samples=lambda r: [((_spread_out(r(3, 3)),), {}), ((_spread_out(r(2, 2, 2)),), {})],
     doc="Eigenvalues, rising, and orthonormal eigenvectors of a symmetric matrix.",
-)  # fmt: skip
+)
 
 
 def _values_back(w_bar: Any, _w: Any, a: Any) -> Any:
@@ -337,21 +370,25 @@ def _values_dot(a_dot: Any, _w: Any, a: Any) -> Any:
 
 
 eigvalsh_ = Primitive(
-    "eigvalsh", forward=lambda xp, a: decomposed("eigvalsh", xp.linalg.eigvalsh, _symmetric_part(a)),
-    shape=lambda a: spec(a.shape[:-1], real_dtype(a)), vjp=(_values_back,), jvp=(_values_dot,),
-    batch=lambda n, mapped, a: eigvalsh_(a), text="eigvalsh({0})",
+    "eigvalsh",
+    forward=lambda xp, a: decomposed("eigvalsh", xp.linalg.eigvalsh, _symmetric_part(a)),
+    shape=lambda a: spec(a.shape[:-1], real_dtype(a)),
+    vjp=(_values_back,),
+    jvp=(_values_dot,),
+    batch=lambda n, mapped, a: eigvalsh_(a),
+    text="eigvalsh({0})",
     samples=lambda r: [((_spread_out(r(3, 3)),), {}), ((_spread_out(r(2, 2, 2)),), {})],
     doc="The eigenvalues, rising, of a symmetric matrix.",
-)  # fmt: skip
+)
 
 
 @public(namespace="linalg")
 def eigh(a: Any, /) -> tuple[Tensor, Tensor]:
-    """(w, v): the eigenvalues of a symmetric matrix, rising, and orthonormal eigenvectors, as columns.
+    """(w, v): the eigenvalues of a symmetric matrix, rising, and orthonormal eigenvectors.
 
     Shapes:  a (..., n, n)  ->  (..., n), (..., n, n)
-    Rule:    ā = v (diag w̄ + F ∘ vᵀ v̄) vᵀ, its symmetric part, with Fᵢⱼ = 1 / (wⱼ − wᵢ). Of w alone it
-             is finite always; of v it is not where eigenvalues coincide and v̄ asks how v turns.
+    Rule:    ā = v (diag w̄ + F ∘ vᵀ v̄) vᵀ, its symmetric part, with Fᵢⱼ = 1 / (wⱼ − wᵢ).
+             Of w alone it is finite always; of v it is not where eigenvalues coincide and v̄ asks how v turns.
              The symmetric part of a is what is decomposed.
     Raises:  DomainError if a is not symmetric.
     Source:  Giles (2008), 3.1.

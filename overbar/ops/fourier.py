@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from ..apply import apply
 from ..errors import DomainError, DTypeError, ShapeError
+from ..handle import Tensor, as_tensor, from_value
 from ..primitive import Primitive, public
 from ..spec import Spec, one_axis, spec
-from ..apply import apply
-from ..handle import Tensor, as_tensor, from_value
 from .dtypes import default_float
 from .index import place_, stretch
 from .movement import astype, conj, conj_
@@ -41,9 +41,18 @@ def _fft(xp: Any, x: Any, *, axes: tuple[int, ...], norm: str, inverse: bool) ->
 
 
 fft_ = Primitive(
-    "fft", forward=_fft, shape=lambda x, **_: spec(x.shape, _complex(x.dtype)), complex=True,
-    vjp=(lambda y_bar, _y, _x, *, axes, norm, inverse: fft_(y_bar, axes=axes, norm=norm, inverse=inverse),),
-    batch=lambda n, mapped, x, *, axes, norm, inverse: fft_(x, axes=tuple(a + 1 for a in axes), norm=norm, inverse=inverse),
+    "fft",
+    forward=_fft,
+    shape=lambda x, **_: spec(x.shape, _complex(x.dtype)),
+    complex=True,
+    vjp=(
+        lambda y_bar, _y, _x, *, axes, norm, inverse: fft_(
+            y_bar, axes=axes, norm=norm, inverse=inverse
+        ),
+    ),
+    batch=lambda n, mapped, x, *, axes, norm, inverse: fft_(
+        x, axes=tuple(a + 1 for a in axes), norm=norm, inverse=inverse
+    ),
     text=lambda x, axes, norm, inverse: f"{'F⁻¹' if inverse else 'F'}({x})",
     samples=lambda r: [
         ((r(3, 5) + 1j * r(3, 5),), {"axes": (1,), "norm": "backward", "inverse": False}),
@@ -51,7 +60,7 @@ fft_ = Primitive(
         ((r(4) + 1j * r(4),), {"axes": (0,), "norm": "backward", "inverse": True}),
     ],
     doc="The discrete Fourier transform, or its inverse, over some axes.",
-)  # fmt: skip
+)
 
 
 def _weights(of: Any, axis: int, n: int, ends: float, others: float) -> np.ndarray:
@@ -81,26 +90,35 @@ def _resized(x: Spec, axis: int, n: int, dtype: np.dtype) -> Spec:
 
 
 rfft_ = Primitive(
-    "rfft", forward=lambda xp, x, *, axis, norm: xp.fft.rfft(x, axis=axis, norm=norm),
+    "rfft",
+    forward=lambda xp, x, *, axis, norm: xp.fft.rfft(x, axis=axis, norm=norm),
     shape=lambda x, *, axis, norm: _resized(x, axis, x.shape[axis] // 2 + 1, _complex(x.dtype)),
-    vjp=(_half_back,), batch=lambda n, mapped, x, *, axis, norm: rfft_(x, axis=axis + 1, norm=norm),
-    text="rfft({0})", samples=lambda r: [
-        ((r(3, 5),), {"axis": 1, "norm": "backward"}), ((r(6, 2),), {"axis": 0, "norm": "ortho"}),
-        ((r(1),), {"axis": 0, "norm": "forward"}), ((r(2),), {"axis": 0, "norm": "forward"}),
+    vjp=(_half_back,),
+    batch=lambda n, mapped, x, *, axis, norm: rfft_(x, axis=axis + 1, norm=norm),
+    text="rfft({0})",
+    samples=lambda r: [
+        ((r(3, 5),), {"axis": 1, "norm": "backward"}),
+        ((r(6, 2),), {"axis": 0, "norm": "ortho"}),
+        ((r(1),), {"axis": 0, "norm": "forward"}),
+        ((r(2),), {"axis": 0, "norm": "forward"}),
     ],
     doc="Half the spectrum of real signals along one axis.",
-)  # fmt: skip
+)
 irfft_ = Primitive(
-    "irfft", forward=lambda xp, x, *, axis, n, norm: xp.fft.irfft(x, n, axis=axis, norm=norm),
-    shape=lambda x, *, axis, n, norm: _resized(x, axis, n, _real(x.dtype)), vjp=(_whole_back,), complex=True,
+    "irfft",
+    forward=lambda xp, x, *, axis, n, norm: xp.fft.irfft(x, n, axis=axis, norm=norm),
+    shape=lambda x, *, axis, n, norm: _resized(x, axis, n, _real(x.dtype)),
+    vjp=(_whole_back,),
+    complex=True,
     batch=lambda lanes, mapped, x, *, axis, n, norm: irfft_(x, axis=axis + 1, n=n, norm=norm),
-    text="irfft({0})", samples=lambda r: [
+    text="irfft({0})",
+    samples=lambda r: [
         ((r(3, 3) + 1j * r(3, 3),), {"axis": 1, "n": 5, "norm": "backward"}),
         ((r(4, 2) + 1j * r(4, 2),), {"axis": 0, "n": 6, "norm": "ortho"}),
         ((r(1) + 1j * r(1),), {"axis": 0, "n": 1, "norm": "forward"}),
     ],
     doc="The real signals of half a spectrum along one axis.",
-)  # fmt: skip
+)
 
 
 # -- the public functions ---------------------------------------------------------------------
@@ -385,7 +403,7 @@ def irfft2(
 def hfft(
     x: Any, /, *, n: int | None = None, axis: int = -1, norm: str | None = "backward"
 ) -> Tensor:
-    """The real spectrum, of n entries, of a signal of which half is given, the rest being its conjugate."""
+    """The real spectrum of a signal of which half is given, the other half being its conjugate."""
     return irfft(
         conj(_signal("hfft", x, True)), n=n, axis=axis, norm=_OTHER[_checked("hfft", norm)]
     )
@@ -447,7 +465,7 @@ def _shifted(what: str, x: Any, axes: int | Sequence[int] | None, back: bool) ->
 
 @public(namespace="fft")
 def fftshift(x: Any, /, *, axes: int | Sequence[int] | None = None) -> Tensor:
-    """The entries along the axes (all by default) in the order of rising frequency, 0 in the middle.
+    """The entries along the axes (all by default) by rising frequency, 0 in the middle.
 
     Example:
         >>> ob.fft.fftshift([0, 1, -2, -1])

@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from ..apply import apply
+from ..context import CONTEXT
 from ..errors import DTypeError, IndexingError, ShapeError, UnknownValueError
+from ..handle import Tensor, as_tensor
 from ..primitive import Primitive, public, shared
 from ..spec import Spec, broadcast_shape, one_axis, spec
-from ..apply import apply
-from ..handle import Tensor, as_tensor
 from .logic import zeros_of
 from .movement import move_axis, permute_dims
 from .repeat import broadcast_to, reshape, reshape_
@@ -32,6 +33,7 @@ Index = Sequence[tuple[int, int, int]]
 
 
 def numpy_index(index: Index) -> tuple[slice, ...]:
+    """A slice's `index` as NumPy wants it."""
     found = []
     for start, count, step in index:
         stop = start + count * step
@@ -46,14 +48,25 @@ def _put(xp: Any, y: Any, *, index: Any, shape: tuple[int, ...], inner: tuple[in
 
 
 def counts(index: Index) -> tuple[int, ...]:
+    """How many entries a slice takes along each axis."""
     return tuple(count for _, count, _ in index)
 
 
 slice_ = Primitive(
-    "slice", forward=lambda xp, x, *, index, shape: x[numpy_index(index)].reshape(shape),
-    shape=lambda x, *, index, shape: spec(shape, x.dtype), moves=True, complex=True,
-    vjp=(lambda y_bar, _y, _x, *, index, shape: place_(y_bar, index=index, shape=_x.shape, inner=counts(index)),),
-    batch=lambda n, mapped, x, *, index, shape: slice_(x, index=((0, n, 1), *index), shape=(n, *shape)),
+    "slice",
+    forward=lambda xp, x, *, index, shape: x[numpy_index(index)].reshape(shape),
+    shape=lambda x, *, index, shape: spec(shape, x.dtype),
+    moves=True,
+    selects=True,
+    complex=True,
+    vjp=(
+        lambda y_bar, _y, _x, *, index, shape: place_(
+            y_bar, index=index, shape=_x.shape, inner=counts(index)
+        ),
+    ),
+    batch=lambda n, mapped, x, *, index, shape: slice_(
+        x, index=((0, n, 1), *index), shape=(n, *shape)
+    ),
     text=lambda x, index, shape: f"{x}[{_spelled(index)}]",
     samples=lambda r: [
         ((r(4, 3),), {"index": ((1, 2, 1), (2, 3, -1)), "shape": (2, 3)}),
@@ -61,21 +74,30 @@ slice_ = Primitive(
         ((r(3),), {"index": ((0, 0, 1),), "shape": (0,)}),
     ],
     doc="A rectangular part of x.",
-)  # fmt: skip
+)
 place_ = Primitive(
-    "place", forward=_put, shape=lambda y, *, index, shape, inner: spec(shape, y.dtype), moves=True, complex=True,
+    "place",
+    forward=_put,
+    shape=lambda y, *, index, shape, inner: spec(shape, y.dtype),
+    moves=True,
+    complex=True,
     vjp=(lambda x_bar, _x, _y, *, index, shape, inner: slice_(x_bar, index=index, shape=_y.shape),),
     batch=lambda n, mapped, y, *, index, shape, inner: place_(
-        y, index=((0, n, 1), *index), shape=(n, *shape), inner=(n, *inner)),
+        y, index=((0, n, 1), *index), shape=(n, *shape), inner=(n, *inner)
+    ),
     text=lambda y, index, shape, inner: f"into[{_spelled(index)}]({y})",
-    samples=lambda r: [((r(2, 3),), {"index": ((1, 2, 1), (2, 3, -1)), "shape": (4, 3), "inner": (2, 3)})],
+    samples=lambda r: [
+        ((r(2, 3),), {"index": ((1, 2, 1), (2, 3, -1)), "shape": (4, 3), "inner": (2, 3)})
+    ],
     doc="Zeros with y in one rectangular part: the transpose of a slice.",
-)  # fmt: skip
+)
 
 
 def _spelled(index: Index) -> str:
     return ", ".join(
-        str(start) if count == 1 else f"{start}:{start + count * step}" + (f":{step}" if step != 1 else "")
+        str(start)
+        if count == 1
+        else f"{start}:{start + count * step}" + (f":{step}" if step != 1 else "")
         for start, count, step in index
     )
 
@@ -104,7 +126,9 @@ def _gather_lanes(n: int, mapped: Sequence[bool], x: Any, *index: Any) -> Any:
     if not any(mapped[1:]):
         y = gather_(move_axis(x, 0, k), *index)
         return move_axis(y, index[0].ndim, 0)
-    index = tuple(i if m else broadcast_to(i, (n, *i.shape)) for i, m in zip(index, mapped[1:], strict=True))
+    index = tuple(
+        i if m else broadcast_to(i, (n, *i.shape)) for i, m in zip(index, mapped[1:], strict=True)
+    )
     if not mapped[0]:
         return gather_(x, *index)
     return gather_(x, _lane_index(n, index[0].shape), *index)
@@ -115,13 +139,28 @@ def _lane_index(n: int, shape: tuple[int, ...]) -> np.ndarray:
 
 
 gather_ = Primitive(
-    "gather", forward=lambda xp, x, *index: x[index], shape=_gathered, moves=True, complex=True,
-    vjp=shared(lambda wanted, y_bar, _y, _x, *index: (scatter_(y_bar, *index, shape=_x.shape), *(None,) * len(index)), 2),
+    "gather",
+    forward=lambda xp, x, *index: x[index],
+    shape=_gathered,
+    moves=True,
+    selects=True,
+    complex=True,
+    vjp=shared(
+        lambda wanted, y_bar, _y, _x, *index: (
+            scatter_(y_bar, *index, shape=_x.shape),
+            *(None,) * len(index),
+        ),
+        2,
+    ),
     jvp=shared(lambda dots, _y, _x, *index: gather_(dots[0], *index)),
-    batch=_gather_lanes, text=lambda x, *index: f"{x}[{', '.join(index)}]",
-    samples=lambda r: [((r(4, 3), np.array([0, 2, 2, -1])), {}), ((r(4, 3), np.array([[0, 2], [3, 3]]), np.array([[1, 1], [2, 2]])), {})],
+    batch=_gather_lanes,
+    text=lambda x, *index: f"{x}[{', '.join(index)}]",
+    samples=lambda r: [
+        ((r(4, 3), np.array([0, 2, 2, -1])), {}),
+        ((r(4, 3), np.array([[0, 2], [3, 3]]), np.array([[1, 1], [2, 2]])), {}),
+    ],
     doc="Entries of x along its first axes, at integer positions.",
-)  # fmt: skip
+)
 
 
 def _add_at(xp: Any, y: Any, *index: Any, shape: tuple[int, ...]) -> Any:
@@ -130,21 +169,36 @@ def _add_at(xp: Any, y: Any, *index: Any, shape: tuple[int, ...]) -> Any:
     return x
 
 
-def _scatter_lanes(n: int, mapped: Sequence[bool], y: Any, *index: Any, shape: tuple[int, ...]) -> Any:
-    index = tuple(i if m else broadcast_to(i, (n, *i.shape)) for i, m in zip(index, mapped[1:], strict=True))
+def _scatter_lanes(
+    n: int, mapped: Sequence[bool], y: Any, *index: Any, shape: tuple[int, ...]
+) -> Any:
+    index = tuple(
+        i if m else broadcast_to(i, (n, *i.shape)) for i, m in zip(index, mapped[1:], strict=True)
+    )
     if not mapped[0]:
         y = broadcast_to(y, (n, *y.shape))
     return scatter_(y, _lane_index(n, index[0].shape), *index, shape=(n, *shape))
 
 
 scatter_ = Primitive(
-    "scatter", forward=_add_at, shape=lambda y, *index, shape: spec(shape, y.dtype), moves=True, complex=True,
-    vjp=shared(lambda wanted, x_bar, _x, _y, *index, shape: (gather_(x_bar, *index), *(None,) * len(index)), 2),
+    "scatter",
+    forward=_add_at,
+    shape=lambda y, *index, shape: spec(shape, y.dtype),
+    moves=True,
+    complex=True,
+    vjp=shared(
+        lambda wanted, x_bar, _x, _y, *index, shape: (
+            gather_(x_bar, *index),
+            *(None,) * len(index),
+        ),
+        2,
+    ),
     jvp=shared(lambda dots, _x, _y, *index, shape: scatter_(dots[0], *index, shape=shape)),
-    batch=_scatter_lanes, text=lambda y, *index, shape: f"scatter({y}, {', '.join(index)})",
+    batch=_scatter_lanes,
+    text=lambda y, *index, shape: f"scatter({y}, {', '.join(index)})",
     samples=lambda r: [((r(4, 3), np.array([0, 2, 2, -1])), {"shape": (5, 3)})],
     doc="Zeros to which y is added at integer positions: the transpose of a gather.",
-)  # fmt: skip
+)
 
 
 # -- x[...] -----------------------------------------------------------------------------------
@@ -161,7 +215,6 @@ def getitem(x: Tensor, index: Any) -> Tensor:
     if not advanced:
         return y
     arrays, axes, front = advanced
-    k = len(axes)
     y = permute_dims(y, (*axes, *(i for i in range(y.ndim) if i not in axes)))
     y = apply(gather_, (y, *arrays))
     width = arrays[0].ndim
@@ -173,7 +226,7 @@ def getitem(x: Tensor, index: Any) -> Tensor:
 
 
 def parsed(x: Tensor, index: Any) -> tuple[dict[str, Any] | None, Any]:
-    """The slice (or None) and the gather (arrays, axes, whether their axes come first) of an index."""
+    """An index as a slice (or None) and a gather: (arrays, axes, whether their axes come first)."""
     entries = [_entry(e) for e in (index if isinstance(index, tuple) else (index,))]
     used = builtins.sum(_axes_taken(e) for e in entries)
     dots = [i for i, e in enumerate(entries) if e is Ellipsis]
@@ -185,7 +238,7 @@ def parsed(x: Tensor, index: Any) -> tuple[dict[str, Any] | None, Any]:
     at = dots[0] if dots else len(entries)
     entries = entries[:at] + fill + entries[at + bool(dots) :]
     arrays_there = any(isinstance(e, Tensor) for e in entries)
-    cut, shape, gathers, axis, new = [], [], [], 0, 0
+    cut, shape, gathers, axis = [], [], [], 0
     for e in entries:
         if e is None:
             shape.append(1)
@@ -209,8 +262,11 @@ def parsed(x: Tensor, index: Any) -> tuple[dict[str, Any] | None, Any]:
             shape.append(count)
         else:
             if not -n <= e < n:
-                raise IndexingError(f"index {e} is outside axis {axis} of size {n}", got={"x": x},
-                                    want=f"an index from {-n} to {n - 1}" if n else "nothing: the axis is empty")  # fmt: skip
+                raise IndexingError(
+                    f"index {e} is outside axis {axis} of size {n}",
+                    got={"x": x},
+                    want=f"an index from {-n} to {n - 1}" if n else "nothing: the axis is empty",
+                )
             if arrays_there:  # NumPy counts it among the arrays
                 gathers.append((len(shape), as_tensor(np.asarray(e % n))))
                 cut.append((0, n, 1))
@@ -218,7 +274,9 @@ def parsed(x: Tensor, index: Any) -> tuple[dict[str, Any] | None, Any]:
             else:
                 cut.append((e % n, 1, 1))
         axis += 1
-    whole = all(c == (0, n, 1) for c, n in zip(cut, x.shape, strict=True)) and tuple(shape) == x.shape
+    whole = (
+        all(c == (0, n, 1) for c, n in zip(cut, x.shape, strict=True)) and tuple(shape) == x.shape
+    )
     basic = None if whole else {"index": tuple(cut), "shape": tuple(shape)}
     if not gathers:
         return basic, None
@@ -232,21 +290,35 @@ def parsed(x: Tensor, index: Any) -> tuple[dict[str, Any] | None, Any]:
 
 def _entry(e: Any) -> Any:
     if e is None or e is Ellipsis or isinstance(e, slice):
-        return e if not isinstance(e, slice) else slice(*(_bound(b) for b in (e.start, e.stop, e.step)))
+        return (
+            e
+            if not isinstance(e, slice)
+            else slice(*(_bound(b) for b in (e.start, e.stop, e.step)))
+        )
     if isinstance(e, bool | np.bool_):
         return as_tensor(np.asarray(e))
     if isinstance(e, int | np.integer):
         return int(e)
-    if isinstance(e, Tensor) and e.ndim == 0 and e.dtype.kind in "iu" and e.value is not None and not e.requires_grad:
+    if (
+        isinstance(e, Tensor)
+        and e.ndim == 0
+        and e.dtype.kind in "iu"
+        and e.value is not None
+        and not e.requires_grad
+    ):
         return as_tensor(e)
     try:
-        t = as_tensor(np.asarray(e, dtype=np.intp) if isinstance(e, list | tuple) and not len(e) else e)
+        t = as_tensor(
+            np.asarray(e, dtype=np.intp) if isinstance(e, list | tuple) and not len(e) else e
+        )
     except DTypeError:
         t = None
     if t is None or t.dtype.kind not in "biu":
-        raise DTypeError(f"{e!r} is no index" if t is None else "an index is made of integers or booleans",
-                         got={"index": t if t is not None else type(e).__name__},
-                         want="integers, slices, None, ..., or arrays of integers or booleans")  # fmt: skip
+        raise DTypeError(
+            f"{e!r} is no index" if t is None else "an index is made of integers or booleans",
+            got={"index": t if t is not None else type(e).__name__},
+            want="integers, slices, None, ..., or arrays of integers or booleans",
+        )
     return t
 
 
@@ -264,14 +336,17 @@ def _as_positions(e: Tensor, x: Tensor, axis: int) -> list[Tensor]:
     """An index array, or a mask as one index array per axis."""
     if e.dtype.kind != "b":
         return [e]
-    if e.value is None:
+    trace = CONTEXT.get().trace
+    if e.value is None or (trace is not None and not trace.is_constant(e)):
         raise UnknownValueError(
-            "a mask as an index gives a result whose size depends on the values, which are not known here",
+            "a mask as an index gives a result whose size depends on values not known here",
             got={"mask": e},
-            hint="keep the shape: ob.where(mask, x, 0); or give the number of entries another way (ob.take, sorting)",
+            hint="keep the shape: ob.where(mask, x, 0); or say how many entries there are: ob.take",
         )
     if e.shape != x.shape[axis : axis + e.ndim]:
-        raise IndexingError("the mask does not have the shape of what it selects from", got={"mask": e, "x": x})
+        raise IndexingError(
+            "the mask does not have the shape of what it selects from", got={"mask": e, "x": x}
+        )
     return [as_tensor(i) for i in np.nonzero(np.asarray(e.value))]
 
 
@@ -285,7 +360,10 @@ def _check_positions(x: Tensor, positions: Sequence[Tensor], sizes: Sequence[int
         if p.value is not None and p.size:
             low, high = int(np.min(p.value)), int(np.max(p.value))
             if low < -n or high >= n:
-                raise IndexingError(f"index {high if high >= n else low} is outside an axis of size {n}", got={"x": x, "index": p})
+                raise IndexingError(
+                    f"index {high if high >= n else low} is outside an axis of size {n}",
+                    got={"x": x, "index": p},
+                )
 
 
 # -- joins ------------------------------------------------------------------------------------
@@ -294,9 +372,14 @@ def _check_positions(x: Tensor, positions: Sequence[Tensor], sizes: Sequence[int
 def _joined(*xs: Spec, axis: int) -> Spec:
     first = xs[0]
     for x in xs[1:]:
-        if x.ndim != first.ndim or any(i != axis and a != b for i, (a, b) in enumerate(zip(x.shape, first.shape, strict=False))):
-            raise ShapeError("concat: the arrays differ in more than the joined axis", got={f"array {i}": x for i, x in enumerate(xs)},
-                             want=f"equal sizes in every axis but axis {axis}")  # fmt: skip
+        if x.ndim != first.ndim or any(
+            i != axis and a != b for i, (a, b) in enumerate(zip(x.shape, first.shape, strict=False))
+        ):
+            raise ShapeError(
+                "concat: the arrays differ in more than the joined axis",
+                got={f"array {i}": x for i, x in enumerate(xs)},
+                want=f"equal sizes in every axis but axis {axis}",
+            )
     shape = (*first.shape[:axis], builtins.sum(x.shape[axis] for x in xs), *first.shape[axis + 1 :])
     return spec(shape, np.result_type(*(x.dtype for x in xs)))
 
@@ -311,20 +394,34 @@ def _cut_apart(wanted: Sequence[bool], y_bar: Any, _y: Any, *_xs: Any, axis: int
 
 
 def _join_dots(dots: Sequence[Any], _y: Any, *_xs: Any, axis: int) -> Any:
-    return concat_(*(zeros_of(x) if d is None else d for d, x in zip(dots, _xs, strict=True)), axis=axis)
+    return concat_(
+        *(zeros_of(x) if d is None else d for d, x in zip(dots, _xs, strict=True)), axis=axis
+    )
 
 
 def _join_lanes(n: int, mapped: Sequence[bool], *xs: Any, axis: int) -> Any:
-    return concat_(*(x if m else broadcast_to(x, (n, *x.shape)) for x, m in zip(xs, mapped, strict=True)), axis=axis + 1)
+    return concat_(
+        *(x if m else broadcast_to(x, (n, *x.shape)) for x, m in zip(xs, mapped, strict=True)),
+        axis=axis + 1,
+    )
 
 
 concat_ = Primitive(
-    "concat", forward=lambda xp, *xs, axis: xp.concatenate(xs, axis=axis), shape=_joined, moves=True, complex=True,
-    vjp=shared(_cut_apart, 2), jvp=shared(_join_dots), batch=_join_lanes,
+    "concat",
+    forward=lambda xp, *xs, axis: xp.concatenate(xs, axis=axis),
+    shape=_joined,
+    moves=True,
+    complex=True,
+    vjp=shared(_cut_apart, 2),
+    jvp=shared(_join_dots),
+    batch=_join_lanes,
     text=lambda *xs, axis: f"[{'; '.join(xs)}]",
-    samples=lambda r: [((r(2, 3), r(4, 3)), {"axis": 0}), ((r(2, 1), r(2, 0), r(2, 2)), {"axis": 1})],
+    samples=lambda r: [
+        ((r(2, 3), r(4, 3)), {"axis": 0}),
+        ((r(2, 1), r(2, 0), r(2, 2)), {"axis": 1}),
+    ],
     doc="Arrays joined along one axis.",
-)  # fmt: skip
+)
 
 
 def stack_(*xs: Any) -> Any:
@@ -361,7 +458,9 @@ def stack(arrays: Sequence[Any], /, *, axis: int = 0) -> Tensor:
     """
     xs = _as_one_dtype("stack", arrays)
     if len({x.shape for x in xs}) > 1:
-        raise ShapeError("stack: the arrays differ in shape", got={f"array {i}": x for i, x in enumerate(xs)})
+        raise ShapeError(
+            "stack: the arrays differ in shape", got={f"array {i}": x for i, x in enumerate(xs)}
+        )
     axis = one_axis("stack", axis, xs[0].ndim + 1)
     return concat([reshape(x, (*x.shape[:axis], 1, *x.shape[axis:])) for x in xs], axis=axis)
 

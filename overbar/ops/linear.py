@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from ..apply import apply
 from ..errors import ShapeError
+from ..handle import Tensor, as_tensor
 from ..primitive import Primitive, public
 from ..spec import Spec, broadcast_shape, one_axis, spec
-from ..apply import apply
-from ..handle import Tensor, as_tensor
 from .index import stack, stretch
 from .movement import astype, conj, conj_, matrix_transpose, permute_dims, transpose
 from .repeat import broadcast_to, reshape
@@ -58,13 +59,9 @@ def of_one_dtype(what: str, *xs: Any) -> list[Tensor]:
 
 
 def _matmul_lanes(n: int, mapped: Any, a: Any, b: Any) -> Any:
-    if mapped == (True, False) and b.ndim == 2:  # noqa: PLR2004  (one product, the lanes are rows)
-        flat = matmul_(
-            reshape(a, (-1, a.shape[-1]))
-            if a.size
-            else a.reshape((math.prod(a.shape[:-1]), a.shape[-1])),
-            b,
-        )
+    if mapped == (True, False) and b.ndim == 2:  # one product, the lanes are rows
+        rows = reshape(a, (math.prod(a.shape[:-1]), a.shape[-1]))
+        flat = matmul_(rows, b)
         return reshape(flat, (*a.shape[:-1], b.shape[-1]))
     if not mapped[0]:
         a = broadcast_to(a, (n, *a.shape))
@@ -74,15 +71,24 @@ def _matmul_lanes(n: int, mapped: Any, a: Any, b: Any) -> Any:
 
 
 matmul_ = Primitive(
-    "matmul", forward="matmul", shape=_matmul_shape, complex=True,
+    "matmul",
+    forward="matmul",
+    shape=_matmul_shape,
+    complex=True,
     vjp=(
         lambda y_bar, _y, _a, b: matmul_(y_bar, mT(b)),
         lambda y_bar, _y, a, _b: matmul_(mT(a), y_bar),
     ),
-    batch=_matmul_lanes, text="{0} {1}", tex=r"{0}\,{1}",
-    samples=lambda r: [((r(3, 4), r(4, 2)), {}), ((r(2, 3, 4), r(2, 4, 2)), {}), ((r(0, 4), r(4, 2)), {})],
+    batch=_matmul_lanes,
+    text="{0} {1}",
+    tex=r"{0}\,{1}",
+    samples=lambda r: [
+        ((r(3, 4), r(4, 2)), {}),
+        ((r(2, 3, 4), r(2, 4, 2)), {}),
+        ((r(0, 4), r(4, 2)), {}),
+    ],
     doc="The matrix product; both sides carry the same leading axes.",
-)  # fmt: skip
+)
 
 
 @public
@@ -110,7 +116,7 @@ def matmul(a: Any, b: Any, /) -> Tensor:
     if column:
         b = reshape(b, (*b.shape, 1))
     lead = a.shape[:-1]
-    if b.ndim == 2 and a.ndim > 2:  # noqa: PLR2004  (one big product instead of many small)
+    if b.ndim == 2 and a.ndim > 2:  # one big product instead of many small
         _matmul_shape(a.spec, b.spec)
         a = reshape(a, (math.prod(lead), a.shape[-1]))
         y = reshape(apply(matmul_, (a, b)), (*lead, b.shape[-1]))
@@ -145,15 +151,19 @@ def outer(a: Any, b: Any, /) -> Tensor:
     """
     a, b = of_one_dtype("outer", a, b)
     if a.ndim != 1 or b.ndim != 1:
-        raise ShapeError("outer: both sides are vectors", got={"a": a, "b": b}, want="a: (n,)   b: (m,)   ->   (n, m)",
-                         hint="for other shapes: ob.tensordot(a, b, axes=0), or ob.einsum")  # fmt: skip
+        raise ShapeError(
+            "outer: both sides are vectors",
+            got={"a": a, "b": b},
+            want="a: (n,)   b: (m,)   ->   (n, m)",
+            hint="for other shapes: ob.tensordot(a, b, axes=0), or ob.einsum",
+        )
     return reshape(a, (a.shape[0], 1)) * b
 
 
 @public
 @public(namespace="linalg")
 def vecdot(a: Any, b: Any, /, *, axis: int = -1) -> Tensor:
-    """The dot products of the vectors along one axis, Σ a* b: of complex ones, the first conjugated.
+    """The dot products Σ a* b of the vectors along one axis; of complex ones a is conjugated.
 
     Shapes:  a (..., n), b (..., n)  ->  (...); the other axes broadcast.
     Rule:    ā = ȳ b,  b̄ = ȳ a.
@@ -168,7 +178,7 @@ def vecdot(a: Any, b: Any, /, *, axis: int = -1) -> Tensor:
             "vecdot: a number is no vector", got={"a": a, "b": b}, hint="use * to scale"
         )
     narrow = min(a.ndim, b.ndim)
-    if axis >= 0 and a.ndim != b.ndim or not -narrow <= axis < narrow:
+    if (axis >= 0 and a.ndim != b.ndim) or not -narrow <= axis < narrow:
         raise ShapeError(
             f"vecdot: axis {axis} is not one axis of both",
             got={"a": a, "b": b},
@@ -187,8 +197,8 @@ def vecdot(a: Any, b: Any, /, *, axis: int = -1) -> Tensor:
 @public
 @public(namespace="linalg")
 def tensordot(a: Any, b: Any, /, *, axes: int | Sequence[Sequence[int]] = 2) -> Tensor:
-    """The sum of products over pairs of axes: the last `axes` of a with the first of b, or the pairs
-    named in two sequences.
+    """The sum of products over pairs of axes: the last `axes` of a with the first of b, or the
+    pairs named in two sequences.
 
     Shapes:  the remaining axes of a, then those of b.
     Rule:    of the matrix product it is.
@@ -212,8 +222,12 @@ def tensordot(a: Any, b: Any, /, *, axes: int | Sequence[Sequence[int]] = 2) -> 
         of_b = tuple(one_axis("tensordot", i, b.ndim) for i in of_b)
     paired = [a.shape[i] for i in of_a], [b.shape[i] for i in of_b]
     if paired[0] != paired[1] or len({*of_a}) < len(of_a) or len({*of_b}) < len(of_b):
-        raise ShapeError(f"tensordot: axes {of_a} of a do not pair with axes {of_b} of b, sizes {paired[0]} against {paired[1]}",
-                         got={"a": a, "b": b}, want="pairs of axes of equal size, each axis once")  # fmt: skip
+        raise ShapeError(
+            f"tensordot: axes {of_a} of a do not pair with axes {of_b} of b, "
+            f"sizes {paired[0]} against {paired[1]}",
+            got={"a": a, "b": b},
+            want="pairs of axes of equal size, each axis once",
+        )
     left, right = (
         [i for i in range(x.ndim) if i not in over] for x, over in ((a, of_a), (b, of_b))
     )
@@ -226,7 +240,7 @@ def tensordot(a: Any, b: Any, /, *, axes: int | Sequence[Sequence[int]] = 2) -> 
 
 @public
 def inner(a: Any, b: Any, /) -> Tensor:
-    """The sum of products over the last axis of both, nothing conjugated; of numbers, their product.
+    """The sum of products over the last axis of both, not conjugated; of numbers the product.
 
     Shapes:  a (..., n), b (... , n)  ->  the other axes of a, then those of b.
     Raises:  ShapeError if the last sizes differ.
@@ -257,7 +271,7 @@ def dot(a: Any, b: Any, /) -> Tensor:
 def kron(a: Any, b: Any, /) -> Tensor:
     """Kronecker's product: every entry of a, times the whole of b.
 
-    Shapes:  a (n, m), b (p, q)  ->  (n p, m q); likewise for any number of axes, missing ones are 1.
+    Shapes:  a (n, m), b (p, q)  ->  (n p, m q); likewise for more axes, missing ones are 1.
     Rule:    of a product of entries.
     Example:
         >>> ob.kron([1.0, 10.0], [1.0, 2.0])
@@ -286,7 +300,7 @@ def cross(a: Any, b: Any, /, *, axis: int = -1) -> Tensor:
     shape = broadcast_shape("cross", {"a": a.shape, "b": b.shape})
     axis = one_axis("cross", axis, len(shape))
     a, b = broadcast_to(a, shape), broadcast_to(b, shape)
-    if shape[axis] != 3:  # noqa: PLR2004
+    if shape[axis] != 3:
         raise ShapeError(
             "cross: the vectors have three entries",
             got={"a": a, "b": b},
@@ -315,7 +329,7 @@ def multi_dot(matrices: Sequence[Any], /) -> Tensor:
         Tensor(5., float64)
     """
     xs = of_one_dtype("multi_dot", *matrices)
-    if any(x.ndim != 2 and not (x.ndim == 1 and i in (0, len(xs) - 1)) for i, x in enumerate(xs)):  # noqa: PLR2004
+    if any(x.ndim != 2 and not (x.ndim == 1 and i in (0, len(xs) - 1)) for i, x in enumerate(xs)):
         raise ShapeError(
             "multi_dot: matrices, and at the ends perhaps vectors",
             got={f"matrix {i}": x for i, x in enumerate(xs)},
@@ -326,7 +340,7 @@ def multi_dot(matrices: Sequence[Any], /) -> Tensor:
     first = reshape(xs[0], (1, xs[0].shape[0])) if row else xs[0]
     last = reshape(xs[-1], (xs[-1].shape[0], 1)) if column else xs[-1]
     xs = [first, *xs[1:-1], last]
-    for a, b in zip(xs, xs[1:], strict=False):
+    for a, b in itertools.pairwise(xs):
         _matmul_shape(a.spec, b.spec)
     split = _brackets([xs[0].shape[0], *(x.shape[1] for x in xs)])
     done: dict[tuple[int, int], Tensor] = {(i, i): x for i, x in enumerate(xs)}

@@ -8,14 +8,16 @@ from typing import Any
 import numpy as np
 
 from .. import handle as handles
-from ..primitive import FLAT, Primitive, elementwise, public
-from ..spec import Spec, spec
 from ..apply import apply
 from ..handle import Tensor
+from ..primitive import FLAT, Primitive, elementwise, public
+from ..spec import Spec, spec
 
 
 def _flat(name: str, forward: str, text: str, arity: int, doc: str, **facts: Any) -> Any:
-    return elementwise(name, forward=forward, text=text, arity=arity, doc=doc, partials=FLAT, **facts)
+    return elementwise(
+        name, forward=forward, text=text, arity=arity, doc=doc, partials=FLAT, **facts
+    )
 
 
 equal = _flat("equal", "equal", "[{0} = {1}]", 2, "Whether a = b.", complex=True)
@@ -30,7 +32,9 @@ logical_or = _flat("logical_or", "logical_or", "{0} ∨ {1}", 2, "Whether one ho
 logical_xor = _flat("logical_xor", "logical_xor", "{0} ⊕ {1}", 2, "Whether exactly one holds.")
 logical_not = _flat("logical_not", "logical_not", "¬{0}", 1, "Whether it does not hold.")
 
-isfinite = _flat("isfinite", "isfinite", "finite({0})", 1, "Whether neither infinite nor NaN.", complex=True)
+isfinite = _flat(
+    "isfinite", "isfinite", "finite({0})", 1, "Whether neither infinite nor NaN.", complex=True
+)
 isinf = _flat("isinf", "isinf", "infinite({0})", 1, "Whether infinite.", complex=True)
 isnan = _flat("isnan", "isnan", "nan({0})", 1, "Whether NaN.", complex=True)
 signbit = _flat("signbit", "signbit", "negative({0})", 1, "Whether the sign bit is set.")
@@ -87,10 +91,19 @@ bitwise_right_shift = _bits(
 
 
 stop_gradient_ = Primitive(
-    "stop_gradient", numbers=True, forward=lambda xp, x: x, shape=lambda x: x, vjp=FLAT, jvp=FLAT,
-    batch=lambda n, mapped, x: stop_gradient_(x), text="stop({0})", tex=r"\operatorname{{stop}}({0})",
-    samples=lambda r: [((r(3, 2),), {})], complex=True, doc="x, with nothing flowing back through it.",
-)  # fmt: skip
+    "stop_gradient",
+    numbers=True,
+    forward=lambda xp, x: x,
+    shape=lambda x: x,
+    vjp=FLAT,
+    jvp=FLAT,
+    batch=lambda n, mapped, x: stop_gradient_(x),
+    text="stop({0})",
+    tex=r"\operatorname{{stop}}({0})",
+    samples=lambda r: [((r(3, 2),), {})],
+    complex=True,
+    doc="x, with nothing flowing back through it.",
+)
 
 
 @public

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -23,26 +22,55 @@ from .assign import setitem
 from .index import getitem
 from .movement import alias
 
-for _file in pkgutil.iter_modules(__import__(__package__, fromlist=["ops"]).__path__):
-    try:  # TEMPORARY, while files are being written: removed before the first release
-        importlib.import_module(f"{__package__}.{_file.name}")
-    except Exception as error:
-        print(f"overbar/ops/{_file.name}.py does not load yet: {error!r}", file=sys.stderr)
+_HERE = __name__.rpartition(".")[0]
+for _file in pkgutil.iter_modules(importlib.import_module(_HERE).__path__):
+    importlib.import_module(f"{_HERE}.{_file.name}")
 
 OURS = PUBLIC[""]
 
 _OPERATORS = {
-    "add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "matmul": "matmul",
-    "floordiv": "floor_divide", "mod": "remainder", "pow": "pow", "and": "bitwise_and",
-    "or": "bitwise_or", "xor": "bitwise_xor", "lshift": "bitwise_left_shift",
+    "add": "add",
+    "sub": "subtract",
+    "mul": "multiply",
+    "truediv": "divide",
+    "matmul": "matmul",
+    "floordiv": "floor_divide",
+    "mod": "remainder",
+    "pow": "pow",
+    "and": "bitwise_and",
+    "or": "bitwise_or",
+    "xor": "bitwise_xor",
+    "lshift": "bitwise_left_shift",
     "rshift": "bitwise_right_shift",
-}  # fmt: skip
+}
 _COMPARISONS = {"lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal"}
 _UNARY = {"neg": "negative", "pos": "positive", "abs": "abs", "invert": "bitwise_invert"}
 _METHODS = (
-    "sum", "mean", "max", "min", "prod", "std", "var", "argmax", "argmin", "any", "all", "cumsum", "cumprod",
-    "squeeze", "flatten", "ravel", "astype", "take", "conj", "clip", "diagonal", "swapaxes", "repeat", "nonzero",
-)  # fmt: skip
+    "sum",
+    "mean",
+    "max",
+    "min",
+    "prod",
+    "std",
+    "var",
+    "argmax",
+    "argmin",
+    "any",
+    "all",
+    "cumsum",
+    "cumprod",
+    "squeeze",
+    "flatten",
+    "ravel",
+    "astype",
+    "take",
+    "conj",
+    "clip",
+    "diagonal",
+    "swapaxes",
+    "repeat",
+    "nonzero",
+)
 _PROPERTIES = ("real", "imag")
 
 
@@ -89,12 +117,18 @@ def _in_place(function: Callable[..., Any], dunder: str) -> Callable[..., Any]:
     def method(self: Tensor, other: Any) -> Tensor:
         y = function(self, other)
         if y.shape != self.shape:
-            raise ShapeError(f"in-place {dunder}: the result has another shape, {list(y.shape)}",
-                             got={"x": self, "other": as_tensor(other)}, hint="write x = x ... to give x another shape")  # fmt: skip
+            raise ShapeError(
+                f"in-place {dunder}: the result has another shape, {list(y.shape)}",
+                got={"x": self, "other": as_tensor(other)},
+                hint="write x = x ... to give x another shape",
+            )
         if y.dtype != self.dtype or y.spec.weak != self.spec.weak:
             if not np.can_cast(y.dtype, self.dtype, "same_kind"):
-                raise DTypeError(f"in-place {dunder}: the result, {y.dtype}, does not fit into {self.dtype}",
-                                 got={"x": self, "other": as_tensor(other)}, hint="write x = x ... to let x change its dtype")  # fmt: skip
+                raise DTypeError(
+                    f"in-place {dunder}: the result, {y.dtype}, does not fit into {self.dtype}",
+                    got={"x": self, "other": as_tensor(other)},
+                    hint="write x = x ... to let x change its dtype",
+                )
             y = as_tensor(y, self.dtype)
         self.rebind(y)
         return self
@@ -110,7 +144,7 @@ def _lanes(self: Tensor) -> Iterator[Tensor]:
 
 def _contains(self: Tensor, value: Any) -> bool:
     """Whether an entry equals the value."""
-    return bool(np.any((self == value)._known("`in`")))
+    return bool(OURS["any"](self == value))
 
 
 def _reshape(self: Tensor, *shape: Any) -> Tensor:

@@ -8,36 +8,58 @@ from typing import Any
 import numpy as np
 
 from .. import handle as handles
+from ..apply import apply
 from ..errors import DTypeError, ShapeError
+from ..handle import Tensor, as_tensor
 from ..primitive import Primitive, public
 from ..spec import one_axis, spec
-from ..apply import apply
-from ..handle import Tensor, as_tensor
 
 alias = Primitive(
-    "alias", numbers=True, forward=lambda xp, x: x, shape=lambda x: x, text="{0}", tex="{0}", moves=True, complex=True,
-    vjp=(1,), batch=lambda n, mapped, x: alias(x), samples=lambda r: [((r(3, 2),), {})],
+    "alias",
+    numbers=True,
+    forward=lambda xp, x: x,
+    shape=lambda x: x,
+    text="{0}",
+    tex="{0}",
+    moves=True,
+    complex=True,
+    vjp=(1,),
+    batch=lambda n, mapped, x: alias(x),
+    samples=lambda r: [((r(3, 2),), {})],
     doc="x itself, as a new node: what a transform differentiates by.",
-)  # fmt: skip
+)
 
-# Results of an operation that has several: one node with a tuple for its value, and one `part` each.
+# Several results of one operation: one node with a tuple for its value, and one `part` each.
 
 
 class Parts(tuple):
     """Adjoints of a tuple of results; None where nothing arrived yet."""
 
+    __slots__ = ()
+
     def __add__(self, other: tuple) -> Parts:  # type: ignore[override]
-        return Parts(b if a is None else a if b is None else a + b for a, b in zip(self, other, strict=True))
+        return Parts(
+            b if a is None else a if b is None else a + b for a, b in zip(self, other, strict=True)
+        )
 
 
 part = Primitive(
-    "part", numbers=True, forward=lambda xp, ys, *, index, count: ys[index], shape=lambda ys, *, index, count: ys[index],
-    vjp=(lambda y_bar, _y, _ys, *, index, count: Parts(y_bar if i == index else None for i in range(count)),),
+    "part",
+    numbers=True,
+    forward=lambda xp, ys, *, index, count: ys[index],
+    shape=lambda ys, *, index, count: ys[index],
+    vjp=(
+        lambda y_bar, _y, _ys, *, index, count: Parts(
+            y_bar if i == index else None for i in range(count)
+        ),
+    ),
     jvp=(lambda y_dots, _y, _ys, *, index, count: parts(y_dots)[index],),
     batch=lambda n, mapped, ys, *, index, count: parts(ys)[index],
-    text=lambda ys, index, count: f"{ys}[{index}]", moves=True, complex=True,
+    text=lambda ys, index, count: f"{ys}[{index}]",
+    moves=True,
+    complex=True,
     doc="One result of an operation that has several.",
-)  # fmt: skip
+)
 
 
 def parts(ys: Any) -> tuple[Any, ...]:
@@ -58,23 +80,46 @@ def _cast_back(y_bar: Any, _y: Any, _x: Any, **_: Any) -> Any:
 
 
 cast = Primitive(
-    "cast", numbers=True, forward=lambda xp, x, *, dtype: x.astype(dtype) if hasattr(x, "astype") else xp.asarray(x, dtype),
-    shape=lambda x, *, dtype: spec(x.shape, dtype), moves=True, complex=True,
-    vjp=(_cast_back,), batch=lambda n, mapped, x, *, dtype: cast(x, dtype=dtype),
-    text=lambda x, dtype: x, samples=lambda r: [((r(3, 2),), {"dtype": np.dtype(np.float32)})],
+    "cast",
+    numbers=True,
+    forward=lambda xp, x, *, dtype: (
+        x.astype(dtype) if hasattr(x, "astype") else xp.asarray(x, dtype)
+    ),
+    shape=lambda x, *, dtype: spec(x.shape, dtype),
+    moves=True,
+    complex=True,
+    vjp=(_cast_back,),
+    batch=lambda n, mapped, x, *, dtype: cast(x, dtype=dtype),
+    text=lambda x, dtype: x,
+    samples=lambda r: [((r(3, 2),), {"dtype": np.dtype(np.float32)})],
     doc="x in another dtype.",
-)  # fmt: skip
+)
 real = Primitive(
-    "real", forward="real", shape=lambda x: spec(x.shape, np.empty(0, x.dtype).real.dtype), moves=True,
-    vjp=(lambda y_bar, _y, _x: y_bar if _x.dtype.kind != "c" else cast(y_bar, dtype=_x.dtype),), complex=True,
-    batch=lambda n, mapped, x: real(x), text="Re {0}", tex=r"\Re {0}",
-    samples=lambda r: [((r(3, 2),), {}), ((r(3, 2) + 1j * r(3, 2),), {})], doc="The real part.",
-)  # fmt: skip
+    "real",
+    forward="real",
+    shape=lambda x: spec(x.shape, np.empty(0, x.dtype).real.dtype),
+    moves=True,
+    vjp=(lambda y_bar, _y, _x: y_bar if _x.dtype.kind != "c" else cast(y_bar, dtype=_x.dtype),),
+    complex=True,
+    batch=lambda n, mapped, x: real(x),
+    text="Re {0}",
+    tex=r"\Re {0}",
+    samples=lambda r: [((r(3, 2),), {}), ((r(3, 2) + 1j * r(3, 2),), {})],
+    doc="The real part.",
+)
 conj_ = Primitive(
-    "conj", forward="conj", shape=lambda x: x, vjp=(lambda y_bar, _y, _x: conj_(y_bar),), complex=True,
-    batch=lambda n, mapped, x: conj_(x), text="{0}*", tex=r"{0}^*", moves=True,
-    samples=lambda r: [((r(3, 2),), {}), ((r(3, 2) + 1j * r(3, 2),), {})], doc="The complex conjugate.",
-)  # fmt: skip
+    "conj",
+    forward="conj",
+    shape=lambda x: x,
+    vjp=(lambda y_bar, _y, _x: conj_(y_bar),),
+    complex=True,
+    batch=lambda n, mapped, x: conj_(x),
+    text="{0}*",
+    tex=r"{0}^*",
+    moves=True,
+    samples=lambda r: [((r(3, 2),), {}), ((r(3, 2) + 1j * r(3, 2),), {})],
+    doc="The complex conjugate.",
+)
 
 
 @public
@@ -98,7 +143,9 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = True) -> Tensor:
     if x.dtype == dtype and not x.spec.weak:
         return x
     if x.dtype.kind == "c" and dtype.kind != "c":
-        raise DTypeError("astype: a complex number is no real one", got={"x": x}, hint="take ob.real(x)")
+        raise DTypeError(
+            "astype: a complex number is no real one", got={"x": x}, hint="take ob.real(x)"
+        )
     if dtype.kind not in "fc" or not x.spec.floating:
         x = handles.stop(x)
     return apply(cast, (x,), {"dtype": dtype})
@@ -112,14 +159,18 @@ def _inverse(order: Sequence[int]) -> tuple[int, ...]:
 
 
 transpose = Primitive(
-    "transpose", forward=lambda xp, x, *, order: xp.transpose(x, order),
-    shape=lambda x, *, order: spec(tuple(x.shape[i] for i in order), x.dtype), moves=True, complex=True,
+    "transpose",
+    forward=lambda xp, x, *, order: xp.transpose(x, order),
+    shape=lambda x, *, order: spec(tuple(x.shape[i] for i in order), x.dtype),
+    moves=True,
+    complex=True,
     vjp=(lambda y_bar, _y, _x, *, order: transpose(y_bar, order=_inverse(order)),),
     batch=lambda n, mapped, x, *, order: transpose(x, order=(0, *(i + 1 for i in order))),
-    text=lambda x, order: f"{x}ᵀ", tex=r"{0}^\top",
+    text=lambda x, order: f"{x}ᵀ",
+    tex=r"{0}^\top",
     samples=lambda r: [((r(2, 3),), {"order": (1, 0)}), ((r(2, 3, 4),), {"order": (2, 0, 1)})],
     doc="x with its axes in another order.",
-)  # fmt: skip
+)
 
 
 @public
@@ -141,10 +192,13 @@ def permute_dims(x: Any, /, axes: Sequence[int]) -> Tensor:
 def matrix_transpose(x: Any, /) -> Tensor:
     """x with its last two axes swapped: `x.mT`."""
     x = as_tensor(x)
-    if x.ndim < 2:  # noqa: PLR2004
-        raise ShapeError(".mT: the transpose of a matrix needs two axes", got={"x": x}, hint="give it an axis with x[:, None]")
+    if x.ndim < 2:
+        raise ShapeError(
+            ".mT: the transpose of a matrix needs two axes",
+            got={"x": x},
+            hint="give it an axis with x[:, None]",
+        )
     return permute_dims(x, (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
-
 
 
 def move_axis(x: Any, source: int, target: int) -> Any:

@@ -12,18 +12,18 @@ from typing import Any
 
 import numpy as np
 
+from ..apply import apply
 from ..errors import DomainError, ShapeError
+from ..handle import Tensor, as_tensor
 from ..primitive import PUBLIC, Primitive, public
 from ..spec import Spec, axes, one_axis, spec
-from ..apply import apply
-from ..handle import Tensor, as_tensor
 from .arithmetic import absolute_, at_kink, where
-from .singular import svdvals
 from .linear import star
 from .logic import equal, not_equal
 from .movement import astype, permute_dims, real
 from .repeat import dropped, kept, reshape, spread, sum_
 from .repeat import sum as total
+from .singular import svdvals
 from .smooth import power
 
 
@@ -61,13 +61,24 @@ def _length_dot(x_dot: Any, y: Any, x: Any, *, axis: tuple[int, ...]) -> Any:
 
 
 length_ = Primitive(
-    "length", forward=_length, shape=_reduced, complex=True, selects=True,
-    vjp=(lambda y_bar, y, x, *, axis: spread(y_bar * _reciprocal(y), x.shape, axis) * star(x),), jvp=(_length_dot,),
+    "length",
+    forward=_length,
+    shape=_reduced,
+    complex=True,
+    selects=True,
+    vjp=(lambda y_bar, y, x, *, axis: spread(y_bar * _reciprocal(y), x.shape, axis) * star(x),),
+    jvp=(_length_dot,),
     batch=lambda n, mapped, x, *, axis: length_(x, axis=tuple(a + 1 for a in axis)),
-    text="‖{0}‖", tex=r"\lVert {0} \rVert",
-    samples=lambda r: [((r(3, 4),), {"axis": (1,)}), ((r(3, 4),), {"axis": (0, 1)}), ((r(4) + 3,), {"axis": ()}), ((r(2, 0),), {"axis": (1,)})],
+    text="‖{0}‖",
+    tex=r"\lVert {0} \rVert",
+    samples=lambda r: [
+        ((r(3, 4),), {"axis": (1,)}),
+        ((r(3, 4),), {"axis": (0, 1)}),
+        ((r(4) + 3,), {"axis": ()}),
+        ((r(2, 0),), {"axis": (1,)}),
+    ],
     doc="The Euclidean length over some axes.",
-)  # fmt: skip
+)
 
 
 def _p_norm(xp: Any, m: Any, *, p: float, axis: tuple[int, ...]) -> Any:
@@ -88,14 +99,19 @@ def _p_slope(y: Any, m: Any, p: float, axis: tuple[int, ...]) -> Any:
 
 
 p_norm_ = Primitive(
-    "p_norm", forward=_p_norm, shape=_reduced,
+    "p_norm",
+    forward=_p_norm,
+    shape=_reduced,
     vjp=(lambda y_bar, y, m, *, p, axis: spread(y_bar, m.shape, axis) * _p_slope(y, m, p, axis),),
     jvp=(lambda m_dot, y, m, *, p, axis: sum_(m_dot * _p_slope(y, m, p, axis), axis=axis),),
     batch=lambda n, mapped, m, *, p, axis: p_norm_(m, p=p, axis=tuple(a + 1 for a in axis)),
     text=lambda m, p, axis: f"‖{m}‖{p:g}",
-    samples=lambda r: [((abs(r(3, 4)) + 0.1,), {"p": 3.0, "axis": (1,)}), ((abs(r(3, 4)) + 0.1,), {"p": 1.5, "axis": (0, 1)})],
+    samples=lambda r: [
+        ((abs(r(3, 4)) + 0.1,), {"p": 3.0, "axis": (1,)}),
+        ((abs(r(3, 4)) + 0.1,), {"p": 1.5, "axis": (0, 1)}),
+    ],
     doc="(Σ mᵖ)^(1/p) of numbers that are not negative.",
-)  # fmt: skip
+)
 
 
 def _magnitude(x: Tensor) -> Tensor:
@@ -112,7 +128,7 @@ def _floating(what: str, x: Any) -> Tensor:
     )
 
 
-def _order(what: str, ord: Any) -> float:  # noqa: A002  (the Array API's name)
+def _order(what: str, ord: Any) -> float:
     if (
         isinstance(ord, bool)
         or not isinstance(ord, int | float | np.integer | np.floating)
@@ -127,7 +143,7 @@ def _extreme(m: Tensor, over: tuple[int, ...], most: bool) -> Tensor:
 
 
 @public(namespace="linalg")
-def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: float = 2) -> Tensor:  # noqa: A002
+def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: float = 2) -> Tensor:
     """The length of vectors: ord 2 Euclid's √Σ|x|², 1 the sum of sizes, inf (−inf) the largest
     (smallest) size, 0 how many entries are not zero, else (Σ|x|^ord)^(1/ord).
 
@@ -141,7 +157,7 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: flo
     """
     x = _floating("vector_norm", x)
     over, p = axes("vector_norm", axis, x.ndim), _order("vector_norm", ord)
-    if p == 2:  # noqa: PLR2004
+    if p == 2:
         y = apply(length_, (x,), {"axis": over})
     elif p == 0:
         m = apply(not_equal, (x, 0))
@@ -160,9 +176,10 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: flo
 
 
 @public(namespace="linalg")
-def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Tensor:  # noqa: A002
-    """The size of matrices: "fro" Frobenius' √Σ|x|², "nuc" the sum of the singular values, 2 (−2) the
-    largest (smallest) of them, 1 (−1) the largest (smallest) sum of a column's sizes, inf (−inf) of a row's.
+def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Tensor:
+    """The size of matrices: "fro" Frobenius' √Σ|x|², "nuc" the sum of the singular values, 2 (−2)
+    the largest (smallest) of them, 1 (−1) the largest (smallest) sum of sizes in a column, inf
+    (−inf) in a row.
 
     Shapes:  x (..., n, m)  ->  (...)
     Rule:    x̄ = ȳ x / ‖x‖ for "fro"; that of the singular values, and of sums, for the others.
@@ -172,7 +189,7 @@ def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Tenso
         Tensor(5., float64)
     """
     x = _floating("matrix_norm", x)
-    if x.ndim < 2:  # noqa: PLR2004
+    if x.ndim < 2:
         raise ShapeError("matrix_norm: a matrix has two axes", got={"x": x}, want="x: (..., n, m)")
     rows, columns = x.ndim - 2, x.ndim - 1
     if ord == "fro":
@@ -194,7 +211,7 @@ def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Tenso
 
 
 @public(namespace="linalg")
-def norm(x: Any, /, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Tensor:  # noqa: A002
+def norm(x: Any, /, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Tensor:
     """NumPy's norm: of all entries as one vector by default; with `ord` that of the vector or the
     matrix that x is; with an `axis` of vectors, with two of matrices.
 
@@ -209,9 +226,13 @@ def norm(x: Any, /, ord: Any = None, axis: Any = None, keepdims: bool = False) -
     over = tuple(range(x.ndim)) if axis is None else _in_order(axis, x.ndim)
     if len(over) == 1:
         return vector_norm(x, axis=over, keepdims=keepdims, ord=2 if ord is None else ord)
-    if len(over) != 2:  # noqa: PLR2004
-        raise ShapeError(f"norm: there is no norm of {len(over)} axes together", got={"x": x}, want="axis: one axis, or two",
-                         hint="ob.linalg.vector_norm takes any number of axes as one vector")  # fmt: skip
+    if len(over) != 2:
+        raise ShapeError(
+            f"norm: there is no norm of {len(over)} axes together",
+            got={"x": x},
+            want="axis: one axis, or two",
+            hint="ob.linalg.vector_norm takes any number of axes as one vector",
+        )
     rest = tuple(i for i in range(x.ndim) if i not in over)
     y = matrix_norm(permute_dims(x, (*rest, *over)), ord="fro" if ord is None else ord)
     return reshape(y, kept(x.shape, over)) if keepdims else y

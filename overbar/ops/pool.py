@@ -16,9 +16,9 @@ from ..errors import DomainError, DTypeError
 from ..handle import Tensor, as_tensor, asarray
 from ..primitive import FLAT, Primitive, public
 from ..spec import Spec, spec
-from .convolve import Pairs, Sizes, padded, window_arguments, window_count, windows
 from .repeat import reshape, reshape_
 from .select import along_
+from .windows import Pairs, Sizes, padded, places, window_arguments, window_count, windows
 
 # -- the greatest -----------------------------------------------------------------------------
 
@@ -32,12 +32,16 @@ def _winners(xp: Any, x: Any, *, size: Sizes, stride: Sizes, padding: Pairs) -> 
         rows = windows(xp, a, size, stride, ones, count)
         return rows.reshape(*a.shape[:2], math.prod(size), math.prod(count))
 
-    lowest = -xp.inf if x.dtype.kind == "f" else xp.iinfo(x.dtype).min if x.dtype.kind in "iu" else False
+    lowest = (
+        -xp.inf if x.dtype.kind == "f" else xp.iinfo(x.dtype).min if x.dtype.kind in "iu" else False
+    )
     entries = columns(padded(xp, x, padding, lowest))
-    position = columns(padded(xp, xp.arange(math.prod(space)).reshape(1, 1, *space), padding, -1))[0, 0]
-    best = entries.argmax(2)                                     # the first of equals; a NaN wins
+    position = columns(padded(xp, xp.arange(math.prod(space)).reshape(1, 1, *space), padding, -1))[
+        0, 0
+    ]
+    best = entries.argmax(2)  # the first of equals; a NaN wins
     where = xp.take_along_axis(position[None], best.reshape(n * c, 1, math.prod(count)), 1)[:, 0]
-    if any(a or b for a, b in padding):                          # all −∞: the first that is no padding
+    if any(a or b for a, b in padding):  # all −∞: the first that is no padding
         inside = xp.take_along_axis(position, (position >= 0).argmax(0)[None], 0)[0]
         where = xp.where(where < 0, inside, where)
     return where.reshape(n, c, *count)
@@ -57,18 +61,25 @@ def _unlaned(n: int, y: Any) -> Any:
 
 
 pool_winners = Primitive(
-    "pool_winners", forward=_winners, shape=_winners_shape, vjp=FLAT, jvp=FLAT,
+    "pool_winners",
+    forward=_winners,
+    shape=_winners_shape,
+    vjp=FLAT,
+    jvp=FLAT,
     batch=lambda n, mapped, x, **how: _unlaned(n, pool_winners(_lanes(n, x), **how)),
-    samples=lambda r: [((r(2, 3, 5, 4),), {"size": (2, 3), "stride": (2, 1), "padding": ((1, 0), (0, 1))})],
-    doc="Where the greatest entry of each window is, counted row by row in space; the first of equals.",
-)  # fmt: skip
+    samples=lambda r: [
+        ((r(2, 3, 5, 4),), {"size": (2, 3), "stride": (2, 1), "padding": ((1, 0), (0, 1))})
+    ],
+    doc="Where the greatest entry of each window is, counted row by row; the first of equals.",
+)
 
 
 @public
 def max_pool(x: Any, size: Any, /, *, stride: Any = None, padding: Any = 0) -> Tensor:
     """The greatest entry of every window; the border counts as −∞.
 
-    Shapes:  x (N, C, *space)  ->  (N, C, *places);  places = ⌊(space + padding − size) / stride⌋ + 1
+    Shapes:  x (N, C, *space)  ->  (N, C, *places);
+             places = ⌊(space + padding − size) / stride⌋ + 1
     stride:  by default the size: windows do not overlap.
     Rule:    x̄ is ȳ, added where the winners are; of equals, the first (row by row) wins.
     Raises:  DomainError if the padding is more than half the size.
@@ -88,19 +99,23 @@ def max_pool(x: Any, size: Any, /, *, stride: Any = None, padding: Any = 0) -> T
 
 
 def _how(what: str, x: Tensor, size: Any, stride: Any, padding: Any) -> dict[str, Any]:
-    kernel, stride, pairs, _ = window_arguments(what, x, size, size if stride is None else stride, padding)
+    kernel, stride, pairs, _ = window_arguments(
+        what, x, size, size if stride is None else stride, padding
+    )
     if any(2 * max(pair) > k for pair, k in zip(pairs, kernel, strict=True)):
-        raise DomainError(f"{what}: padding={padding!r} for windows of {list(kernel)}", got={"x": x},
-                          want="at most half the size: every window sees something")  # fmt: skip
+        raise DomainError(
+            f"{what}: padding={padding!r} for windows of {list(kernel)}",
+            got={"x": x},
+            want="at most half the size: every window sees something",
+        )
     return {"size": kernel, "stride": stride, "padding": pairs}
 
 
 # -- the mean ---------------------------------------------------------------------------------
 
 
-def _places(k: Sizes, stride: Sizes, count: Sizes) -> tuple[Any, ...]:
-    spans = (slice(i, i + (m - 1) * s + 1 if m else i, s) for i, s, m in zip(k, stride, count, strict=True))
-    return (slice(None), slice(None), *spans)
+def _window(k: Sizes, stride: Sizes, count: Sizes) -> tuple[Any, ...]:
+    return (slice(None), slice(None), *places(k, stride, (1,) * len(k), count))
 
 
 def _sums(xp: Any, x: Any, *, size: Sizes, stride: Sizes, padding: Pairs) -> Any:
@@ -108,7 +123,7 @@ def _sums(xp: Any, x: Any, *, size: Sizes, stride: Sizes, padding: Pairs) -> Any
     x = padded(xp, x, padding)
     y = xp.zeros((*x.shape[:2], *count), x.dtype)
     for k in np.ndindex(*size):
-        y += x[_places(k, stride, count)]
+        y += x[_window(k, stride, count)]
     return y
 
 
@@ -116,8 +131,14 @@ def _spread(xp: Any, y: Any, *, space: Sizes, size: Sizes, stride: Sizes, paddin
     wide = tuple(m + a + b for m, (a, b) in zip(space, padding, strict=True))
     x = xp.zeros((*y.shape[:2], *wide), y.dtype)
     for k in np.ndindex(*size):
-        x[_places(k, stride, y.shape[2:])] += y
-    return x[(slice(None), slice(None), *(slice(a, a + m) for m, (a, _) in zip(space, padding, strict=True)))]
+        x[_window(k, stride, y.shape[2:])] += y
+    return x[
+        (
+            slice(None),
+            slice(None),
+            *(slice(a, a + m) for m, (a, _) in zip(space, padding, strict=True)),
+        )
+    ]
 
 
 def _sums_shape(x: Spec, *, size: Sizes, stride: Sizes, padding: Pairs) -> Spec:
@@ -128,24 +149,33 @@ def _sums_shape(x: Spec, *, size: Sizes, stride: Sizes, padding: Pairs) -> Spec:
 _SAMPLE = {"size": (2, 3), "stride": (2, 1), "padding": ((1, 0), (0, 1))}
 
 window_sum = Primitive(
-    "window_sum", forward=_sums, shape=_sums_shape, moves=True, complex=True,
+    "window_sum",
+    forward=_sums,
+    shape=_sums_shape,
+    moves=True,
+    complex=True,
     vjp=(lambda y_bar, _y, _x, **how: window_spread(y_bar, space=_x.shape[2:], **how),),
     batch=lambda n, mapped, x, **how: _unlaned(n, window_sum(_lanes(n, x), **how)),
     samples=lambda r: [((r(2, 3, 5, 4),), _SAMPLE), ((r(0, 3, 5, 4),), _SAMPLE)],
     doc="The sum over every window; the border counts as 0.",
-)  # fmt: skip
+)
 window_spread = Primitive(
-    "window_spread", forward=_spread, moves=True, complex=True,
+    "window_spread",
+    forward=_spread,
+    moves=True,
+    complex=True,
     shape=lambda y, *, space, **_: spec((*y.shape[:2], *space), y.dtype),
     vjp=(lambda x_bar, _x, _y, *, space, **how: window_sum(x_bar, **how),),
     batch=lambda n, mapped, y, **how: _unlaned(n, window_spread(_lanes(n, y), **how)),
     samples=lambda r: [((r(2, 3, 3, 3),), {"space": (5, 4), **_SAMPLE})],
     doc="Each entry given to its whole window: the transpose of the sum over windows.",
-)  # fmt: skip
+)
 
 
 @public
-def avg_pool(x: Any, size: Any, /, *, stride: Any = None, padding: Any = 0, count_include_pad: bool = True) -> Tensor:
+def avg_pool(
+    x: Any, size: Any, /, *, stride: Any = None, padding: Any = 0, count_include_pad: bool = True
+) -> Tensor:
     """The mean of every window.
 
     Shapes:  x (N, C, *space)  ->  (N, C, *places)
@@ -158,7 +188,11 @@ def avg_pool(x: Any, size: Any, /, *, stride: Any = None, padding: Any = 0, coun
     """
     x = asarray(x)
     if not x.spec.floating:
-        raise DTypeError("avg_pool: the mean of integers is none", got={"x": x}, hint="convert with x.astype(float)")
+        raise DTypeError(
+            "avg_pool: the mean of integers is none",
+            got={"x": x},
+            hint="convert with x.astype(float)",
+        )
     how = _how("avg_pool", x, size, stride, padding)
     total = apply(window_sum, (x,), how)
     if count_include_pad:

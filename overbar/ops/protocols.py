@@ -24,27 +24,49 @@ OURS = PUBLIC[""]
 # -- ufuncs -----------------------------------------------------------------------------------
 
 UFUNCS = {
-    "absolute": "abs", "fabs": "abs", "power": "pow", "float_power": "pow", "conjugate": "conj", "rint": "round",
-    "true_divide": "divide", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arctan2": "atan2",
-    "arcsinh": "asinh", "arccosh": "acosh", "arctanh": "atanh", "invert": "bitwise_invert",
-    "left_shift": "bitwise_left_shift", "right_shift": "bitwise_right_shift", "mod": "remainder",
-}  # fmt: skip
+    "absolute": "abs",
+    "fabs": "abs",
+    "power": "pow",
+    "float_power": "pow",
+    "conjugate": "conj",
+    "rint": "round",
+    "true_divide": "divide",
+    "arcsin": "asin",
+    "arccos": "acos",
+    "arctan": "atan",
+    "arctan2": "atan2",
+    "arcsinh": "asinh",
+    "arccosh": "acosh",
+    "arctanh": "atanh",
+    "invert": "bitwise_invert",
+    "left_shift": "bitwise_left_shift",
+    "right_shift": "bitwise_right_shift",
+    "mod": "remainder",
+}
 """NumPy's name of a ufunc -> ours, where they differ."""
 
 _METHODS = {
-    ("add", "reduce"): "ob.sum(x, axis=0)", ("multiply", "reduce"): "ob.prod(x, axis=0)",
-    ("maximum", "reduce"): "ob.max(x, axis=0)", ("minimum", "reduce"): "ob.min(x, axis=0)",
-    ("logical_and", "reduce"): "ob.all(x, axis=0)", ("logical_or", "reduce"): "ob.any(x, axis=0)",
-    ("add", "accumulate"): "ob.cumsum(x, axis=0)", ("multiply", "accumulate"): "ob.cumprod(x, axis=0)",
-    ("multiply", "outer"): "ob.outer(x, y)", ("add", "at"): "ob.scatter_add(x, index, values)",
-}  # fmt: skip
+    ("add", "reduce"): "ob.sum(x, axis=0)",
+    ("multiply", "reduce"): "ob.prod(x, axis=0)",
+    ("maximum", "reduce"): "ob.max(x, axis=0)",
+    ("minimum", "reduce"): "ob.min(x, axis=0)",
+    ("logical_and", "reduce"): "ob.all(x, axis=0)",
+    ("logical_or", "reduce"): "ob.any(x, axis=0)",
+    ("add", "accumulate"): "ob.cumsum(x, axis=0)",
+    ("multiply", "accumulate"): "ob.cumprod(x, axis=0)",
+    ("multiply", "outer"): "ob.outer(x, y)",
+    ("add", "at"): "ob.scatter_add(x, index, values)",
+}
 
 
 def array_ufunc(self: Tensor, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
     """What NumPy calls for `ufunc(..., tensor, ...)`."""
     name = ufunc.__name__
     if method != "__call__":
-        ours = _METHODS.get((name, method), f"ob.{UFUNCS.get(name, name)} on whole arrays, or .numpy() on the tensor")
+        ours = _METHODS.get(
+            (name, method),
+            f"ob.{UFUNCS.get(name, name)} on whole arrays, or .numpy() on the tensor",
+        )
         raise SpellingError(f"np.{name}.{method} does not take tensors", want=ours)
     for word, given in kwargs.items():
         if given is not None and not (word == "where" and given is True):
@@ -58,64 +80,111 @@ def array_ufunc(self: Tensor, ufunc: np.ufunc, method: str, *inputs: Any, **kwar
 
 def _special(name: str) -> Callable[..., Any] | None:
     """The functions of scipy.special are ufuncs as well."""
-    return PUBLIC["special"].get({"psi": "digamma"}.get(name, name)) or (OURS["sigmoid"] if name == "expit" else None)
+    return PUBLIC["special"].get({"psi": "digamma"}.get(name, name)) or (
+        OURS["sigmoid"] if name == "expit" else None
+    )
 
 
 def _unknown(what: str) -> DTypeError:
     return DTypeError(
-        f"{what} does not take tensors", want="a function of overbar",
-        hint="outside of what is differentiated: .numpy() first; inside: compose it from ours, or ob.callback",
-    )  # fmt: skip
+        f"{what} does not take tensors",
+        want="a function of overbar",
+        hint="outside of what is differentiated: .numpy() first; inside: compose it from ours, "
+        "or ob.callback",
+    )
 
 
 def _refuse(what: str, word: str) -> None:
     if word == "out":
-        raise CutError(f"{what}: a tensor cannot be written into an ndarray, nor into a tensor (out=, a += t)",
-                       want="y = ..., results are always new", hint="a = a + t, or make `a` a tensor: ob.asarray(a)")  # fmt: skip
-    hints = {"decimals": "ob.round(x * 10**n) / 10**n", "where": "ob.where(mask, ..., ...)", "dtype": ".astype(dtype) on the argument or the result"}
-    raise DTypeError(f"{what}: the keyword {word}= is not supported on tensors", want=hints.get(word, f"no {word}="))
+        raise CutError(
+            f"{what}: a tensor cannot be written into an ndarray, nor into a tensor (out=, a += t)",
+            want="y = ..., results are always new",
+            hint="a = a + t, or make `a` a tensor: ob.asarray(a)",
+        )
+    hints = {
+        "where": "ob.where(mask, ..., ...)",
+        "dtype": ".astype(dtype) on the argument or the result",
+    }
+    raise DTypeError(
+        f"{what}: the keyword {word}= is not supported on tensors",
+        want=hints.get(word, f"no {word}="),
+    )
 
 
 # -- functions --------------------------------------------------------------------------------
 
-SAME = (
-    "sum prod mean max min std var any all argmax argmin cumsum cumprod sort argsort median quantile where "
-    "reshape expand_dims squeeze moveaxis swapaxes ravel broadcast_to broadcast_arrays flip roll repeat tile split "
-    "array_split stack unstack atleast_1d atleast_2d take take_along_axis meshgrid clip round astype isclose "
-    "tensordot inner outer kron tril triu diagonal trace einsum vecdot matrix_transpose diff searchsorted nonzero "
-    "count_nonzero zeros_like ones_like full_like empty_like unique_values cumulative_sum cumulative_prod "
-    "sinc cross nanmean nansum ptp argwhere"
-).split()
+SAME = """
+    sum prod mean max min std var any all argmax argmin cumsum cumprod sort argsort median
+    quantile where reshape expand_dims squeeze moveaxis swapaxes ravel broadcast_to
+    broadcast_arrays flip roll repeat tile split array_split stack unstack atleast_1d atleast_2d
+    take take_along_axis meshgrid clip round astype isclose tensordot inner outer kron tril triu
+    diagonal trace einsum vecdot matrix_transpose diff searchsorted nonzero count_nonzero
+    zeros_like ones_like full_like empty_like unique_values cumulative_sum cumulative_prod sinc
+    cross nanmean nansum ptp argwhere
+""".split()  # noqa: SIM905  (forty quotes say no more)
 """Functions that are called alike here and there."""
 
 ALIKE = {
-    "amax": "max", "amin": "min", "around": "round", "concat": "concat", "concatenate": "concat",
-    "permute_dims": "permute_dims", "imag": "imag", "real": "real",
-}  # fmt: skip
+    "amax": "max",
+    "amin": "min",
+    "around": "round",
+    "concat": "concat",
+    "concatenate": "concat",
+    "permute_dims": "permute_dims",
+    "imag": "imag",
+    "real": "real",
+}
 """NumPy's name -> ours."""
 
 SPACES = {
-    "linalg": "cholesky det eigh eigvalsh eigh eig eigvals inv matrix_norm matrix_power matrix_rank matrix_transpose "
-    "outer pinv qr slogdet solve svd svdvals tensordot trace vecdot vector_norm cross diagonal matmul lstsq norm "
-    "multi_dot cond",
-    "fft": "fft ifft fft2 ifft2 fftn ifftn rfft irfft rfftn irfftn rfft2 irfft2 hfft ihfft fftfreq rfftfreq "
-    "fftshift ifftshift",
-}  # fmt: skip
+    "linalg": """
+        cholesky det eigh eigvalsh eigh eig eigvals inv matrix_norm matrix_power matrix_rank
+        matrix_transpose outer pinv qr slogdet solve svd svdvals tensordot trace vecdot
+        vector_norm cross diagonal matmul lstsq norm multi_dot cond
+    """,
+    "fft": """
+        fft ifft fft2 ifft2 fftn ifftn rfft irfft rfftn irfftn rfft2 irfft2 hfft ihfft
+        fftfreq rfftfreq fftshift ifftshift
+    """,
+}
+"""The same, of np.linalg and np.fft."""
 
 RENAMED = {"ddof": "correction", "a_min": "min", "a_max": "max"}
 """Keywords of NumPy -> ours, in functions that are otherwise alike."""
 
+_ABSENT = np._NoValue  # type: ignore[attr-defined]  # noqa: SLF001  (NumPy's "not given")
 _DEFAULTS: dict[str, Any] = {
-    "out": None, "where": (True, np._NoValue), "initial": np._NoValue, "order": ("C", "K", None), "dtype": None,  # type: ignore[attr-defined]
-    "optimize": (True, False, "greedy", "optimal"), "kind": (None, "quicksort", "stable"), "subok": (True, False),
-    "mode": "raise", "casting": "same_kind", "stable": (None, True), "copy": (None, True, False),
-    "overwrite_input": False, "method": "linear", "keepdims": np._NoValue, "correction": np._NoValue,  # type: ignore[attr-defined]
-    "equal_nan": False, "bias": False, "UPLO": "L", "hermitian": False,
-}  # fmt: skip
+    "out": None,
+    "where": (True, _ABSENT),
+    "initial": _ABSENT,
+    "order": ("C", "K", None),
+    "dtype": None,
+    "optimize": (True, False, "greedy", "optimal"),
+    "kind": (None, "quicksort", "stable"),
+    "subok": (True, False),
+    "mode": "raise",
+    "casting": "same_kind",
+    "stable": (None, True),
+    "copy": (None, True, False),
+    "overwrite_input": False,
+    "method": "linear",
+    "keepdims": _ABSENT,
+    "correction": _ABSENT,
+    "equal_nan": False,
+    "bias": False,
+    "UPLO": "L",
+    "hermitian": False,
+}
 """Keywords of NumPy that may be given if they say what is so anyway."""
 
 
-def array_function(self: Tensor, function: Callable[..., Any], types: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+def array_function(
+    self: Tensor,
+    function: Callable[..., Any],
+    types: Any,
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+) -> Any:
     """What NumPy calls for `function(..., tensor, ...)`."""
     ours = _table().get(function)
     name = f"{function.__module__}.{function.__name__}".replace("numpy", "np")
@@ -127,9 +196,12 @@ def array_function(self: Tensor, function: Callable[..., Any], types: Any, args:
     return ours(*args, **_keywords(name, ours, {**named, **kwargs}))
 
 
-def _by_name(theirs: Callable[..., Any], ours: Callable[..., Any], args: Sequence[Any]) -> tuple[Sequence[Any], dict[str, Any]]:
+def _by_name(
+    theirs: Callable[..., Any], ours: Callable[..., Any], args: Sequence[Any]
+) -> tuple[Sequence[Any], dict[str, Any]]:
     """The arguments that we take by position, and the others by NumPy's names for them: NumPy's
-    order of `axis`, `dtype`, `out`, ... is not ours."""
+    order of `axis`, `dtype`, `out`, ... is not ours.
+    """
     plan = _plans.get(theirs)
     if plan is None:
         parameters = list(inspect.signature(ours).parameters.values())
@@ -137,7 +209,9 @@ def _by_name(theirs: Callable[..., Any], ours: Callable[..., Any], args: Sequenc
         for p in parameters:
             if p.kind is p.VAR_POSITIONAL:
                 first = sys.maxsize
-            if p.kind in (p.VAR_POSITIONAL, p.KEYWORD_ONLY) or (p.kind is not p.POSITIONAL_ONLY and p.default is not p.empty):
+            if p.kind in (p.VAR_POSITIONAL, p.KEYWORD_ONLY) or (
+                p.kind is not p.POSITIONAL_ONLY and p.default is not p.empty
+            ):
                 break
             first += 1
         plan = _plans[theirs] = first, tuple(inspect.signature(theirs).parameters)
@@ -160,15 +234,19 @@ def _keywords(name: str, ours: Callable[..., Any], kwargs: dict[str, Any]) -> di
 
 
 def _is_default(given: Any, default: Any) -> bool:
-    return any(given is d or (isinstance(d, str | bool) and type(given) is type(d) and given == d)
-               for d in (default if isinstance(default, tuple) else (default,)))  # fmt: skip
+    return any(
+        given is d or (isinstance(d, str | bool) and type(given) is type(d) and given == d)
+        for d in (default if isinstance(default, tuple) else (default,))
+    )
 
 
 def _parameters(function: Callable[..., Any]) -> frozenset[str]:
     found = _known.get(function)
     if found is None:
         parameters = inspect.signature(function).parameters.values()
-        found = _known[function] = frozenset(p.name for p in parameters if p.kind is not p.POSITIONAL_ONLY)
+        found = _known[function] = frozenset(
+            p.name for p in parameters if p.kind is not p.POSITIONAL_ONLY
+        )
     return found
 
 
@@ -187,7 +265,13 @@ def _table() -> dict[Callable[..., Any], Callable[..., Any]]:
             for name in names.split():
                 if hasattr(getattr(np, space), name) and name in PUBLIC[space]:
                     _made[getattr(getattr(np, space), name)] = PUBLIC[space][name]
-        _made.update({getattr(np, f.__name__.strip("_")): f for f in _ADAPTERS if hasattr(np, f.__name__.strip("_"))})
+        _made.update(
+            {
+                getattr(np, f.__name__.strip("_")): f
+                for f in _ADAPTERS
+                if hasattr(np, f.__name__.strip("_"))
+            }
+        )
         _made[np.linalg.norm] = _norm
     return _made
 
@@ -223,7 +307,7 @@ def _dot(a: Any, b: Any) -> Tensor:
     a, b = asarray(a), asarray(b)
     if not a.ndim or not b.ndim:
         return OURS["multiply"](a, b)
-    if b.ndim <= 2:  # noqa: PLR2004
+    if b.ndim <= 2:
         return OURS["matmul"](a, b)
     return OURS["tensordot"](a, b, axes=((a.ndim - 1,), (b.ndim - 2,)))
 
@@ -259,7 +343,7 @@ def _pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> T
 
 def _diag(v: Any, k: int = 0) -> Tensor:
     v = asarray(v)
-    if v.ndim == 2:  # noqa: PLR2004
+    if v.ndim == 2:
         return OURS["diagonal"](v, offset=k)
     if v.ndim != 1:
         raise DTypeError("np.diag: a vector or a matrix", got={"v": v})
@@ -274,12 +358,14 @@ def _delete(arr: Any, obj: Any, axis: int | None = None) -> Tensor:
     return OURS["take"](arr, np.delete(np.arange(arr.shape[axis]), obj), axis=axis)
 
 
-def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Tensor:  # noqa: A002
+def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Tensor:
     x = asarray(x)
     over = tuple(range(x.ndim)) if axis is None else axis
-    pair = isinstance(over, tuple) and len(over) == 2  # noqa: PLR2004  (a matrix)
+    pair = isinstance(over, tuple) and len(over) == 2
     if pair and ord is not None:
-        return PUBLIC["linalg"]["matrix_norm"](OURS["moveaxis"](x, over, (-2, -1)), ord=ord, keepdims=keepdims)
+        return PUBLIC["linalg"]["matrix_norm"](
+            OURS["moveaxis"](x, over, (-2, -1)), ord=ord, keepdims=keepdims
+        )
     if ord is None:
         return PUBLIC["linalg"]["vector_norm"](x, axis=axis, keepdims=keepdims)
     return PUBLIC["linalg"]["vector_norm"](x, ord=ord, axis=axis, keepdims=keepdims)
@@ -295,19 +381,26 @@ def _isrealobj(x: Any) -> bool:
 
 def _values(what: str, *xs: Any) -> list[Any]:
     """Plain arrays, for questions whose answer is yes or no: no gradient could be cut."""
-    return [np.asarray(x._known(what)) if isinstance(x, Tensor) else x for x in xs]
+    return [np.asarray(x._known(what)) if isinstance(x, Tensor) else x for x in xs]  # noqa: SLF001
 
 
-def _isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Tensor:
-    return asarray(np.isclose(*_values("np.isclose", a, b), rtol, atol, equal_nan))
+def _isclose(
+    a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> Tensor:
+    a, b = _values("np.isclose", a, b)
+    return asarray(np.isclose(a, b, rtol, atol, equal_nan))
 
 
-def _allclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
-    return np.allclose(*_values("np.allclose", a, b), rtol, atol, equal_nan)
+def _allclose(
+    a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> bool:
+    a, b = _values("np.allclose", a, b)
+    return np.allclose(a, b, rtol, atol, equal_nan)
 
 
 def _array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> bool:
-    return np.array_equal(*_values("np.array_equal", a1, a2), equal_nan)
+    a1, a2 = _values("np.array_equal", a1, a2)
+    return np.array_equal(a1, a2, equal_nan)
 
 
 def _result_type(*arrays_and_dtypes: Any) -> np.dtype:
@@ -319,10 +412,29 @@ def _may_share_memory(a: Any, b: Any, max_work: Any = None) -> bool:
 
 
 _ADAPTERS = {
-    _shape, _ndim, _size, _transpose, _where, _dot, _vstack, _hstack, _column_stack, _append, _copy, _pad, _diag,
-    _delete, _iscomplexobj, _isrealobj, _result_type, _may_share_memory, _norm,
-    _isclose, _allclose, _array_equal,
-}  # fmt: skip
+    _shape,
+    _ndim,
+    _size,
+    _transpose,
+    _where,
+    _dot,
+    _vstack,
+    _hstack,
+    _column_stack,
+    _append,
+    _copy,
+    _pad,
+    _diag,
+    _delete,
+    _iscomplexobj,
+    _isrealobj,
+    _result_type,
+    _may_share_memory,
+    _norm,
+    _isclose,
+    _allclose,
+    _array_equal,
+}
 
 
 # -- DLPack and the Array API -----------------------------------------------------------------
@@ -332,14 +444,20 @@ def array_namespace(self: Tensor, *, api_version: str | None = None) -> Any:
     """The module of this array's functions, for libraries written against the Array API."""
     known = ("2021.12", "2022.12", "2023.12", "2024.12")
     if api_version is not None and api_version not in known:
-        raise DomainError(f"__array_namespace__: version {api_version!r} is not known", want=f"one of {known}")
+        raise DomainError(
+            f"__array_namespace__: version {api_version!r} is not known", want=f"one of {known}"
+        )
     return sys.modules[__name__.partition(".")[0]]
 
 
 def dlpack(
-    self: Tensor, *, stream: Any = None, max_version: tuple[int, int] | None = None, dl_device: Any = None,
+    self: Tensor,
+    *,
+    stream: Any = None,
+    max_version: tuple[int, int] | None = None,
+    dl_device: Any = None,
     copy: bool | None = None,
-) -> Any:  # fmt: skip
+) -> Any:
     """The value for another library: read-only, or a copy where it cannot be told so.
 
     Raises:  CutError if the tensor carries a gradient, UnknownValueError while tracing.

@@ -26,7 +26,7 @@ from .repeat import broadcast_to, reshape
 
 
 @public
-def expand_dims(x: Any, /, axis: int | Sequence[int] = 0) -> Tensor:
+def expand_dims(x: Any, /, axis: Any = 0) -> Tensor:
     """x with new axes of size 1, counted in the result.
 
     Example:
@@ -35,7 +35,8 @@ def expand_dims(x: Any, /, axis: int | Sequence[int] = 0) -> Tensor:
     """
     x = asarray(x)
     count = len(axis) if isinstance(axis, list | tuple) else 1
-    new = axes("expand_dims", tuple(axis) if isinstance(axis, list) else axis, x.ndim + count)
+    places = tuple(axis) if isinstance(axis, list) else axis
+    new = axes("expand_dims", places, x.ndim + count)
     sizes = iter(x.shape)
     return reshape(x, tuple(1 if i in new else next(sizes) for i in range(x.ndim + count)))
 
@@ -68,10 +69,15 @@ def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[in
         (3, 4, 2)
     """
     x = asarray(x)
-    start, end = ((a,) if isinstance(a, int | np.integer) else tuple(a) for a in (source, destination))
+    start, end = (
+        (a,) if isinstance(a, int | np.integer) else tuple(a) for a in (source, destination)
+    )
     start, end = (tuple(one_axis("moveaxis", a, x.ndim) for a in where) for where in (start, end))
     if len(start) != len(end) or len({*start}) < len(start) or len({*end}) < len(end):
-        raise ShapeError(f"moveaxis: {source} does not go to {destination}", want="as many places as axes, each once")
+        raise ShapeError(
+            f"moveaxis: {source} does not go to {destination}",
+            want="as many places as axes, each once",
+        )
     order = [i for i in range(x.ndim) if i not in start]
     for to, a in sorted(zip(end, start, strict=True)):
         order.insert(to, a)
@@ -156,14 +162,14 @@ def flip(x: Any, /, axis: int | tuple[int, ...] | None = None) -> Tensor:
     """
     x = asarray(x)
     over = axes("flip", axis, x.ndim)
-    index = tuple(
-        (n - 1, n, -1) if i in over and n else (0, n, 1) for i, n in enumerate(x.shape)
-    )  # fmt: skip
+    index = tuple((n - 1, n, -1) if i in over and n else (0, n, 1) for i, n in enumerate(x.shape))
     return apply(slice_, (x,), {"index": index, "shape": x.shape}) if over else x
 
 
 @public
-def roll(x: Any, /, shift: int | tuple[int, ...], axis: int | tuple[int, ...] | None = None) -> Tensor:
+def roll(
+    x: Any, /, shift: int | tuple[int, ...], axis: int | tuple[int, ...] | None = None
+) -> Tensor:
     """x with its entries moved on by `shift` along an axis; what falls off comes in at the front.
 
     Without an axis x is rolled as if it were flat. Several shifts go with several axes.
@@ -183,7 +189,9 @@ def roll(x: Any, /, shift: int | tuple[int, ...], axis: int | tuple[int, ...] | 
     if len(over) == 1:
         over *= len(shifts)
     if len(shifts) != len(over):
-        raise ShapeError(f"roll: {len(shifts)} shifts for {len(over)} axes", want="one shift for each axis")
+        raise ShapeError(
+            f"roll: {len(shifts)} shifts for {len(over)} axes", want="one shift for each axis"
+        )
     for by, a in zip(shifts, over, strict=True):
         x = _rolled(x, by, one_axis("roll", a, x.ndim))
     return x
@@ -222,17 +230,23 @@ def repeat(x: Any, repeats: Any, /, *, axis: int | None = None) -> Tensor:
     n = x.shape[axis]
     if times.size == 1:
         k = int(times.reshape(()))
-        wide = broadcast_to(reshape(x, (*x.shape[: axis + 1], 1, *x.shape[axis + 1 :])),
-                            (*x.shape[: axis + 1], k, *x.shape[axis + 1 :]))  # fmt: skip
+        wide = broadcast_to(
+            reshape(x, (*x.shape[: axis + 1], 1, *x.shape[axis + 1 :])),
+            (*x.shape[: axis + 1], k, *x.shape[axis + 1 :]),
+        )
         return reshape(wide, (*x.shape[:axis], n * k, *x.shape[axis + 1 :]))
     if times.shape != (n,):
-        raise ShapeError(f"repeat: {list(times.shape)} numbers for {n} entries", got={"x": x}, want=f"one number, or {n}")
+        raise ShapeError(
+            f"repeat: {list(times.shape)} numbers for {n} entries",
+            got={"x": x},
+            want=f"one number, or {n}",
+        )
     where = as_tensor(np.repeat(np.arange(n), times))
     return move_axis(apply(gather_, (move_axis(x, axis, 0), where)), 0, axis)
 
 
 @public
-def tile(x: Any, repetitions: int | Sequence[int], /) -> Tensor:
+def tile(x: Any, repetitions: Any, /) -> Tensor:
     """x side by side with itself, so often along each axis.
 
     Example:
@@ -245,8 +259,10 @@ def tile(x: Any, repetitions: int | Sequence[int], /) -> Tensor:
         raise ShapeError(f"tile: an array cannot be there {min(times)} times")
     ndim = max(len(times), x.ndim)
     times, shape = (1,) * (ndim - len(times)) + times, (1,) * (ndim - x.ndim) + x.shape
-    wide = broadcast_to(reshape(x, tuple(itertools.chain(*((1, n) for n in shape)))),
-                        tuple(itertools.chain(*zip(times, shape, strict=True))))  # fmt: skip
+    wide = broadcast_to(
+        reshape(x, tuple(itertools.chain(*((1, n) for n in shape)))),
+        tuple(itertools.chain(*zip(times, shape, strict=True))),
+    )
     return reshape(wide, tuple(t * n for t, n in zip(times, shape, strict=True)))
 
 
@@ -268,9 +284,11 @@ def split(x: Any, indices_or_sections: int | Sequence[int], /, axis: int = 0) ->
         n, parts = x.shape[axis], int(indices_or_sections)
         if parts < 1 or n % parts:
             raise ShapeError(
-                f"split: {n} entries along axis {axis} do not make {parts} equal parts", got={"x": x},
-                hint="ob.array_split makes parts that differ by one; ob.split(x, [2, 5]) cuts before 2 and 5",
-            )  # fmt: skip
+                f"split: {n} entries along axis {axis} do not make {parts} equal parts",
+                got={"x": x},
+                hint="ob.array_split makes parts that differ by one; ob.split(x, [2, 5]) cuts at "
+                "2 and 5",
+            )
     return array_split(x, indices_or_sections, axis)
 
 
@@ -290,12 +308,16 @@ def array_split(x: Any, indices_or_sections: int | Sequence[int], /, axis: int =
         if parts < 1:
             raise ShapeError(f"array_split: {parts} parts", want="at least one")
         small, rest = divmod(n, parts)
-        bounds = list(itertools.accumulate([small + 1] * rest + [small] * (parts - rest), initial=0))
+        bounds = list(
+            itertools.accumulate([small + 1] * rest + [small] * (parts - rest), initial=0)
+        )
     else:  # like the bounds of slices: negative ones count from the end, too great ones stop there
         points = [slice(p).indices(n)[1] for p in _points(indices_or_sections)]
         bounds = [0, *points, n]
-    return [stretch(x, axis, a, max(b - a, 0)) if b > a else stretch(x, axis, 0, 0)
-            for a, b in itertools.pairwise(bounds)]  # fmt: skip
+    return [
+        stretch(x, axis, a, max(b - a, 0)) if b > a else stretch(x, axis, 0, 0)
+        for a, b in itertools.pairwise(bounds)
+    ]
 
 
 def _points(points: Any) -> list[int]:
@@ -321,6 +343,13 @@ def unstack(x: Any, /, *, axis: int = 0) -> tuple[Tensor, ...]:
     shape = (*x.shape[:axis], *x.shape[axis + 1 :])
     whole = [(0, n, 1) for n in x.shape]
     return tuple(
-        apply(slice_, (x,), {"index": tuple((i, 1, 1) if a == axis else w for a, w in enumerate(whole)), "shape": shape})
+        apply(
+            slice_,
+            (x,),
+            {
+                "index": tuple((i, 1, 1) if a == axis else w for a, w in enumerate(whole)),
+                "shape": shape,
+            },
+        )
         for i in range(x.shape[axis])
     )

@@ -1,5 +1,6 @@
 """From many entries to few: means, extremes, spread, counts. Sums are in `repeat`, products in
-`running`, order statistics in `sorting`."""
+`running`, order statistics in `sorting`.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +37,9 @@ def _count(what: str, x: Tensor, axis: tuple[int, ...]) -> int:
     """
     n = math.prod(x.shape[a] for a in axis)
     if n == 0:
-        raise ShapeError(f"{what}: of nothing", got={"x": x}, want="at least one entry along the axes")
+        raise ShapeError(
+            f"{what}: of nothing", got={"x": x}, want="at least one entry along the axes"
+        )
     return n
 
 
@@ -72,13 +75,21 @@ def _deviations(xp: Any, x: Any, *, axis: tuple[int, ...]) -> Any:
 
 
 deviations = Primitive(
-    "deviations", forward=_deviations, shape=lambda x, *, axis: x, complex=True,
+    "deviations",
+    forward=_deviations,
+    shape=lambda x, *, axis: x,
+    complex=True,
     vjp=(lambda y_bar, _y, _x, *, axis: deviations(y_bar, axis=axis),),
     batch=lambda n, mapped, x, *, axis: deviations(x, axis=_up(axis)),
-    samples=lambda r: [((r(3, 4),), {"axis": (1,)}), ((r(3, 2),), {"axis": (0, 1)}), ((r(2),), {"axis": ()})],
-    text=lambda x, axis: f"({x} − mean)", tex=r"({0} - \overline{{{0}}})",
+    samples=lambda r: [
+        ((r(3, 4),), {"axis": (1,)}),
+        ((r(3, 2),), {"axis": (0, 1)}),
+        ((r(2),), {"axis": ()}),
+    ],
+    text=lambda x, axis: f"({x} − mean)",
+    tex=r"({0} - \overline{{{0}}})",
     doc="x minus its mean over some axes: exactly 0 where x is constant.",
-)  # fmt: skip
+)
 root_of_squares = elementwise(
     "root_of_squares", namespace=None, forward="sqrt", text="√{0}", tex=r"\sqrt{{{0}}}",
     domain=(0.2, 3.0),
@@ -137,7 +148,7 @@ _TIES = {"default": "share", "middle": "share", "right": "first", "left": "last"
 
 def _shares(xp: Any, x: Any, y: Any, *, axis: tuple[int, ...], ties: str) -> Any:
     y = y.reshape(kept(x.shape, axis))
-    met = (x == y) | ((x != x) & (y != y))
+    met = (x == y) | (xp.isnan(x) & xp.isnan(y))
     if ties == "share":
         weights = met / xp.maximum(met.sum(axis=axis, keepdims=True), 1)
         return weights.astype(x.dtype if x.dtype.kind == "f" else np.float64)
@@ -157,14 +168,22 @@ def _shares_lanes(n: int, mapped: Any, x: Any, y: Any, *, axis: tuple[int, ...],
 
 
 shares = Primitive(
-    "shares", forward=_shares, shape=lambda x, y, *, axis, ties: x, vjp=FLAT, jvp=FLAT,
-    batch=_shares_lanes, text="[{0} = {1}]",
+    "shares",
+    forward=_shares,
+    shape=lambda x, y, *, axis, ties: x,
+    vjp=FLAT,
+    jvp=FLAT,
+    batch=_shares_lanes,
+    text="[{0} = {1}]",
     samples=lambda r: [
-        ((np.array([[1.0, 2.0, 2.0], [3.0, 0.0, 1.0]]), np.array([2.0, 3.0])), {"axis": (1,), "ties": ties})
+        (
+            (np.array([[1.0, 2.0, 2.0], [3.0, 0.0, 1.0]]), np.array([2.0, 3.0])),
+            {"axis": (1,), "ties": ties},
+        )
         for ties in ("share", "first", "last")
     ],
     doc="How much of an extreme each entry is: equal shares to those that reach it, or all to one.",
-)  # fmt: skip
+)
 
 
 def _extreme(name: str) -> Primitive:
@@ -178,15 +197,22 @@ def _extreme(name: str) -> Primitive:
         return op(x, axis=_up(axis), ties=ties)
 
     op = Primitive(
-        name, forward=lambda xp, x, *, axis, ties: getattr(xp, name)(x, axis=axis),
-        shape=_fewer, vjp=(reverse,), jvp=(dot,), batch=lanes, selects=True,
-        text=lambda x, axis, ties: f"{name} {x}", tex=rf"\{name} {{0}}",
+        name,
+        forward=lambda xp, x, *, axis, ties: getattr(xp, name)(x, axis=axis),
+        shape=_fewer,
+        vjp=(reverse,),
+        jvp=(dot,),
+        batch=lanes,
+        selects=True,
+        text=lambda x, axis, ties: f"{name} {x}",
+        tex=rf"\{name} {{0}}",
         samples=lambda r: [
-            ((r(3, 4),), {"axis": (0,), "ties": "share"}), ((r(2, 3, 2),), {"axis": (0, 2), "ties": "first"}),
+            ((r(3, 4),), {"axis": (0,), "ties": "share"}),
+            ((r(2, 3, 2),), {"axis": (0, 2), "ties": "first"}),
             ((r(1),), {"axis": (0,), "ties": "last"}),
         ],
         doc=f"The {'greatest' if name == 'max' else 'least'} entry over some axes; NaN if one is.",
-    )  # fmt: skip
+    )
     return op
 
 
@@ -235,27 +261,40 @@ def min(x: Any, /, axis: Any = None, keepdims: bool = False) -> Tensor:
 
 def _position(name: str) -> Primitive:
     op = Primitive(
-        name, forward=lambda xp, x, *, axis: getattr(xp, name)(x, axis=axis),
-        shape=lambda x, *, axis: spec(dropped(x.shape, (axis,)), np.dtype(np.intp)), vjp=FLAT, jvp=FLAT,
-        batch=lambda n, mapped, x, *, axis: op(x, axis=axis + 1), text=lambda x, axis: f"{name} {x}",
+        name,
+        forward=lambda xp, x, *, axis: getattr(xp, name)(x, axis=axis),
+        shape=lambda x, *, axis: spec(dropped(x.shape, (axis,)), np.dtype(np.intp)),
+        vjp=FLAT,
+        jvp=FLAT,
+        batch=lambda n, mapped, x, *, axis: op(x, axis=axis + 1),
+        text=lambda x, axis: f"{name} {x}",
         samples=lambda r: [((r(3, 4),), {"axis": 1}), ((r(1),), {"axis": 0})],
-        doc=f"Where the {'greatest' if name == 'argmax' else 'least'} entry is along an axis, the first of them.",
-    )  # fmt: skip
+        doc=f"Where the {'greatest' if name == 'argmax' else 'least'} entry is along an axis.",
+    )
     return op
 
 
 def _condition(name: str) -> Primitive:
     op = Primitive(
-        name, forward=lambda xp, x, *, axis: getattr(xp, name)(x, axis=axis),
-        shape=lambda x, *, axis: spec(dropped(x.shape, axis), np.dtype(bool)), vjp=FLAT, jvp=FLAT,
-        batch=lambda n, mapped, x, *, axis: op(x, axis=_up(axis)), text=lambda x, axis: f"{name} {x}",
+        name,
+        forward=lambda xp, x, *, axis: getattr(xp, name)(x, axis=axis),
+        shape=lambda x, *, axis: spec(dropped(x.shape, axis), np.dtype(bool)),
+        vjp=FLAT,
+        jvp=FLAT,
+        batch=lambda n, mapped, x, *, axis: op(x, axis=_up(axis)),
+        text=lambda x, axis: f"{name} {x}",
         samples=lambda r: [((r(3, 4) > 0,), {"axis": (1,)}), ((r(0, 2) > 0,), {"axis": (0,)})],
         doc=f"Whether {'one' if name == 'any' else 'every'} entry is true over some axes.",
-    )  # fmt: skip
+    )
     return op
 
 
-argmax_, argmin_, any_, all_ = _position("argmax"), _position("argmin"), _condition("any"), _condition("all")
+argmax_, argmin_, any_, all_ = (
+    _position("argmax"),
+    _position("argmin"),
+    _condition("any"),
+    _condition("all"),
+)
 
 
 def _position_of(op: Primitive, x: Any, axis: int | None, keepdims: bool) -> Tensor:

@@ -39,10 +39,18 @@ def _both_mapped(n: int, mapped: Sequence[bool], xs: Sequence[Any]) -> list[Any]
 
 
 along_ = Primitive(
-    "along", forward=lambda xp, x, index, *, axis: xp.take_along_axis(x, index, axis),
-    shape=lambda x, index, *, axis: spec(index.shape, x.dtype), moves=True, complex=True,
-    vjp=shared(lambda wanted, y_bar, _y, _x, index, *, axis: (
-        add_along_(y_bar, index, axis=axis, size=_x.shape[axis]), None), 2),
+    "along",
+    forward=lambda xp, x, index, *, axis: xp.take_along_axis(x, index, axis),
+    shape=lambda x, index, *, axis: spec(index.shape, x.dtype),
+    moves=True,
+    complex=True,
+    vjp=shared(
+        lambda wanted, y_bar, _y, _x, index, *, axis: (
+            add_along_(y_bar, index, axis=axis, size=_x.shape[axis]),
+            None,
+        ),
+        2,
+    ),
     jvp=shared(lambda dots, _y, _x, index, *, axis: along_(dots[0], index, axis=axis)),
     batch=lambda n, mapped, *xs, axis: along_(*_both_mapped(n, mapped, xs), axis=axis + 1),
     text=lambda x, index, axis: f"{x}[{index}]",
@@ -51,17 +59,31 @@ along_ = Primitive(
         ((r(4), np.zeros(0, int)), {"axis": 0}),
     ],
     doc="For every place of the index, the entry of x at that position along one axis.",
-)  # fmt: skip
+)
 add_along_ = Primitive(
-    "add_along", forward=_add_along, moves=True, complex=True,
-    shape=lambda y, index, *, axis, size: spec((*y.shape[:axis], size, *y.shape[axis + 1 :]), y.dtype),
-    vjp=shared(lambda wanted, x_bar, _x, _y, index, *, axis, size: (along_(x_bar, index, axis=axis), None), 2),
-    jvp=shared(lambda dots, _x, _y, index, *, axis, size: add_along_(dots[0], index, axis=axis, size=size)),
-    batch=lambda n, mapped, *xs, axis, size: add_along_(*_both_mapped(n, mapped, xs), axis=axis + 1, size=size),
+    "add_along",
+    forward=_add_along,
+    moves=True,
+    complex=True,
+    shape=lambda y, index, *, axis, size: spec(
+        (*y.shape[:axis], size, *y.shape[axis + 1 :]), y.dtype
+    ),
+    vjp=shared(
+        lambda wanted, x_bar, _x, _y, index, *, axis, size: (along_(x_bar, index, axis=axis), None),
+        2,
+    ),
+    jvp=shared(
+        lambda dots, _x, _y, index, *, axis, size: add_along_(dots[0], index, axis=axis, size=size)
+    ),
+    batch=lambda n, mapped, *xs, axis, size: add_along_(
+        *_both_mapped(n, mapped, xs), axis=axis + 1, size=size
+    ),
     text=lambda y, index, axis, size: f"into[{index}]({y})",
-    samples=lambda r: [((r(3, 3), np.array([[0, 2, 2], [1, 1, -1], [3, 0, 2]])), {"axis": 1, "size": 4})],
+    samples=lambda r: [
+        ((r(3, 3), np.array([[0, 2, 2], [1, 1, -1], [3, 0, 2]])), {"axis": 1, "size": 4})
+    ],
     doc="Zeros to which entries are added at positions along one axis: the transpose of `along`.",
-)  # fmt: skip
+)
 
 
 def _positions(what: str, index: Any, size: int) -> Tensor:
@@ -69,16 +91,20 @@ def _positions(what: str, index: Any, size: int) -> Tensor:
 
     Raises:  DTypeError for other things, IndexingError for a (known) position outside.
     """
-    index = as_tensor(np.asarray(index, np.intp) if isinstance(index, list | tuple) and not len(index) else index)
+    index = as_tensor(
+        np.asarray(index, np.intp) if isinstance(index, list | tuple) and not len(index) else index
+    )
     if index.dtype.kind not in "iu":
         raise DTypeError(f"{what}: positions are integers", got={"index": index})
     if index.value is not None and index.size:
         low, high = int(np.min(index.value)), int(np.max(index.value))
+        bad = high if high >= size else low
         if low < -size or high >= size:
             raise IndexingError(
-                f"{what}: position {high if high >= size else low} is outside an axis of size {size}",
-                got={"index": index}, want=f"positions from {-size} to {size - 1}" if size else "none: the axis is empty",
-            )  # fmt: skip
+                f"{what}: position {bad} is outside an axis of size {size}",
+                got={"index": index},
+                want=f"positions from {-size} to {size - 1}" if size else "none: the axis is empty",
+            )
     return index
 
 
@@ -99,7 +125,11 @@ def take(x: Any, indices: Any, /, *, axis: int | None = None) -> Tensor:
     axis = one_axis("take", axis, x.ndim)
     index = asarray(_positions("take", indices, x.shape[axis]))
     y = apply(gather_, (move_axis(x, axis, 0), index))
-    order = (*range(index.ndim, index.ndim + axis), *range(index.ndim), *range(index.ndim + axis, y.ndim))
+    order = (
+        *range(index.ndim, index.ndim + axis),
+        *range(index.ndim),
+        *range(index.ndim + axis, y.ndim),
+    )
     return permute_dims(y, order)
 
 
@@ -121,12 +151,15 @@ def _aligned(what: str, x: Tensor, indices: Any, axis: int) -> tuple[Tensor, Ten
     axis = one_axis(what, axis, x.ndim)
     index = asarray(_positions(what, indices, x.shape[axis]))
     if index.ndim != x.ndim:
-        raise ShapeError(f"{what}: the index has {index.ndim} axes, the array {x.ndim}", got={"x": x, "index": index})
+        raise ShapeError(
+            f"{what}: the index has {index.ndim} axes, the array {x.ndim}",
+            got={"x": x, "index": index},
+        )
     rest = [(*t.shape[:axis], 1, *t.shape[axis + 1 :]) for t in (x, index)]
     common = broadcast_shape(what, {"x": rest[0], "index": rest[1]})
     x, index = (
         broadcast_to(t, (*common[:axis], t.shape[axis], *common[axis + 1 :])) for t in (x, index)
-    )  # fmt: skip
+    )
     return x, index, axis
 
 
@@ -141,7 +174,9 @@ def put_along_axis(x: Any, indices: Any, values: Any, /, axis: int = -1) -> Tens
     x = asarray(x)
     axis = one_axis("put_along_axis", axis, x.ndim)
     index = asarray(_positions("put_along_axis", indices, x.shape[axis]))
-    shape = broadcast_shape("put_along_axis", {"x": (*x.shape[:axis], 1, *x.shape[axis + 1 :]), "index": index.shape})
+    shape = broadcast_shape(
+        "put_along_axis", {"x": (*x.shape[:axis], 1, *x.shape[axis + 1 :]), "index": index.shape}
+    )
     if shape[:axis] + shape[axis + 1 :] != x.shape[:axis] + x.shape[axis + 1 :]:
         raise ShapeError("put_along_axis: the index does not fit", got={"x": x, "index": index})
     grid: list[Any] = list(np.ogrid[tuple(slice(n) for n in shape)])
@@ -161,7 +196,9 @@ def scatter_add(x: Any, index: Any, values: Any, /) -> Tensor:
     """
     x, values = asarray(x), as_tensor(values)
     if x.dtype.kind == "b":
-        raise DTypeError("scatter_add: truth values do not add", got={"x": x}, hint="convert with x.astype(int)")
+        raise DTypeError(
+            "scatter_add: truth values do not add", got={"x": x}, hint="convert with x.astype(int)"
+        )
     if isinstance(index, list):
         index = np.asarray(index, np.intp if not index else None)
     there = flat_positions(x, index)
@@ -190,8 +227,9 @@ def one_hot(i: Any, n: int, /, *, dtype: Any = None) -> Tensor:
     if i.value is not None and i.size and (np.min(i.value) < 0 or np.max(i.value) >= n):
         raise IndexingError(
             f"one_hot: classes from {np.min(i.value)} to {np.max(i.value)} do not fit into {n}",
-            got={"i": i}, want=f"integers from 0 to {n - 1}",
-        )  # fmt: skip
+            got={"i": i},
+            want=f"integers from 0 to {n - 1}",
+        )
     dtype = default_float() if dtype is None else dtype_of("one_hot", dtype)
     hot = equal(reshape(i, (*i.shape, 1)), from_value(np.arange(n)))
     return cast_to(hot, dtype)
@@ -205,19 +243,24 @@ _MODES = ("constant", "edge", "reflect", "symmetric", "wrap")
 def _widths(x: Tensor, widths: Any) -> tuple[tuple[int, int], ...]:
     """(before, after) for every axis."""
     given = np.asarray(widths.numpy() if isinstance(widths, Tensor) else widths)
-    try:
-        if given.dtype.kind not in "iu" and given.size:
-            raise ValueError
-        pairs = np.broadcast_to(given, (x.ndim, 2))
-    except ValueError:
-        flat = given.ndim == 1 and given.size > 2  # noqa: PLR2004  (before, after)
+    fits = given.ndim <= 2 and all(
+        g in (1, n) for g, n in zip(given.shape[::-1], (2, x.ndim), strict=False)
+    )
+    if not fits or (given.dtype.kind not in "iu" and given.size):
+        flat = given.ndim == 1 and given.size > 2
         raise ShapeError(
-            f"pad: the widths {widths!r} do not fit {x.ndim} axes", got={"x": x},
+            f"pad: the widths {widths!r} do not fit {x.ndim} axes",
+            got={"x": x},
             want="one number, (before, after), or one such pair for each axis",
-            hint="a flat list is another library's: give a pair per axis, from the first" if flat else None,
-        ) from None  # fmt: skip
+            hint="a flat list is another library's: give a pair per axis, from the first"
+            if flat
+            else None,
+        )
+    pairs = np.broadcast_to(given, (x.ndim, 2))
     if (pairs < 0).any():
-        raise ShapeError("pad: a width is negative", want="widths from 0", hint="cut with a slice: x[1:-1]")
+        raise ShapeError(
+            "pad: a width is negative", want="widths from 0", hint="cut with a slice: x[1:-1]"
+        )
     return tuple((int(a), int(b)) for a, b in pairs)
 
 
@@ -245,7 +288,9 @@ def pad(x: Any, /, widths: Any, mode: str = "constant", value: Any = 0) -> Tenso
         if before or after:
             n = x.shape[axis]
             if not n:
-                raise ShapeError(f"pad: axis {axis} is empty, there is nothing to repeat", got={"x": x})
+                raise ShapeError(
+                    f"pad: axis {axis} is empty, there is nothing to repeat", got={"x": x}
+                )
             positions = from_value(np.pad(np.arange(n), (before, after), mode=mode))  # type: ignore[call-overload]
             x = move_axis(apply(gather_, (move_axis(x, axis, 0), positions)), 0, axis)
     return x
@@ -261,7 +306,9 @@ def _framed(x: Tensor, pairs: Sequence[tuple[int, int]], value: Any) -> Tensor:
     if value.ndim:
         raise ShapeError("pad: the value of the border is one number", got={"value": value})
     if result_type(x, value) != x.dtype and value.dtype.kind != x.dtype.kind:
-        raise DTypeError("pad: the border's value does not fit into the array", got={"x": x, "value": value})
+        raise DTypeError(
+            "pad: the border's value does not fit into the array", got={"x": x, "value": value}
+        )
     inside = np.zeros(shape, bool)
     inside[tuple(slice(a, a + n) for a, n, _ in index)] = True
     return where(from_value(inside), y, as_tensor(value, x.dtype))

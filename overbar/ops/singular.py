@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from ..primitive import Primitive, public, shared
-from ..spec import Spec, spec
 from ..apply import apply
 from ..handle import Tensor
+from ..primitive import Primitive, public, shared
+from ..spec import Spec, spec
 from .factor import (
     apart,
     columns,
@@ -104,11 +104,20 @@ def _svd_dot(dots: Sequence[Any], y: Any, _a: Any) -> tuple[Any, Any, Any]:
 
 
 svd_ = Primitive(
-    "svd", forward=lambda xp, a: tuple(decomposed("svd", xp.linalg.svd, a, full_matrices=False)), shape=_svd_shape,
-    vjp=shared(_svd_back, 2), jvp=shared(_svd_dot), batch=lambda n, mapped, a: svd_(a), text="svd({0})",
-    samples=lambda r: [((r(3, 3) + np.diag([2.0, 4.0, 6.0]),), {}), ((r(4, 2),), {}), ((r(2, 2, 3),), {})],
+    "svd",
+    forward=lambda xp, a: tuple(decomposed("svd", xp.linalg.svd, a, full_matrices=False)),
+    shape=_svd_shape,
+    vjp=shared(_svd_back, 2),
+    jvp=shared(_svd_dot),
+    batch=lambda n, mapped, a: svd_(a),
+    text="svd({0})",
+    samples=lambda r: [
+        ((r(3, 3) + np.diag([2.0, 4.0, 6.0]),), {}),
+        ((r(4, 2),), {}),
+        ((r(2, 2, 3),), {}),
+    ],
     doc="Orthonormal u, falling s, orthonormal vh with a = u diag(s) vh.",
-)  # fmt: skip
+)
 
 
 def _full_shape(a: Spec) -> tuple[Spec, Spec, Spec]:
@@ -145,10 +154,15 @@ def _full_dot(dots: Sequence[Any], y: Any, _a: Any) -> Any:
 
 
 svd_full_ = Primitive(
-    "svd_full", forward=lambda xp, a: tuple(decomposed("svd", xp.linalg.svd, a)), shape=_full_shape,
-    vjp=shared(_full_back, 2), jvp=shared(_full_dot), batch=lambda n, mapped, a: svd_full_(a), text="svd({0})",
+    "svd_full",
+    forward=lambda xp, a: tuple(decomposed("svd", xp.linalg.svd, a)),
+    shape=_full_shape,
+    vjp=shared(_full_back, 2),
+    jvp=shared(_full_dot),
+    batch=lambda n, mapped, a: svd_full_(a),
+    text="svd({0})",
     doc="svd with u and vh completed to square matrices: with a derivative for s only.",
-)  # fmt: skip
+)
 
 
 def _sizes_back(s_bar: Any, s: Any, a: Any) -> Any:
@@ -162,11 +176,16 @@ def _sizes_dot(a_dot: Any, s: Any, a: Any) -> Any:
 
 
 svdvals_ = Primitive(
-    "svdvals", forward=lambda xp, a: decomposed("svdvals", xp.linalg.svd, a, compute_uv=False),
-    shape=lambda a: _svd_shape(a)[1], vjp=(_sizes_back,), jvp=(_sizes_dot,), batch=lambda n, mapped, a: svdvals_(a),
-    text="svdvals({0})", samples=lambda r: [((r(3, 3) + np.diag([2.0, 4.0, 6.0]),), {}), ((r(2, 2, 3),), {})],
+    "svdvals",
+    forward=lambda xp, a: decomposed("svdvals", xp.linalg.svd, a, compute_uv=False),
+    shape=lambda a: _svd_shape(a)[1],
+    vjp=(_sizes_back,),
+    jvp=(_sizes_dot,),
+    batch=lambda n, mapped, a: svdvals_(a),
+    text="svdvals({0})",
+    samples=lambda r: [((r(3, 3) + np.diag([2.0, 4.0, 6.0]),), {}), ((r(2, 2, 3),), {})],
     doc="The singular values, falling.",
-)  # fmt: skip
+)
 
 
 @public(namespace="linalg")
@@ -176,8 +195,8 @@ def svd(a: Any, /, *, full_matrices: bool = True) -> tuple[Tensor, Tensor, Tenso
     Shapes:  a (..., n, m)  ->  (..., n, k), (..., k), (..., k, m) with k = min(n, m); with
              `full_matrices`, the default of the Array API, u (..., n, n) and vh (..., m, m).
     Rule:    ā = u (diag s̄ + (F ∘ skew(uᵀ ū)) s + s (F ∘ skew(vᵀ v̄))) vᵀ and, of matrices that are
-             not square, what leaves their range; Fᵢⱼ = 1 / (sⱼ² − sᵢ²). Of s alone it is finite always;
-             of u and v it is not where singular values coincide and ū, v̄ ask how they turn.
+             not square, what leaves their range; Fᵢⱼ = 1 / (sⱼ² − sᵢ²). Of s alone it is always
+             finite; of u and v it is not where singular values coincide and ū, v̄ ask how they turn.
     Raises:  RuleMissingError for the derivative of u or vh with full_matrices, unless a is square.
     Source:  Townsend (2016), Differentiating the singular value decomposition; Giles (2008), 3.2.
     Example:
@@ -195,8 +214,8 @@ def svdvals(a: Any, /) -> Tensor:
     """The singular values of a, falling.
 
     Shapes:  a (..., n, m)  ->  (..., min(n, m))
-    Rule:    ā = u diag(s̄) vh: finite always. The derivative of a singular value at 0, where it has a
-             kink like |x|, is 0.
+    Rule:    ā = u diag(s̄) vh: finite always. The derivative of a singular value at 0,
+             where it has a kink like |x|, is 0.
     Example:
         >>> ob.linalg.svdvals([[0.0, 2.0], [1.0, 0.0]])
         Tensor([2., 1.], float64)

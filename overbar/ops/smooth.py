@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..primitive import elementwise, public
 from ..apply import apply
 from ..handle import Tensor, as_tensor
+from ..primitive import elementwise, public
 from .arithmetic import maximum_, multiply, square, where
 from .logic import equal
 
@@ -220,17 +220,23 @@ def rad2deg(x: Any, /) -> Tensor:
 
 
 def _whole_power(xp: Any, x: Any, *, n: int) -> Any:
-    return xp.square(x) if n == 2 else x**n  # noqa: PLR2004
+    return xp.square(x) if n == 2 else x**n
 
 
 whole_power = elementwise(
-    "whole_power", namespace=None, forward=_whole_power, complex=True, domain=(0.5, 2.0),
+    "whole_power",
+    namespace=None,
+    forward=_whole_power,
+    complex=True,
+    domain=(0.5, 2.0),
     text=lambda x, n: f"{x}{''.join('⁰¹²³⁴⁵⁶⁷⁸⁹'[int(d)] if d.isdigit() else '⁻' for d in str(n))}",
     tex="{0}^{{{n}}}",
     partials=(lambda _y, x, *, n: n * whole_power(x, n=n - 1) if n > 1 or n < 0 else float(n),),
-    samples=lambda r: [((r(3, 2),), {"n": n}) for n in (0, 1, 2, 3, 5)] + [((2 + 0.1 * r(3),), {"n": -2})],
+    samples=lambda r: (
+        [((r(3, 2),), {"n": n}) for n in (0, 1, 2, 3, 5)] + [((2 + 0.1 * r(3),), {"n": -2})]
+    ),
     doc="x to a whole power known in advance: exact to all orders, at 0 too.",
-)  # fmt: skip
+)
 
 
 def _base_partial(_z: Any, x: Any, y: Any) -> Any:
@@ -245,10 +251,17 @@ def _exponent_partial(z: Any, x: Any, _y: Any) -> Any:
 
 
 power = elementwise(
-    "power", namespace=None, arity=2, forward="power", text="{0}^{1}", tex="{0}^{{{1}}}", complex=True,
+    "power",
+    namespace=None,
+    arity=2,
+    forward="power",
+    text="{0}^{1}",
+    tex="{0}^{{{1}}}",
+    complex=True,
     domain=((0.5, 2.0), (-2.0, 2.0)),
-    partials=(_base_partial, _exponent_partial), doc="x to the power y.",
-)  # fmt: skip
+    partials=(_base_partial, _exponent_partial),
+    doc="x to the power y.",
+)
 
 
 @public(names=("pow", "power"))

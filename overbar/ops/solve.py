@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from ..apply import apply
 from ..errors import DomainError, DTypeError, ShapeError, SingularError
+from ..handle import Tensor, as_tensor
 from ..primitive import FLAT, Primitive, public, shared
 from ..spec import Spec, broadcast_shape, spec
-from ..apply import apply
-from ..handle import Tensor, as_tensor
-from .linear import H, mT, matmul, matmul_, of_one_dtype, star
+from .linear import H, matmul, matmul_, mT, of_one_dtype, star
 from .movement import astype
 from .repeat import broadcast_to, reshape
 from .triangles import tril_, triu_, unit
@@ -31,10 +31,14 @@ def matrices(what: str, *xs: Any, square: bool = False) -> list[Tensor]:
     if found[0].dtype.kind not in "fc":
         found = [astype(x, np.float64) for x in found]
     if found[0].dtype == np.float16:
-        raise DTypeError(f"{what}: half precision is too coarse for this", got={"a": found[0]}, want="float32 or float64",
-                         hint="convert: x.astype(ob.float32)")  # fmt: skip
+        raise DTypeError(
+            f"{what}: half precision is too coarse for this",
+            got={"a": found[0]},
+            want="float32 or float64",
+            hint="convert: x.astype(ob.float32)",
+        )
     for name, x in zip("abc", found, strict=False):
-        if x.ndim < 2:  # noqa: PLR2004
+        if x.ndim < 2:
             raise ShapeError(
                 f"{what}: a matrix has two axes",
                 got={name: x},
@@ -42,25 +46,31 @@ def matrices(what: str, *xs: Any, square: bool = False) -> list[Tensor]:
             )
     a = found[0]
     if square and a.shape[-1] != a.shape[-2]:
-        raise ShapeError(f"{what}: the matrix is not square, {a.shape[-2]} by {a.shape[-1]}", got={"a": a}, want="a: (..., n, n)",
-                         hint="ob.linalg.pinv serves matrices of any shape" if what in ("inv", "solve") else None)  # fmt: skip
+        raise ShapeError(
+            f"{what}: the matrix is not square, {a.shape[-2]} by {a.shape[-1]}",
+            got={"a": a},
+            want="a: (..., n, n)",
+            hint="ob.linalg.pinv serves matrices of any shape"
+            if what in ("inv", "solve")
+            else None,
+        )
     return found
 
 
 def decomposed(what: str, function: Any, a: Any, **how: Any) -> Any:
     """What LAPACK makes of a; its refusal in words.
 
-    Raises:  DomainError for a NaN or an infinity, which LAPACK reports as a failure to converge.
+    Entries are looked at first: of an infinity LAPACK's iterations may never end.
+
+    Raises:  DomainError for a NaN or an infinity, SingularError if LAPACK does not converge.
     """
+    if not np.isfinite(a).all():
+        raise DomainError(
+            f"{what}: the matrix holds a NaN or an infinity", got={"a": a}, want="finite entries"
+        )
     try:
         return function(a, **how)
     except np.linalg.LinAlgError as error:
-        if not np.isfinite(a).all():
-            raise DomainError(
-                f"{what}: the matrix holds a NaN or an infinity",
-                got={"a": a},
-                want="finite entries",
-            ) from None
         raise SingularError(f"{what}: {error}", got={"a": a}) from None
 
 
@@ -72,10 +82,11 @@ def singular(what: str, a: np.ndarray) -> SingularError:
     rank = int(np.linalg.matrix_rank(a[at])) if np.isfinite(a[at]).all() and n else 0
     which = f"matrix {list(at)}" if at else "the matrix"
     return SingularError(
-        f"{what}: {which} has no inverse, its rank is {rank} and not {n}", got={"a": a},
+        f"{what}: {which} has no inverse, its rank is {rank} and not {n}",
+        got={"a": a},
         want="rows that are linearly independent",
         hint="ob.linalg.pinv(a) @ b is the least-squares solution of least norm",
-    )  # fmt: skip
+    )
 
 
 def _solve(xp: Any, a: Any, b: Any) -> Any:
@@ -111,13 +122,22 @@ def _solve_lanes(n: int, mapped: Sequence[bool], a: Any, b: Any) -> Any:
 
 
 solve_ = Primitive(
-    "solve", forward=_solve, shape=_solution, vjp=shared(_solve_back, 2), jvp=shared(_solve_dot), batch=_solve_lanes,
-    text="{0}⁻¹ {1}", tex=r"{0}^{{-1}}\,{1}", complex=True,
+    "solve",
+    forward=_solve,
+    shape=_solution,
+    vjp=shared(_solve_back, 2),
+    jvp=shared(_solve_dot),
+    batch=_solve_lanes,
+    text="{0}⁻¹ {1}",
+    tex=r"{0}^{{-1}}\,{1}",
+    complex=True,
     samples=lambda r: [
-        ((r(3, 3) + 4 * np.eye(3), r(3, 2)), {}), ((r(2, 3, 3) + 4 * np.eye(3), r(2, 3, 1)), {}), ((r(0, 0), r(0, 2)), {}),
+        ((r(3, 3) + 4 * np.eye(3), r(3, 2)), {}),
+        ((r(2, 3, 3) + 4 * np.eye(3), r(2, 3, 1)), {}),
+        ((r(0, 0), r(0, 2)), {}),
     ],
     doc="The x for which a x = b; both sides carry the same leading axes.",
-)  # fmt: skip
+)
 
 
 @public(namespace="linalg")
@@ -143,10 +163,11 @@ def solve(a: Any, b: Any, /) -> Tensor:
     a, b = matrices("solve", a, reshape(b, (*b.shape, 1)) if vector else b, square=True)
     if a.shape[-1] != b.shape[-2]:
         raise ShapeError(
-            f"solve: {a.shape[-1]} unknowns against {b.shape[-2]} rows on the right", got={"a": a, "b": b},
+            f"solve: {a.shape[-1]} unknowns against {b.shape[-2]} rows on the right",
+            got={"a": a, "b": b},
             want="a: (..., n, n)   b: (..., n, m)   ->   (..., n, m)",
             hint="a batch of vectors is b[..., None]" if b.shape[-1] == a.shape[-1] else None,
-        )  # fmt: skip
+        )
     lead = broadcast_shape(
         "solve", {"a's leading axes": a.shape[:-2], "b's leading axes": b.shape[:-2]}
     )
@@ -180,13 +201,22 @@ def _inverse(xp: Any, a: Any) -> Any:
 
 
 inv_ = Primitive(
-    "inv", forward=_inverse, shape=lambda a: a, complex=True, text="{0}⁻¹", tex=r"{0}^{{-1}}",
+    "inv",
+    forward=_inverse,
+    shape=lambda a: a,
+    complex=True,
+    text="{0}⁻¹",
+    tex=r"{0}^{{-1}}",
     vjp=(lambda y_bar, y, _a: -matmul_(mT(y), matmul_(y_bar, mT(y))),),
     jvp=(lambda a_dot, y, _a: -matmul_(y, matmul_(a_dot, y)),),
     batch=lambda n, mapped, a: inv_(a),
-    samples=lambda r: [((r(3, 3) + 4 * np.eye(3),), {}), ((r(2, 2, 2) + 3 * np.eye(2),), {}), ((r(0, 0),), {})],
+    samples=lambda r: [
+        ((r(3, 3) + 4 * np.eye(3),), {}),
+        ((r(2, 2, 2) + 3 * np.eye(2),), {}),
+        ((r(0, 0),), {}),
+    ],
     doc="The inverse of a square matrix.",
-)  # fmt: skip
+)
 
 
 @public(namespace="linalg")
@@ -220,7 +250,7 @@ def matrix_power(a: Any, n: int, /) -> Tensor:
     if not isinstance(n, int | np.integer) or isinstance(n, bool):
         raise DTypeError(f"matrix_power: the power is a whole number, not {n!r}", want="n: an int")
     (a,) = of_one_dtype("matrix_power", a)
-    if a.ndim < 2 or a.shape[-1] != a.shape[-2] or n < 0:  # noqa: PLR2004
+    if a.ndim < 2 or a.shape[-1] != a.shape[-2] or n < 0:
         (a,) = matrices("matrix_power", a, square=True)
     if n == 0:
         return broadcast_to(unit(a), a.shape)
@@ -271,12 +301,18 @@ def _pinv_dot(a_dot: Any, p: Any, a: Any, *, rtol: float | None) -> Any:
 
 
 pinv_ = Primitive(
-    "pinv", forward=_pseudo_inverse, shape=lambda a, *, rtol: spec((*a.shape[:-2], a.shape[-1], a.shape[-2]), a.dtype),
-    vjp=(_pinv_back,), jvp=(_pinv_dot,), batch=lambda n, mapped, a, *, rtol: pinv_(a, rtol=rtol),
-    text="{0}⁺", tex=r"{0}^{{+}}", complex=True,
+    "pinv",
+    forward=_pseudo_inverse,
+    shape=lambda a, *, rtol: spec((*a.shape[:-2], a.shape[-1], a.shape[-2]), a.dtype),
+    vjp=(_pinv_back,),
+    jvp=(_pinv_dot,),
+    batch=lambda n, mapped, a, *, rtol: pinv_(a, rtol=rtol),
+    text="{0}⁺",
+    tex=r"{0}^{{+}}",
+    complex=True,
     samples=lambda r: [((r(4, 2),), {"rtol": None}), ((r(2, 2, 3),), {"rtol": None})],
     doc="The pseudo-inverse of Moore and Penrose.",
-)  # fmt: skip
+)
 
 
 @public(namespace="linalg")
@@ -303,11 +339,17 @@ def _rank(xp: Any, a: Any, *, rtol: float | None) -> Any:
 
 
 rank_ = Primitive(
-    "matrix_rank", forward=_rank, shape=lambda a, *, rtol: spec(a.shape[:-2], np.dtype(np.int64)), vjp=FLAT, jvp=FLAT,
-    batch=lambda n, mapped, a, *, rtol: rank_(a, rtol=rtol), text="rank {0}", complex=True,
+    "matrix_rank",
+    forward=_rank,
+    shape=lambda a, *, rtol: spec(a.shape[:-2], np.dtype(np.int64)),
+    vjp=FLAT,
+    jvp=FLAT,
+    batch=lambda n, mapped, a, *, rtol: rank_(a, rtol=rtol),
+    text="rank {0}",
+    complex=True,
     samples=lambda r: [((r(3, 2),), {"rtol": None}), ((r(2, 3, 3),), {"rtol": 1e-3})],
     doc="How many singular values are not zero.",
-)  # fmt: skip
+)
 
 
 @public(namespace="linalg")

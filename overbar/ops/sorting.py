@@ -52,15 +52,24 @@ def _sort_samples(r: Any) -> list[Any]:
 
 
 argsort_ = Primitive(
-    "argsort", forward=_argsort, shape=lambda x, *, axis, descending: spec(x.shape, np.dtype(np.intp)),
-    vjp=FLAT, jvp=FLAT, batch=lambda n, mapped, x, *, axis, descending: argsort_(x, axis=axis + 1, descending=descending),
-    text=lambda x, axis, descending: f"argsort {x}", samples=_sort_samples,
+    "argsort",
+    forward=_argsort,
+    shape=lambda x, *, axis, descending: spec(x.shape, np.dtype(np.intp)),
+    vjp=FLAT,
+    jvp=FLAT,
+    batch=lambda n, mapped, x, *, axis, descending: argsort_(
+        x, axis=axis + 1, descending=descending
+    ),
+    text=lambda x, axis, descending: f"argsort {x}",
+    samples=_sort_samples,
     doc="The permutation that sorts along an axis; ties keep their order.",
-)  # fmt: skip
+)
 
 
 def _reorder_lanes(n: int, mapped: Any, x: Any, order: Any, *, axis: int) -> Any:
-    x, order = (a if m else broadcast_to(a, (n, *a.shape)) for a, m in zip((x, order), mapped, strict=True))
+    x, order = (
+        a if m else broadcast_to(a, (n, *a.shape)) for a, m in zip((x, order), mapped, strict=True)
+    )
     return reorder(x, order, axis=axis + 1)
 
 
@@ -69,16 +78,27 @@ def _inverse(order: Any, axis: int) -> Any:
 
 
 reorder = Primitive(
-    "reorder", forward=lambda xp, x, order, *, axis: xp.take_along_axis(x, order, axis),
-    shape=lambda x, order, *, axis: x, moves=True, complex=True,
-    vjp=shared(lambda wanted, y_bar, _y, _x, order, *, axis: (reorder(y_bar, _inverse(order, axis), axis=axis), None), 2),
+    "reorder",
+    forward=lambda xp, x, order, *, axis: xp.take_along_axis(x, order, axis),
+    shape=lambda x, order, *, axis: x,
+    moves=True,
+    complex=True,
+    vjp=shared(
+        lambda wanted, y_bar, _y, _x, order, *, axis: (
+            reorder(y_bar, _inverse(order, axis), axis=axis),
+            None,
+        ),
+        2,
+    ),
     jvp=shared(lambda dots, _y, _x, order, *, axis: reorder(dots[0], order, axis=axis)),
-    batch=_reorder_lanes, text="{0}[{1}]",
+    batch=_reorder_lanes,
+    text="{0}[{1}]",
     samples=lambda r: [
-        ((r(2, 3), np.array([[2, 0, 1], [0, 1, 2]])), {"axis": 1}), ((r(0), np.zeros(0, int)), {"axis": 0}),
+        ((r(2, 3), np.array([[2, 0, 1], [0, 1, 2]])), {"axis": 1}),
+        ((r(0), np.zeros(0, int)), {"axis": 0}),
     ],
     doc="x permuted along an axis, each row in its own way.",
-)  # fmt: skip
+)
 
 
 def _sort_reverse(y_bar: Any, _y: Any, x: Any, *, axis: int, descending: bool) -> Any:
@@ -115,11 +135,18 @@ def _search_lanes(n: int, mapped: Any, x1: Any, x2: Any, *, side: str) -> Any:
 
 
 searchsorted_ = Primitive(
-    "searchsorted", forward=lambda xp, x1, x2, *, side: xp.searchsorted(x1, x2, side=side),
-    shape=_search_shape, vjp=FLAT, jvp=FLAT, batch=_search_lanes, text="place of {1} in {0}",
-    samples=lambda r: [((np.array([-1.0, 0.0, 1.0]), r(3, 2)), {"side": s}) for s in ("left", "right")],
+    "searchsorted",
+    forward=lambda xp, x1, x2, *, side: xp.searchsorted(x1, x2, side=side),
+    shape=_search_shape,
+    vjp=FLAT,
+    jvp=FLAT,
+    batch=_search_lanes,
+    text="place of {1} in {0}",
+    samples=lambda r: [
+        ((np.array([-1.0, 0.0, 1.0]), r(3, 2)), {"side": s}) for s in ("left", "right")
+    ],
     doc="Where to put entries into a sorted list so that it stays sorted.",
-)  # fmt: skip
+)
 
 # -- sorting ----------------------------------------------------------------------------------
 
@@ -135,7 +162,9 @@ def sort(x: Any, /, *, axis: int = -1, descending: bool = False, stable: bool = 
         Tensor([3., 2., 1.], float64)
     """
     x = asarray(x)
-    return apply(sort_, (x,), {"axis": one_axis("sort", axis, x.ndim), "descending": bool(descending)})
+    return apply(
+        sort_, (x,), {"axis": one_axis("sort", axis, x.ndim), "descending": bool(descending)}
+    )
 
 
 @public
@@ -147,7 +176,9 @@ def argsort(x: Any, /, *, axis: int = -1, descending: bool = False, stable: bool
         Tensor([1, 2, 0], int64)
     """
     x = asarray(x)
-    return apply(argsort_, (x,), {"axis": one_axis("argsort", axis, x.ndim), "descending": bool(descending)})
+    return apply(
+        argsort_, (x,), {"axis": one_axis("argsort", axis, x.ndim), "descending": bool(descending)}
+    )
 
 
 class TopK(NamedTuple):
@@ -171,7 +202,9 @@ def topk(x: Any, /, k: int, axis: int = -1) -> TopK:
     x, k = asarray(x), operator.index(k)
     at = one_axis("topk", axis, x.ndim)
     if not 0 <= k <= x.shape[at]:
-        raise ShapeError(f"topk: {k} of {x.shape[at]} entries", got={"x": x}, want=f"k from 0 to {x.shape[at]}")
+        raise ShapeError(
+            f"topk: {k} of {x.shape[at]} entries", got={"x": x}, want=f"k from 0 to {x.shape[at]}"
+        )
     order = apply(argsort_, (x,), {"axis": at, "descending": True})
     values = apply(reorder, (x, order), {"axis": at})
     return TopK(stretch(values, at, 0, k), stretch(order, at, 0, k))
@@ -191,7 +224,9 @@ def _ranked(what: str, x: Any, axis: Any) -> tuple[Tensor, tuple[int, ...]]:
         x = astype(x, np.float64)
     rows, over = merged(what, x if x.ndim else reshape(x, (1,)), axis if x.ndim else 0)
     if not rows.shape[-1]:
-        raise ShapeError(f"{what}: of nothing", got={"x": x}, want="at least one entry along the axes")
+        raise ShapeError(
+            f"{what}: of nothing", got={"x": x}, want="at least one entry along the axes"
+        )
     y = sort(rows)
     return y, over if x.ndim else ()
 
@@ -220,7 +255,9 @@ _METHODS = ("linear", "lower", "higher", "nearest", "midpoint")
 
 
 @public
-def quantile(x: Any, q: Any, /, axis: Any = None, keepdims: bool = False, *, method: str = "linear") -> Tensor:
+def quantile(
+    x: Any, q: Any, /, axis: Any = None, keepdims: bool = False, *, method: str = "linear"
+) -> Tensor:
     """The value below which the fraction q of the entries lies, over the given axes; NaN if one is.
 
     q is a number from 0 to 1, or an array of them: its axes come first in the result. Between two
@@ -294,13 +331,19 @@ def digitize(x: Any, bins: Any, /, right: bool = False) -> Tensor:
     """
     bins = asarray(bins)
     if bins.value is not None and bins.ndim == 1 and np.any(np.diff(bins.value) < 0):
-        raise DomainError("digitize: the bounds descend", got={"bins": bins}, want="ascending bounds",
-                          hint="flip them: ob.digitize(x, bins[::-1]), and count from the other end")  # fmt: skip
+        raise DomainError(
+            "digitize: the bounds descend",
+            got={"bins": bins},
+            want="ascending bounds",
+            hint="flip them: ob.digitize(x, bins[::-1]), and count from the other end",
+        )
     return searchsorted(bins, x, side="left" if right else "right")
 
 
 @public
-def diff(x: Any, /, *, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Tensor:
+def diff(
+    x: Any, /, *, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None
+) -> Tensor:
     """The differences of neighbours along an axis, taken n times.
 
     prepend, append: what to put in front and behind first; a number stands for a row of them.
@@ -352,7 +395,9 @@ def nonzero(x: Any, /) -> tuple[Tensor, ...]:
     """
     x = asarray(x)
     if not x.ndim:
-        raise ShapeError("nonzero: a number has no axes to index", got={"x": x}, hint="write x != 0")
+        raise ShapeError(
+            "nonzero: a number has no axes to index", got={"x": x}, hint="write x != 0"
+        )
     return tuple(asarray(i) for i in np.nonzero(_known("nonzero", x)))
 
 
@@ -391,7 +436,13 @@ def unique_all(x: Any, /) -> UniqueAll:
         Tensor([1, 2], int64)
     """
     x = asarray(x)
-    found = np.unique(_known("unique", x), return_index=True, return_inverse=True, return_counts=True, equal_nan=False)
+    found = np.unique(
+        _known("unique", x),
+        return_index=True,
+        return_inverse=True,
+        return_counts=True,
+        equal_nan=False,
+    )
     _, first, inverse, counts = found
     values = apply(gather_, (reshape(x, (x.size,)), asarray(first)))
     return UniqueAll(values, asarray(first), asarray(inverse.reshape(x.shape)), asarray(counts))
@@ -406,7 +457,7 @@ def unique_counts(x: Any, /) -> UniqueCounts:
 
 @public
 def unique_inverse(x: Any, /) -> UniqueInverse:
-    """The distinct values of x in ascending order, and which one each entry is: see `unique_all`."""
+    """The distinct values of x, ascending, and which one each entry is: see `unique_all`."""
     found = unique_all(x)
     return UniqueInverse(found.values, found.inverse_indices)
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..apply import apply
 from ..errors import DomainError, MissingPackageError, RuleMissingError
-from ..handle import Tensor, as_tensor
+from ..handle import Tensor
 from ..primitive import elementwise, public
 from .arithmetic import where
 from .erf import in_float64
@@ -40,10 +40,18 @@ def _scipy() -> Any:
 
 
 def _from_scipy(name: str) -> Callable[..., Any]:
-    def forward(_xp: Any, *xs: Any) -> Any:
+    def forward(xp: Any, *xs: Any) -> Any:
+        if len(xs) > 1:  # SciPy takes a Python number for float64
+            xs = _together(xp, *xs)
         return getattr(_scipy(), name)(*xs)
 
     return forward
+
+
+def _together(xp: Any, *xs: Any) -> tuple[Any, ...]:
+    """Numbers and arrays in their common dtype; Python numbers are weak."""
+    dtype = xp.result_type(*xs)
+    return tuple(xp.asarray(x, dtype=dtype)[()] for x in xs)
 
 
 def _order(what: str, n: Any, least: int) -> int:
@@ -65,7 +73,9 @@ def _polygamma(_xp: Any, x: Any, *, n: int) -> Any:
         return special.psi(x)
     kind = np.result_type(np.asarray(x).dtype, np.float32) if not isinstance(x, float) else float
     sign = 1 if n % 2 else -1
-    return (sign * math.factorial(n) * special.zeta(n + 1, np.asarray(x, np.float64))).astype(kind)[()]
+    return (sign * math.factorial(n) * special.zeta(n + 1, np.asarray(x, np.float64))).astype(kind)[
+        ()
+    ]
 
 
 polygamma_ = elementwise(
@@ -121,7 +131,7 @@ def _by_shape(_y: Any, _a: Any, _x: Any) -> Any:
 
 
 def _incomplete_samples(r: Any) -> list[Any]:
-    return [((np.array([1, 2, 3]), abs(r(3)) + 0.3), {})]
+    return [((np.array([1, 2, 3], np.int8), abs(r(3)) + 0.3), {})]
 
 
 gammainc = elementwise(
@@ -180,17 +190,33 @@ def _bessel_samples(r: Any) -> list[Any]:
 
 
 bessel_i = elementwise(
-    "bessel_i", namespace=None, forward=_bessel("i"), text=lambda x, n: f"I{n}({x})",
-    tex="I_{{{n}}}({0})", samples=_bessel_samples,
-    partials=(lambda _y, x, *, n: 0.5 * (bessel_i(x, n=n - 1) + bessel_i(x, n=n + 1)) if n else bessel_i(x, n=1),),
+    "bessel_i",
+    namespace=None,
+    forward=_bessel("i"),
+    text=lambda x, n: f"I{n}({x})",
+    tex="I_{{{n}}}({0})",
+    samples=_bessel_samples,
+    partials=(
+        lambda _y, x, *, n: (
+            0.5 * (bessel_i(x, n=n - 1) + bessel_i(x, n=n + 1)) if n else bessel_i(x, n=1)
+        ),
+    ),
     doc="The modified Bessel function of the first kind, of whole order.",
-)  # fmt: skip
+)
 bessel_j = elementwise(
-    "bessel_j", namespace=None, forward=_bessel("j"), text=lambda x, n: f"J{n}({x})",
-    tex="J_{{{n}}}({0})", samples=_bessel_samples,
-    partials=(lambda _y, x, *, n: 0.5 * (bessel_j(x, n=n - 1) - bessel_j(x, n=n + 1)) if n else -bessel_j(x, n=1),),
+    "bessel_j",
+    namespace=None,
+    forward=_bessel("j"),
+    text=lambda x, n: f"J{n}({x})",
+    tex="J_{{{n}}}({0})",
+    samples=_bessel_samples,
+    partials=(
+        lambda _y, x, *, n: (
+            0.5 * (bessel_j(x, n=n - 1) - bessel_j(x, n=n + 1)) if n else -bessel_j(x, n=1)
+        ),
+    ),
     doc="The Bessel function of the first kind, of whole order.",
-)  # fmt: skip
+)
 
 
 def _of_order(op: Any, letter: str, n: int) -> None:
@@ -200,7 +226,8 @@ def _of_order(op: Any, letter: str, n: int) -> None:
         return apply(op, (x,), {"n": n})
 
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"{'The modified' if letter == 'I' else 'The'} Bessel function of the first kind, of order {n}."
+    kind = "The modified" if letter == "I" else "The"
+    function.__doc__ = f"{kind} Bessel function of the first kind, of order {n}."
     public(function, namespace="special")
 
 
@@ -228,7 +255,7 @@ def _logit(xp: Any, x: Any) -> Any:
     with np.errstate(all="ignore"):
         ends = xp.log(xp.where(x < 0.5, x / (1 - x), (1 - x) / x))
         ends = xp.where(x < 0.5, ends, -ends)
-        return xp.where(xp.abs(x - 0.5) < 0.2, 2 * xp.arctanh(2 * x - 1), ends)  # noqa: PLR2004
+        return xp.where(xp.abs(x - 0.5) < 0.2, 2 * xp.arctanh(2 * x - 1), ends)
 
 
 logit = elementwise(
@@ -243,6 +270,7 @@ logit = elementwise(
 
 def _xlog(name: str) -> Callable[..., Any]:
     def forward(xp: Any, x: Any, y: Any) -> Any:
+        x, y = _together(xp, x, y)
         with np.errstate(divide="ignore", invalid="ignore"):
             return xp.where((x == 0) & ~xp.isnan(y), x * xp.ones_like(y), x * getattr(xp, name)(y))
 
@@ -256,16 +284,27 @@ def _ratio(x: Any, y: Any) -> Any:
 
 
 xlogy = elementwise(
-    "xlogy", namespace="special", arity=2, forward=_xlog("log"), domain=((-2.0, 2.0), (0.2, 3.0)),
-    text="{0} log {1}", tex=r"{0} \log {1}",
-    partials=(lambda _z, _x, y: log(y), lambda _z, x, y: _ratio(x, y)), doc="x log y, and 0 where x is 0.",
-)  # fmt: skip
+    "xlogy",
+    namespace="special",
+    arity=2,
+    forward=_xlog("log"),
+    domain=((-2.0, 2.0), (0.2, 3.0)),
+    text="{0} log {1}",
+    tex=r"{0} \log {1}",
+    partials=(lambda _z, _x, y: log(y), lambda _z, x, y: _ratio(x, y)),
+    doc="x log y, and 0 where x is 0.",
+)
 xlog1py = elementwise(
-    "xlog1py", namespace="special", arity=2, forward=_xlog("log1p"), domain=((-2.0, 2.0), (-0.8, 3.0)),
-    text="{0} log(1 + {1})", tex=r"{0} \log(1 + {1})",
+    "xlog1py",
+    namespace="special",
+    arity=2,
+    forward=_xlog("log1p"),
+    domain=((-2.0, 2.0), (-0.8, 3.0)),
+    text="{0} log(1 + {1})",
+    tex=r"{0} \log(1 + {1})",
     partials=(lambda _z, _x, y: log1p(y), lambda _z, x, y: _ratio(x, 1 + y)),
     doc="x log(1 + y), and 0 where x is 0.",
-)  # fmt: skip
+)
 
 
 def _entr(xp: Any, x: Any) -> Any:
@@ -284,7 +323,7 @@ entr = elementwise(
 
 
 def _spherical(x: np.ndarray, *, n: int) -> np.ndarray:
-    """πⁿ jₙ(πx), with the spherical Bessel function jₙ: its power series near 0, upward recurrence further out.
+    """πⁿ jₙ(πx), jₙ the spherical Bessel function: a power series near 0, else the recurrence.
 
     Source:  Abramowitz and Stegun 10.1.2, 10.1.11 and 10.1.19.
     """

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from ..apply import apply
 from ..errors import ShapeError
+from ..handle import Tensor, as_tensor
 from ..primitive import Primitive, public
 from ..spec import Spec, one_axis, spec
-from ..apply import apply
-from ..handle import Tensor, as_tensor
 from .movement import permute_dims
 from .repeat import sum as total
 
@@ -24,12 +24,24 @@ def _triangle(name: str, what: str, tex: str) -> Primitive:
         return op(x, k=k)
 
     op = Primitive(
-        name, forward=lambda xp, x, *, k: getattr(xp, name)(x, k), shape=lambda x, *, k: x,
-        vjp=(lambda y_bar, _y, _x, *, k: cut(y_bar, k=k),), batch=lambda n, mapped, x, *, k: cut(x, k=k),
-        text=name + "({0})", tex=rf"\operatorname{{{{{tex}}}}}({{0}})", moves=True, selects=True, complex=True,
-        samples=lambda r: [((r(3, 4),), {"k": 0}), ((r(2, 4, 3),), {"k": 1}), ((r(3, 3),), {"k": -1}), ((r(0, 2),), {"k": 0})],
+        name,
+        forward=lambda xp, x, *, k: getattr(xp, name)(x, k),
+        shape=lambda x, *, k: x,
+        vjp=(lambda y_bar, _y, _x, *, k: cut(y_bar, k=k),),
+        batch=lambda n, mapped, x, *, k: cut(x, k=k),
+        text=name + "({0})",
+        tex=rf"\operatorname{{{{{tex}}}}}({{0}})",
+        moves=True,
+        selects=True,
+        complex=True,
+        samples=lambda r: [
+            ((r(3, 4),), {"k": 0}),
+            ((r(2, 4, 3),), {"k": 1}),
+            ((r(3, 3),), {"k": -1}),
+            ((r(0, 2),), {"k": 0}),
+        ],
         doc=f"The entries on and {what} the k-th diagonal, zeros elsewhere.",
-    )  # fmt: skip
+    )
     return op
 
 
@@ -49,28 +61,44 @@ def _put_diagonal(xp: Any, y: Any, *, offset: int, shape: tuple[int, int]) -> An
 
 
 diagonal_ = Primitive(
-    "diagonal", forward=lambda xp, x, *, offset: xp.diagonal(x, offset, -2, -1), moves=True, complex=True,
+    "diagonal",
+    forward=lambda xp, x, *, offset: xp.diagonal(x, offset, -2, -1),
+    moves=True,
+    complex=True,
     shape=lambda x, *, offset: spec((*x.shape[:-2], _length(x.shape, offset)), x.dtype),
     vjp=(lambda y_bar, _y, _x, *, offset: undiagonal_(y_bar, offset=offset, shape=_x.shape[-2:]),),
     batch=lambda n, mapped, x, *, offset: diagonal_(x, offset=offset),
-    text="diagonal({0})", tex=r"\operatorname{{diag}}({0})", selects=True,
-    samples=lambda r: [((r(3, 4),), {"offset": 0}), ((r(2, 4, 3),), {"offset": -2}), ((r(2, 2),), {"offset": 2})],
+    text="diagonal({0})",
+    tex=r"\operatorname{{diag}}({0})",
+    selects=True,
+    samples=lambda r: [
+        ((r(3, 4),), {"offset": 0}),
+        ((r(2, 4, 3),), {"offset": -2}),
+        ((r(2, 2),), {"offset": 2}),
+    ],
     doc="The entries on one diagonal of the last two axes.",
-)  # fmt: skip
+)
 undiagonal_ = Primitive(
-    "undiagonal", forward=_put_diagonal, moves=True, complex=True,
+    "undiagonal",
+    forward=_put_diagonal,
+    moves=True,
+    complex=True,
     shape=lambda y, *, offset, shape: spec((*y.shape[:-1], *shape), y.dtype),
     vjp=(lambda x_bar, _x, _y, *, offset, shape: diagonal_(x_bar, offset=offset),),
     batch=lambda n, mapped, y, *, offset, shape: undiagonal_(y, offset=offset, shape=shape),
-    text="diag({0})", tex=r"\operatorname{{diag}}({0})",
-    samples=lambda r: [((r(3),), {"offset": 0, "shape": (3, 3)}), ((r(2, 2),), {"offset": 1, "shape": (4, 3)})],
+    text="diag({0})",
+    tex=r"\operatorname{{diag}}({0})",
+    samples=lambda r: [
+        ((r(3),), {"offset": 0, "shape": (3, 3)}),
+        ((r(2, 2),), {"offset": 1, "shape": (4, 3)}),
+    ],
     doc="Zeros with y on one diagonal: the transpose of reading it.",
-)  # fmt: skip
+)
 
 
 def _matrix(what: str, x: Any) -> Tensor:
     x = as_tensor(x)
-    if x.ndim < 2:  # noqa: PLR2004
+    if x.ndim < 2:
         raise ShapeError(f"{what}: a matrix has two axes", got={"x": x}, want="x: (..., n, m)")
     return x
 
@@ -125,7 +153,6 @@ def diagonal(x: Any, /, *, offset: int = 0, axis1: int = -2, axis2: int = -1) ->
     return apply(diagonal_, (permute_dims(x, (*rest, first, second)),), {"offset": int(offset)})
 
 
-@public
 @public(namespace="linalg")
 def trace(
     x: Any, /, *, offset: int = 0, axis1: int = -2, axis2: int = -1, dtype: Any = None
@@ -135,7 +162,7 @@ def trace(
     Shapes:  x (..., n, m)  ->  (...); the axes of the matrices are the last two.
     Rule:    x̄ = ȳ I.
     Example:
-        >>> ob.trace([[1.0, 2.0], [3.0, 4.0]])
+        >>> ob.linalg.trace([[1.0, 2.0], [3.0, 4.0]])
         Tensor(5., float64)
     """
     return total(
@@ -148,7 +175,7 @@ def diag(x: Any, /, *, offset: int = 0) -> Tensor:
     """Of a vector the matrix that carries it on a diagonal, of a matrix its diagonal.
 
     Shapes:  (n,)  ->  (n + |offset|, n + |offset|);   (n, m)  ->  (k,)
-    Raises:  ShapeError for more axes: `diagonal` and `linalg.diag_embed` say which of the two is meant.
+    Raises:  ShapeError for more axes: `diagonal` and `linalg.diag_embed` take any number.
     Example:
         >>> ob.diag([1.0, 2.0])
         Tensor([[1., 0.],
@@ -156,8 +183,12 @@ def diag(x: Any, /, *, offset: int = 0) -> Tensor:
     """
     x = as_tensor(x)
     if x.ndim not in (1, 2):
-        raise ShapeError("diag: a vector or a matrix", got={"x": x}, want="x: (n,) or (n, m)",
-                         hint="ob.diagonal reads, ob.linalg.diag_embed builds, with any leading axes")  # fmt: skip
+        raise ShapeError(
+            "diag: a vector or a matrix",
+            got={"x": x},
+            want="x: (n,) or (n, m)",
+            hint="ob.diagonal reads, ob.linalg.diag_embed builds, with any leading axes",
+        )
     return diag_embed(x, offset=offset) if x.ndim == 1 else diagonal(x, offset=offset)
 
 

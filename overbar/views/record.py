@@ -66,13 +66,17 @@ class Record:
 
     def _differentiable(self) -> list[Node]:
         """The nodes through which adjoints flow: a node without its inputs' trackers was cut off."""
-        path = span(self.outputs, self.variables) if self.variables else []
         follow = 0
         for v in self.variables:
             if not v.mask:
-                return path  # nobody followed it: what was recorded is all that is known
+                return span(self.outputs, self.variables)  # nobody followed it: all that is known
             follow |= v.mask
-        return [n for n in path if n.mask & follow]
+        reached, path = set(self.variables), []
+        for node in self.nodes:
+            if node in reached or (node.mask & follow and not reached.isdisjoint(node.inputs)):
+                reached.add(node)
+                path.append(node)
+        return path
 
     def computed(self, node: Node) -> bool:
         """Whether it was computed here, rather than given."""

@@ -20,17 +20,23 @@ CASES = {
     "depthwise": ((1, 3, 6), (6, 1, 2), {"groups": 3}),
     "plane": ((2, 3, 6, 5), (4, 3, 3, 2), {}),
     "plane, everything": (
-        (2, 4, 7, 6), (6, 2, 3, 2), {"stride": (2, 1), "padding": ((1, 0), (2, 1)), "dilation": (1, 2), "groups": 2},
+        (2, 4, 7, 6),
+        (6, 2, 3, 2),
+        {"stride": (2, 1), "padding": ((1, 0), (2, 1)), "dilation": (1, 2), "groups": 2},
     ),
     "a stride that leaves a rest": ((1, 2, 8, 7), (2, 2, 3, 3), {"stride": (3, 2)}),
     "a stride beyond the kernel": ((1, 1, 9), (1, 1, 2), {"stride": 4, "padding": 1}),
     "pointwise": ((2, 3, 4, 4), (5, 3, 1, 1), {}),
     "space": ((1, 2, 4, 5, 3), (2, 2, 2, 3, 2), {"stride": (1, 2, 1), "padding": (0, 1, 1)}),
-    "space, groups and dilation": ((1, 4, 5, 4, 4), (4, 2, 2, 1, 2), {"dilation": (2, 1, 3), "groups": 2}),
+    "space, groups and dilation": (
+        (1, 4, 5, 4, 4),
+        (4, 2, 2, 1, 2),
+        {"dilation": (2, 1, 3), "groups": 2},
+    ),
     "same": ((2, 2, 5, 6), (3, 2, 3, 4), {"padding": "same"}),
     "same, dilated": ((1, 1, 7), (1, 1, 2), {"padding": "same", "dilation": 3}),
     "the kernel as large as the input": ((2, 3, 4, 5), (2, 3, 4, 5), {}),
-}  # fmt: skip
+}
 case = pytest.mark.parametrize(("x_shape", "w_shape", "how"), CASES.values(), ids=CASES)
 
 
@@ -60,8 +66,13 @@ def by_loops(x, w, **how):
         group = o // (w.shape[0] // groups)
         channels = slice(group * w.shape[1], (group + 1) * w.shape[1])
         for place in itertools.product(*map(range, count)):
-            window = tuple(slice(i * s, i * s + m, d) for i, s, m, d in zip(place, stride, span, dilation, strict=True))
-            y[(slice(None), o, *place)] = (x[(slice(None), channels, *window)] * w[o]).reshape(len(x), -1).sum(1)
+            window = tuple(
+                slice(i * s, i * s + m, d)
+                for i, s, m, d in zip(place, stride, span, dilation, strict=True)
+            )
+            y[(slice(None), o, *place)] = (
+                (x[(slice(None), channels, *window)] * w[o]).reshape(len(x), -1).sum(1)
+            )
     return y
 
 
@@ -79,14 +90,19 @@ def differences(f, x, step=1e-6):
 @case
 def test_convolution_is_its_definition(x_shape, w_shape, how, rng):
     x, w = rng.standard_normal(x_shape), rng.standard_normal(w_shape)
-    np.testing.assert_allclose(ob.conv(x, w, **how).numpy(), by_loops(x, w, **how), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(
+        ob.conv(x, w, **how).numpy(), by_loops(x, w, **how), rtol=1e-12, atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("space", [1, 2, 3])
 def test_convolution_is_scipys_correlation(space, rng):
     x, w = rng.standard_normal((7, 6, 5)[:space]), rng.standard_normal((3, 2, 4)[:space])
     np.testing.assert_allclose(
-        ob.conv(x[None, None], w[None, None]).numpy()[0, 0], signal.correlate(x, w, "valid"), rtol=1e-12, atol=1e-12
+        ob.conv(x[None, None], w[None, None]).numpy()[0, 0],
+        signal.correlate(x, w, "valid"),
+        rtol=1e-12,
+        atol=1e-12,
     )
 
 
@@ -96,8 +112,18 @@ def test_gradients_agree_with_differences(x_shape, w_shape, how, rng):
     c = rng.standard_normal(ob.conv(x, w, **how).shape)
     x_bar, w_bar = ob.grad(lambda x, w: (c * ob.conv(x, w, **how)).sum(), argnums=(0, 1))(x, w)
     # bilinear: the difference quotient is exact but for rounding, so large steps are best
-    np.testing.assert_allclose(x_bar, differences(lambda x: (c * by_loops(x, w, **how)).sum(), x, 0.5), rtol=1e-9, atol=1e-11)
-    np.testing.assert_allclose(w_bar, differences(lambda w: (c * by_loops(x, w, **how)).sum(), w, 0.5), rtol=1e-9, atol=1e-11)
+    np.testing.assert_allclose(
+        x_bar,
+        differences(lambda x: (c * by_loops(x, w, **how)).sum(), x, 0.5),
+        rtol=1e-9,
+        atol=1e-11,
+    )
+    np.testing.assert_allclose(
+        w_bar,
+        differences(lambda w: (c * by_loops(x, w, **how)).sum(), w, 0.5),
+        rtol=1e-9,
+        atol=1e-11,
+    )
 
 
 @case
@@ -109,8 +135,12 @@ def test_the_three_faces_are_transposes_of_each_other(x_shape, w_shape, how, rng
     y = convolve.conv_(x, w, **given)
     c = rng.standard_normal(y.shape)
     form = np.sum(c * y)
-    assert np.sum(x * convolve.conv_input_(c, w, space=x_shape[2:], **given)) == pytest.approx(form, rel=1e-11, abs=1e-11)
-    assert np.sum(w * convolve.conv_weight_(x, c, kernel=w_shape[2:], **given)) == pytest.approx(form, rel=1e-11, abs=1e-11)
+    assert np.sum(x * convolve.conv_input_(c, w, space=x_shape[2:], **given)) == pytest.approx(
+        form, rel=1e-11, abs=1e-11
+    )
+    assert np.sum(w * convolve.conv_weight_(x, c, kernel=w_shape[2:], **given)) == pytest.approx(
+        form, rel=1e-11, abs=1e-11
+    )
 
 
 @case
@@ -126,10 +156,16 @@ def test_second_derivatives_agree_with_differences_of_first_ones(x_shape, w_shap
 
     exact = ob.hvp(loss, (x, w), (u, v))
     step = 1e-4
-    assert np.sum(u * exact[0]) + np.sum(v * exact[1]) == pytest.approx((slope(step) - slope(-step)) / (2 * step), rel=1e-6)
+    assert np.sum(u * exact[0]) + np.sum(v * exact[1]) == pytest.approx(
+        (slope(step) - slope(-step)) / (2 * step), rel=1e-6
+    )
     # and by reverse over reverse
-    twice = ob.grad(lambda x, w: sum((a * b).sum() for a, b in zip(ob.grad(loss, argnums=(0, 1))(x, w), (u, v), strict=True)),
-                    argnums=(0, 1))(x, w)  # fmt: skip
+    twice = ob.grad(
+        lambda x, w: sum(
+            (a * b).sum() for a, b in zip(ob.grad(loss, argnums=(0, 1))(x, w), (u, v), strict=True)
+        ),
+        argnums=(0, 1),
+    )(x, w)
     np.testing.assert_allclose(twice[0], exact[0], rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(twice[1], exact[1], rtol=1e-9, atol=1e-9)
 
@@ -150,7 +186,9 @@ def test_vmap_is_a_loop(x_shape, w_shape, how, mapped, rng):
     pairs = [(x[i] if mapped[0] == 0 else x, w[i] if mapped[1] == 0 else w) for i in range(lanes)]
     expected = np.stack([np.asarray(f(*p)) for p in pairs])
     np.testing.assert_allclose(ob.vmap(f, in_axes=mapped)(x, w), expected, rtol=1e-12, atol=1e-12)
-    for ours, one_by_one in zip(ob.vmap(g, in_axes=mapped)(x, w), zip(*(g(*p) for p in pairs), strict=True), strict=True):
+    for ours, one_by_one in zip(
+        ob.vmap(g, in_axes=mapped)(x, w), zip(*(g(*p) for p in pairs), strict=True), strict=True
+    ):
         np.testing.assert_allclose(ours, np.stack(one_by_one), rtol=1e-11, atol=1e-11)
 
 
@@ -158,7 +196,10 @@ def test_vmap_is_a_loop(x_shape, w_shape, how, mapped, rng):
 @pytest.mark.parametrize("mapped", [(True, False), (False, True), (True, True)])
 @pytest.mark.parametrize("groups", [1, 2])
 def test_the_other_faces_have_lanes_too(face, mapped, groups, rng):
-    op, how = getattr(convolve, face), {"stride": (2,), "padding": ((1, 0),), "dilation": (1,), "groups": groups}
+    op, how = (
+        getattr(convolve, face),
+        {"stride": (2,), "padding": ((1, 0),), "dilation": (1,), "groups": groups},
+    )
     sizes = {"space": (6,)} if face == "conv_input_" else {"kernel": (3,)}
     shapes = [(2, 4, 3), (4, 2, 3)] if face == "conv_input_" else [(2, 4, 6), (2, 4, 3)]
     a, b = (rng.standard_normal((3, *s) if m else s) for s, m in zip(shapes, mapped, strict=True))
@@ -172,7 +213,10 @@ def test_samples_in_blocks_make_no_difference(rng, monkeypatch):
     x, w = rng.standard_normal((7, 4, 6)), rng.standard_normal((4, 2, 3))
 
     def everything():
-        return [*ob.grad(lambda x, w: (ob.conv(x, w, groups=2) ** 2).sum(), argnums=(0, 1))(x, w), ob.conv(x, w, groups=2).numpy()]
+        return [
+            *ob.grad(lambda x, w: (ob.conv(x, w, groups=2) ** 2).sum(), argnums=(0, 1))(x, w),
+            ob.conv(x, w, groups=2).numpy(),
+        ]
 
     whole = everything()
     monkeypatch.setattr(convolve, "AT_ONCE", 60)
@@ -189,12 +233,17 @@ def test_no_samples_give_no_results_and_no_gradient():
 
 
 def test_dtypes_stay(rng):
-    x, w = rng.standard_normal((1, 2, 5)).astype(np.float32), rng.standard_normal((3, 2, 2)).astype(np.float32)
+    x, w = (
+        rng.standard_normal((1, 2, 5)).astype(np.float32),
+        rng.standard_normal((3, 2, 2)).astype(np.float32),
+    )
     assert ob.conv(x, w).dtype == np.float32
     assert ob.grad(lambda x: ob.conv(x, w).sum())(x).dtype == np.float32
     assert ob.conv(x, w.astype(float)).dtype == np.float64
     whole = np.arange(10).reshape(1, 2, 5)
-    np.testing.assert_array_equal(ob.conv(whole, np.ones((1, 2, 2), int)), by_loops(whole, np.ones((1, 2, 2), int)))
+    np.testing.assert_array_equal(
+        ob.conv(whole, np.ones((1, 2, 2), int)), by_loops(whole, np.ones((1, 2, 2), int))
+    )
     z = x.astype(complex) * 1j
     np.testing.assert_allclose(ob.conv(z, w).numpy(), 1j * by_loops(x, w), rtol=1e-6)
 
@@ -205,7 +254,13 @@ def test_dtypes_stay(rng):
         ((1, 3, 5), (2, 4, 3), {}, ShapeError, "x has 3 channels, the kernel expects 4"),
         ((1, 4, 5), (2, 2, 3), {}, ShapeError, "groups=2 would fit"),
         ((1, 4, 5), (3, 2, 3), {"groups": 2}, ShapeError, "3 output channels do not make 2"),
-        ((1, 3, 5), (2, 3, 6), {}, ShapeError, "spans 6 along space axis 0, the padded input only 5"),
+        (
+            (1, 3, 5),
+            (2, 3, 6),
+            {},
+            ShapeError,
+            "spans 6 along space axis 0, the padded input only 5",
+        ),
         ((1, 3, 5), (2, 3, 3), {"dilation": 3}, ShapeError, "spans 7"),
         ((3, 5), (2, 3, 3), {}, ShapeError, r"x\[None\]"),
         ((1, 3), (2, 3), {}, ShapeError, "at least one"),
@@ -219,7 +274,7 @@ def test_dtypes_stay(rng):
         ((1, 3, 5), (2, 3, 3), {"padding": "same", "stride": 2}, DomainError, "stride 1"),
         ((1, 3, 5), (2, 3, 3), {"groups": 0}, DomainError, "from 1"),
     ],
-)  # fmt: skip
+)
 def test_what_does_not_go_together_is_said(x_shape, w_shape, how, error, says):
     with pytest.raises(error, match=says):
         ob.conv(np.zeros(x_shape), np.zeros(w_shape), **how)
@@ -232,7 +287,11 @@ TRANSPOSED = {
     "stride": ((2, 3, 4), (3, 2, 2), {"stride": 3}),
     "stride and more": ((1, 2, 3), (2, 2, 3), {"stride": 2, "padding": 1, "output_padding": 1}),
     "dilation": ((1, 2, 3), (2, 1, 3), {"dilation": 2, "padding": 1}),
-    "groups": ((1, 4, 3, 2), (4, 3, 2, 2), {"groups": 2, "stride": (2, 3), "output_padding": (1, 2)}),
+    "groups": (
+        (1, 4, 3, 2),
+        (4, 3, 2, 2),
+        {"groups": 2, "stride": (2, 3), "output_padding": (1, 2)},
+    ),
     "space": ((1, 2, 2, 3, 2), (2, 2, 2, 1, 2), {"stride": 2}),
 }
 
@@ -245,9 +304,13 @@ def test_a_transposed_convolution_is_the_transpose(x_shape, w_shape, how, rng):
     c = rng.standard_normal(y.shape)
     forward = {k: v for k, v in how.items() if k != "output_padding"}
     assert np.sum(c * y.numpy()) == pytest.approx(np.sum(by_loops(c, w, **forward) * x), rel=1e-11)
-    x_bar, w_bar = ob.grad(lambda x, w: (c * ob.conv_transpose(x, w, **how)).sum(), argnums=(0, 1))(x, w)
+    x_bar, w_bar = ob.grad(lambda x, w: (c * ob.conv_transpose(x, w, **how)).sum(), argnums=(0, 1))(
+        x, w
+    )
     np.testing.assert_allclose(x_bar, by_loops(c, w, **forward), rtol=1e-11, atol=1e-11)
-    numeric = differences(lambda w: float((c * ob.conv_transpose(x, w, **how).numpy()).sum()), w, 0.5)
+    numeric = differences(
+        lambda w: float((c * ob.conv_transpose(x, w, **how).numpy()).sum()), w, 0.5
+    )
     np.testing.assert_allclose(w_bar, numeric, rtol=1e-9, atol=1e-11)
 
 
@@ -285,10 +348,18 @@ def windows_of(x, size, stride=None, padding=0):
         padding = tuple(((k - 1) // 2, k - 1 - (k - 1) // 2) for k in size)
     padding = padding if isinstance(padding, tuple) else (padding,) * space
     pads = [p if isinstance(p, tuple) else (p, p) for p in padding]
-    count = [(n + a + b - k) // s + 1 for n, k, s, (a, b) in zip(x.shape[2:], size, stride, pads, strict=True)]
+    count = [
+        (n + a + b - k) // s + 1
+        for n, k, s, (a, b) in zip(x.shape[2:], size, stride, pads, strict=True)
+    ]
     for place in itertools.product(*map(range, count)):
-        spans = [range(i * s - a, i * s - a + k) for i, s, k, (a, _) in zip(place, stride, size, pads, strict=True)]
-        inside = [[j for j in span if 0 <= j < n] for span, n in zip(spans, x.shape[2:], strict=True)]
+        spans = [
+            range(i * s - a, i * s - a + k)
+            for i, s, k, (a, _) in zip(place, stride, size, pads, strict=True)
+        ]
+        inside = [
+            [j for j in span if 0 <= j < n] for span, n in zip(spans, x.shape[2:], strict=True)
+        ]
         yield place, count, list(itertools.product(*inside))
 
 
@@ -302,10 +373,12 @@ def test_max_pooling_takes_the_first_of_the_greatest(shape, size, how, ties, rng
     for place, count, inside in windows_of(x, size, **how):
         assert y.shape[2:] == tuple(count)
         for n, channel in np.ndindex(*shape[:2]):
-            best = max(inside, key=lambda j: x[(n, channel, *j)])  # noqa: B023  (used at once)
+            best = max(inside, key=lambda j: x[(n, channel, *j)])
             assert y[(n, channel, *place)] == x[(n, channel, *best)]
             x_bar[(n, channel, *best)] += c[(n, channel, *place)]
-    np.testing.assert_allclose(ob.grad(lambda x: (c * ob.max_pool(x, size, **how)).sum())(x), x_bar, rtol=1e-13)
+    np.testing.assert_allclose(
+        ob.grad(lambda x: (c * ob.max_pool(x, size, **how)).sum())(x), x_bar, rtol=1e-13
+    )
 
 
 @pools
@@ -323,7 +396,9 @@ def test_average_pooling_is_the_mean(shape, size, how, count_include_pad, rng):
         np.testing.assert_allclose(y[at], total / n, rtol=1e-12, atol=1e-14)
         for j in inside:
             x_bar[(slice(None), slice(None), *j)] += c[at] / n
-    ours = ob.grad(lambda x: (c * ob.avg_pool(x, size, **how, count_include_pad=count_include_pad)).sum())(x)
+    ours = ob.grad(
+        lambda x: (c * ob.avg_pool(x, size, **how, count_include_pad=count_include_pad)).sum()
+    )(x)
     np.testing.assert_allclose(ours, x_bar, rtol=1e-12, atol=1e-14)
 
 
@@ -334,7 +409,9 @@ def test_pools_have_lanes_and_second_derivatives(pool, rng):
     def loss(x):
         return (pool(x, 3, stride=2, padding=1) ** 2).sum()
 
-    np.testing.assert_allclose(ob.vmap(ob.grad(loss))(x), np.stack([ob.grad(loss)(a) for a in x]), rtol=1e-13)
+    np.testing.assert_allclose(
+        ob.vmap(ob.grad(loss))(x), np.stack([ob.grad(loss)(a) for a in x]), rtol=1e-13
+    )
     u, step = rng.standard_normal(x[0].shape), 1e-5
     numeric = (ob.grad(loss)(x[0] + step * u) - ob.grad(loss)(x[0] - step * u)) / (2 * step)
     np.testing.assert_allclose(ob.hvp(loss, (x[0],), (u,)), numeric, rtol=1e-7, atol=1e-8)
@@ -344,7 +421,8 @@ def test_max_pooling_at_its_edges():
     low = np.full((1, 1, 4), -np.inf)
     np.testing.assert_array_equal(ob.max_pool(low, 3, stride=1, padding=1), low)
     np.testing.assert_array_equal(
-        ob.grad(lambda x: ob.max_pool(x, 3, stride=1, padding=1).sum())(low), [[[2.0, 1.0, 1.0, 0.0]]]
+        ob.grad(lambda x: ob.max_pool(x, 3, stride=1, padding=1).sum())(low),
+        [[[2.0, 1.0, 1.0, 0.0]]],
     )
     nan = np.array([[[1.0, np.nan, 3.0, 4.0]]])
     np.testing.assert_array_equal(ob.max_pool(nan, 2), [[[np.nan, 4.0]]])
@@ -384,6 +462,8 @@ def test_unfolding_lays_the_windows_side_by_side(rng):
     columns = ob.unfold(x, (2, 3), stride=(1, 1), padding=(1, 0)).numpy()
     w = rng.standard_normal((4, 3, 2, 3))
     y = ob.conv(x, w, padding=(1, 0)).numpy()
-    np.testing.assert_allclose(w.reshape(4, -1) @ columns, y.reshape(2, 4, -1), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(
+        w.reshape(4, -1) @ columns, y.reshape(2, 4, -1), rtol=1e-12, atol=1e-12
+    )
     once = ob.grad(lambda x: ob.unfold(x, 2).sum())(np.zeros((1, 1, 4)))
     np.testing.assert_array_equal(once, [[[1.0, 2.0, 2.0, 1.0]]])

@@ -47,7 +47,9 @@ def test_what_is_made_inside_a_trace_is_a_constant(make):
     theirs = make(np)
     rows = np.ones((2, *theirs.shape))
     np.testing.assert_array_equal(ob.vmap(lambda x: x + make(ob))(rows), rows + theirs)
-    np.testing.assert_array_equal(ob.checkpoint(lambda x: x + make(ob))(ob.tensor(rows[0])).numpy(), rows[0] + theirs)
+    np.testing.assert_array_equal(
+        ob.checkpoint(lambda x: x + make(ob))(ob.tensor(rows[0])).numpy(), rows[0] + theirs
+    )
 
 
 @pytest.mark.parametrize("name", ["zeros_like", "ones_like", "empty_like"])
@@ -83,13 +85,22 @@ def test_linspace_of_tensors_flows_back_to_its_ends():
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=3), st.sampled_from(["xy", "ij"]))
 def test_meshgrid_is_numpys(sizes, indexing):
     xs = [np.arange(n) + 10.0 * i for i, n in enumerate(sizes)]
-    for ours, theirs in zip(ob.meshgrid(*xs, indexing=indexing), np.meshgrid(*xs, indexing=indexing), strict=True):
+    for ours, theirs in zip(
+        ob.meshgrid(*xs, indexing=indexing), np.meshgrid(*xs, indexing=indexing), strict=True
+    ):
         np.testing.assert_array_equal(ours, theirs)
 
 
 def test_the_default_dtype_can_be_chosen():
     with ob.config(dtype=ob.float32):
-        for t in (ob.zeros(2), ob.ones(2), ob.eye(2), ob.full(2, 1.5), ob.linspace(0, 1, 3), ob.arange(0.0, 1.0, 0.5)):
+        for t in (
+            ob.zeros(2),
+            ob.ones(2),
+            ob.eye(2),
+            ob.full(2, 1.5),
+            ob.linspace(0, 1, 3),
+            ob.arange(0.0, 1.0, 0.5),
+        ):
             assert t.dtype == ob.float32
         assert ob.arange(3).dtype == ob.int64
         assert ob.full(2, 1).dtype == ob.int64
@@ -130,8 +141,13 @@ def test_a_dtype_has_its_name(name):
 def test_the_limits_of_floats(name):
     ours, theirs = ob.finfo(getattr(ob, name)), np.finfo(name)
     assert (ours.eps, ours.max, ours.min, ours.smallest_normal, ours.bits, ours.dtype) == (
-        theirs.eps, theirs.max, theirs.min, theirs.smallest_normal, theirs.bits, theirs.dtype,
-    )  # fmt: skip
+        theirs.eps,
+        theirs.max,
+        theirs.min,
+        theirs.smallest_normal,
+        theirs.bits,
+        theirs.dtype,
+    )
     assert type(ours.eps) is float
     assert ob.finfo(ob.zeros(1, dtype=name)) == ours
 
@@ -139,7 +155,12 @@ def test_the_limits_of_floats(name):
 @pytest.mark.parametrize("name", ["int8", "int64", "uint16"])
 def test_the_limits_of_integers(name):
     ours, theirs = ob.iinfo(getattr(ob, name)), np.iinfo(name)
-    assert (ours.max, ours.min, ours.bits, ours.dtype) == (theirs.max, theirs.min, theirs.bits, np.dtype(name))
+    assert (ours.max, ours.min, ours.bits, ours.dtype) == (
+        theirs.max,
+        theirs.min,
+        theirs.bits,
+        np.dtype(name),
+    )
 
 
 def test_limits_of_the_wrong_kind_name_the_right_function():
@@ -167,13 +188,23 @@ def test_python_numbers_are_weak(a, number):
     assert ob.result_type(ob.zeros((), dtype=a), number) == np.result_type(np.dtype(a), number)
 
 
-KINDS = ["bool", "signed integer", "unsigned integer", "integral", "real floating", "complex floating", "numeric"]
+KINDS = [
+    "bool",
+    "signed integer",
+    "unsigned integer",
+    "integral",
+    "real floating",
+    "complex floating",
+    "numeric",
+]
 
 
 @pytest.mark.parametrize("name", [n for n in dtypes.NAMES if n != "float16"])
 @pytest.mark.parametrize("kind", [*KINDS, "float32", ("bool", "integral")], ids=str)
 def test_kinds_are_the_standards(name, kind):
-    theirs = tuple(np.dtype(k) if k == "float32" else k for k in (kind if isinstance(kind, tuple) else (kind,)))
+    theirs = tuple(
+        np.dtype(k) if k == "float32" else k for k in (kind if isinstance(kind, tuple) else (kind,))
+    )
     assert ob.isdtype(getattr(ob, name), kind) == np.isdtype(np.dtype(name), theirs)
 
 
@@ -184,7 +215,9 @@ def test_a_kind_that_is_none_is_refused():
 
 def test_the_namespace_tells_what_it_can_do():
     info = ob.__array_namespace_info__()
-    assert set(info.dtypes(kind="integral")) == {f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64)}
+    assert set(info.dtypes(kind="integral")) == {
+        f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64)
+    }
     assert "float16" not in info.dtypes()
     assert info.default_dtypes()["integral"] == ob.int64
     assert info.devices() == [info.default_device()] == ["cpu"]

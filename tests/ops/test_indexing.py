@@ -20,7 +20,9 @@ from overbar.errors import (
 
 @st.composite
 def positions(draw, n, shape):
-    entries = st.lists(st.integers(-n, n - 1), min_size=(size := int(np.prod(shape))), max_size=size)
+    entries = st.lists(
+        st.integers(-n, n - 1), min_size=(size := int(np.prod(shape))), max_size=size
+    )
     return np.array(draw(entries), dtype=np.intp).reshape(shape)
 
 
@@ -43,7 +45,9 @@ def indexed(draw):
     common = common if not masked else draw(st.sampled_from([(), (1,)]))
     while axis < len(shape):
         n = shape[axis]
-        kind = draw(st.sampled_from(["slice", "slice", "integer", "array", "mask", "new", "dots", "end"]))
+        kind = draw(
+            st.sampled_from(["slice", "slice", "integer", "array", "mask", "new", "dots", "end"])
+        )
         if kind == "end":
             break
         if kind == "new":
@@ -68,7 +72,9 @@ def indexed(draw):
             masked = False
             take = draw(st.integers(1, len(shape) - axis))
             size = shape[axis : axis + take]
-            mask = np.array(draw(st.lists(st.booleans(), min_size=(m := int(np.prod(size))), max_size=m)), bool)
+            mask = np.array(
+                draw(st.lists(st.booleans(), min_size=(m := int(np.prod(size))), max_size=m)), bool
+            )
             entries.append(mask.reshape(size))
             axis += take
         else:
@@ -160,7 +166,9 @@ def test_adding_at_an_index_counts_every_entry(case):
     np.add.at(expected, index, v)
     np.testing.assert_array_equal(ob.scatter_add(a, index, v), expected)
     c = weights(a.shape)
-    x_bar, v_bar = ob.grad(lambda x, v: (c * ob.scatter_add(x, index, v)).sum(), argnums=(0, 1))(a, v)
+    x_bar, v_bar = ob.grad(lambda x, v: (c * ob.scatter_add(x, index, v)).sum(), argnums=(0, 1))(
+        a, v
+    )
     np.testing.assert_array_equal(x_bar, c)
     np.testing.assert_array_equal(v_bar, c[index])
 
@@ -173,7 +181,9 @@ def test_a_traced_index_expression_gives_the_same(case):
     except IndexError:
         return
     rows = np.stack([a, a + 100, a - 100])
-    np.testing.assert_array_equal(ob.vmap(lambda x: x[index])(rows), np.stack([r[index] for r in rows]))
+    np.testing.assert_array_equal(
+        ob.vmap(lambda x: x[index])(rows), np.stack([r[index] for r in rows])
+    )
     c = weights(expected.shape)
     per_lane = ob.vmap(ob.grad(lambda x: (c * x[index] ** 2).sum()))(rows)
     alone = np.stack([ob.grad(lambda x: (c * x[index] ** 2).sum())(r) for r in rows])
@@ -182,7 +192,16 @@ def test_a_traced_index_expression_gives_the_same(case):
 
 @pytest.mark.parametrize(
     "index",
-    [True, False, (True, 1), (None, False), np.True_, (slice(1), True), (True, [0, 2]), ([0, 1], ..., True)],
+    [
+        True,
+        False,
+        (True, 1),
+        (None, False),
+        np.True_,
+        (slice(1), True),
+        (True, [0, 2]),
+        ([0, 1], ..., True),
+    ],
     ids=repr,
 )
 def test_a_single_truth_value_is_a_new_axis(index):
@@ -323,6 +342,16 @@ def test_a_handle_is_rebound_and_old_results_stay():
     assert x.dtype == np.float64
 
 
+@pytest.mark.parametrize("index", [(), ..., None, (None, None), True], ids=repr)
+def test_a_number_can_be_read_and_written(index):
+    x = ob.sum(ob.tensor([1.0, 2.0]))
+    np.testing.assert_array_equal(x[index], np.array(3.0)[index])
+    x[index] = 5.0
+    assert x.shape == ()
+    assert x.item() == 5.0
+    assert ob.grad(lambda v: (v[index] ** 2).sum())(3.0) == 6.0
+
+
 def test_what_is_written_keeps_the_arrays_dtype():
     x = ob.zeros(3, dtype=ob.float32)
     x[0] = np.float64(1.5)
@@ -398,7 +427,9 @@ def test_taking_and_putting_along_an_axis_are_numpys(data):
     where = list(np.ogrid[tuple(slice(n) for n in there)])
     where[axis] = i
     np.add.at(count, tuple(where), c)
-    np.testing.assert_array_equal(ob.grad(lambda x: (c * ob.take_along_axis(x, i, axis=axis)).sum())(a), count)
+    np.testing.assert_array_equal(
+        ob.grad(lambda x: (c * ob.take_along_axis(x, i, axis=axis)).sum())(a), count
+    )
     rows = np.stack([a, -a])
     mapped = ob.vmap(lambda x: ob.take_along_axis(x, i, axis=axis))(rows)
     np.testing.assert_array_equal(mapped, np.stack([expected, -expected]))
@@ -453,7 +484,9 @@ def test_a_border_is_numpys_border_and_sends_back_what_it_got(mode, widths):
 def test_the_value_of_a_border_may_be_infinite_or_a_tensor():
     a = np.array([1.0, 2.0])
     np.testing.assert_array_equal(ob.pad(a, 1, value=-np.inf), [-np.inf, 1, 2, -np.inf])
-    x_bar, v_bar = ob.grad(lambda x, v: (ob.pad(x, (1, 2), value=v) ** 2).sum(), argnums=(0, 1))(a, 3.0)
+    x_bar, v_bar = ob.grad(lambda x, v: (ob.pad(x, (1, 2), value=v) ** 2).sum(), argnums=(0, 1))(
+        a, 3.0
+    )
     np.testing.assert_array_equal(x_bar, [2.0, 4.0])
     assert v_bar == 18.0
     assert ob.pad([1, 2], 1, value=7).dtype == ob.int64
@@ -471,3 +504,12 @@ def test_a_border_that_makes_no_sense_is_refused():
         ob.pad(np.zeros((0, 2)), 1, mode="edge")
     with pytest.raises(DTypeError):
         ob.pad([1, 2], 1, value=0.5)
+
+
+def test_a_mask_from_outside_is_not_baked_into_a_trace():
+    mask = ob.tensor([True, False])
+    x = ob.tensor([1.0, 2.0])
+    with pytest.raises(UnknownValueError, match=r"ob\.where"):
+        ob.checkpoint(lambda x: x[mask].sum())(x)
+    known = np.array([True, False])
+    assert ob.checkpoint(lambda x: x[known].sum())(x).item() == 1.0

@@ -30,12 +30,17 @@ def compared(ours, theirs, *arrays, rng):
 
 
 @SPACES
-@pytest.mark.parametrize(("stride", "padding", "dilation", "groups"), list(itertools.product((1, 2, 3), (0, 1, 2), (1, 2), (1, 2))))
+@pytest.mark.parametrize(
+    ("stride", "padding", "dilation", "groups"),
+    list(itertools.product((1, 2, 3), (0, 1, 2), (1, 2), (1, 2))),
+)
 def test_convolution(space, stride, padding, dilation, groups, rng):
     x = rng.standard_normal((2, 4, *SIZES[space]))
     w = rng.standard_normal((6, 4 // groups, *(3, 2, 2)[:space]))
     how = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-    compared(lambda x, w: ob.conv(x, w, **how), lambda x, w: CONV[space](x, w, **how), x, w, rng=rng)
+    compared(
+        lambda x, w: ob.conv(x, w, **how), lambda x, w: CONV[space](x, w, **how), x, w, rng=rng
+    )
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
@@ -44,41 +49,76 @@ def test_convolution(space, stride, padding, dilation, groups, rng):
 def test_same_padding_of_even_and_odd_kernels(space, kernel, rng):
     x = rng.standard_normal((2, 2, *SIZES[space]))
     w = rng.standard_normal((3, 2, *(kernel,) * space))
-    compared(lambda x, w: ob.conv(x, w, padding="same"), lambda x, w: CONV[space](x, w, padding="same"), x, w, rng=rng)
+    compared(
+        lambda x, w: ob.conv(x, w, padding="same"),
+        lambda x, w: CONV[space](x, w, padding="same"),
+        x,
+        w,
+        rng=rng,
+    )
 
 
 @SPACES
 @pytest.mark.parametrize(
     ("stride", "padding", "output_padding", "dilation", "groups"),
-    [(1, 0, 0, 1, 1), (2, 1, 1, 1, 1), (3, 0, 2, 1, 2), (2, 1, 0, 2, 2), (1, 1, 0, 2, 1), (3, 2, 1, 2, 1)],
+    [
+        (1, 0, 0, 1, 1),
+        (2, 1, 1, 1, 1),
+        (3, 0, 2, 1, 2),
+        (2, 1, 0, 2, 2),
+        (1, 1, 0, 2, 1),
+        (3, 2, 1, 2, 1),
+    ],
 )
 def test_transposed_convolution(space, stride, padding, output_padding, dilation, groups, rng):
     x = rng.standard_normal((2, 4, *(4, 3, 3)[:space]))
     w = rng.standard_normal((4, 3, *(3, 2, 3)[:space]))
-    how = {"stride": stride, "padding": padding, "output_padding": output_padding, "dilation": dilation, "groups": groups}
-    compared(lambda x, w: ob.conv_transpose(x, w, **how), lambda x, w: TRANSPOSE[space](x, w, **how), x, w, rng=rng)
+    how = {
+        "stride": stride,
+        "padding": padding,
+        "output_padding": output_padding,
+        "dilation": dilation,
+        "groups": groups,
+    }
+    compared(
+        lambda x, w: ob.conv_transpose(x, w, **how),
+        lambda x, w: TRANSPOSE[space](x, w, **how),
+        x,
+        w,
+        rng=rng,
+    )
 
 
 @SPACES
-@pytest.mark.parametrize(("size", "stride", "padding"), [(2, None, 0), (3, 2, 1), (3, 1, 0), (2, 3, 1)])
+@pytest.mark.parametrize(
+    ("size", "stride", "padding"), [(2, None, 0), (3, 2, 1), (3, 1, 0), (2, 3, 1)]
+)
 @pytest.mark.parametrize("ties", [False, True])
 def test_max_pooling(space, size, stride, padding, ties, rng):
     shape = (2, 3, *SIZES[space])
     x = rng.integers(-2, 2, shape).astype(float) if ties else rng.standard_normal(shape)
     how = {"stride": stride, "padding": padding}
-    compared(lambda x: ob.max_pool(x, size, **how), lambda x: MAX[space](x, size, **how), x, rng=rng)
+    compared(
+        lambda x: ob.max_pool(x, size, **how), lambda x: MAX[space](x, size, **how), x, rng=rng
+    )
 
 
 @SPACES
-@pytest.mark.parametrize(("size", "stride", "padding"), [(2, None, 0), (3, 2, 1), (3, 1, 0), (2, 3, 1)])
+@pytest.mark.parametrize(
+    ("size", "stride", "padding"), [(2, None, 0), (3, 2, 1), (3, 1, 0), (2, 3, 1)]
+)
 @pytest.mark.parametrize("count_include_pad", [True, False])
 def test_average_pooling(space, size, stride, padding, count_include_pad, rng):
     x = rng.standard_normal((2, 3, *SIZES[space]))
     how = {"stride": stride, "padding": padding, "count_include_pad": count_include_pad}
-    compared(lambda x: ob.avg_pool(x, size, **how), lambda x: AVG[space](x, size, **how), x, rng=rng)
+    compared(
+        lambda x: ob.avg_pool(x, size, **how), lambda x: AVG[space](x, size, **how), x, rng=rng
+    )
     default = torch.tensor(x)
     np.testing.assert_allclose(
-        ob.avg_pool(x, size, stride=stride, padding=padding).numpy(), AVG[space](default, size, stride=stride, padding=padding).numpy(), rtol=1e-11
+        ob.avg_pool(x, size, stride=stride, padding=padding).numpy(),
+        AVG[space](default, size, stride=stride, padding=padding).numpy(),
+        rtol=1e-11,
     )
 
 
@@ -90,7 +130,10 @@ def test_second_derivatives_of_convolution(rng):
     second = torch.autograd.grad(sum((g**2).sum() for g in first), (tx, tw))
 
     def loss(x, w):
-        return sum((g**2).sum() for g in ob.grad(lambda x, w: (ob.conv(x, w, **how) ** 3).sum(), argnums=(0, 1))(x, w))
+        return sum(
+            (g**2).sum()
+            for g in ob.grad(lambda x, w: (ob.conv(x, w, **how) ** 3).sum(), argnums=(0, 1))(x, w)
+        )
 
     for ours, theirs in zip(ob.grad(loss, argnums=(0, 1))(x, w), second, strict=True):
         np.testing.assert_allclose(ours, theirs.numpy(), rtol=1e-10, atol=1e-9)
@@ -99,7 +142,9 @@ def test_second_derivatives_of_convolution(rng):
 def test_unfold(rng):
     x = rng.standard_normal((2, 3, 6, 5))
     how = {"stride": 2, "padding": 1, "dilation": 1}
-    compared(lambda x: ob.unfold(x, (2, 3), **how), lambda x: F.unfold(x, (2, 3), **how), x, rng=rng)
+    compared(
+        lambda x: ob.unfold(x, (2, 3), **how), lambda x: F.unfold(x, (2, 3), **how), x, rng=rng
+    )
 
 
 def test_arrays_pass_to_torch_and_back_by_dlpack(rng):

@@ -252,8 +252,8 @@ def compare(p, judge):
 def test_torch_gives_the_same_values_and_gradients(first):
     for seed in range(first, first + EACH):
         p = program(seed)
-        if any(s.name in NOT_IN_TORCH for s in p.steps):
-            continue
+        if any(s.name in NOT_IN_TORCH or s.params.get("n") == 1 for s in p.steps):
+            continue  # torch's trigamma (n = 1) has ten digits only
         with saying(f"seed {seed}:\n{p}"):
             compare(p, by_torch)
 

@@ -1,0 +1,98 @@
+"""`overbar demo`: the network of the lecture notes learns real digits, and one gradient explains itself.
+
+64 pixels, 32 hidden units with tanh, 10 classes. Everything it does is a few lines of public
+overbar: `main` reads from top to bottom. What it writes can be used afterwards.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import overbar as ob
+from overbar import nn
+from overbar.errors import DataError
+from overbar.terminal import progress, screen
+from overbar.training import fit, predict
+
+HIDDEN, BATCH, RATE, MOMENTUM, DECAY = 32, 32, 0.2, 0.9, 3e-4
+"""Chosen on ten seeds: 97.8 to 98.9 % on the digits kept apart, whichever the seed."""
+
+
+def main(*, epochs: int = 30, seed: int = 0, out: str = "overbar-demo") -> None:
+    """Train, test, explain, save; say so on the terminal."""
+    if epochs < 1:
+        raise DataError(f"--epochs {epochs}: nothing would be learnt", want="a whole number from 1")
+    to = screen()
+    X, y, X_test, y_test = ob.data.digits()
+    rng = ob.random.default_rng(seed)
+    model = nn.Sequential(nn.Linear(64, HIDDEN, rng=rng), nn.Tanh(), nn.Linear(HIDDEN, 10, rng=rng))
+    to.title("demo", f"{len(X):,} handwritten digits to learn from, {len(X_test)} to be tested on")
+    for row in picture(X_test[:6], y_test[:6]):
+        to.plain("    " + row)
+    to.line()
+    to.plain(repr(model))
+    count = sum(p.size for p in model.parameters())
+    to.line(f"{count:,} numbers to find: gradient descent with momentum, {epochs} epochs, seed {seed}")
+    to.line()
+
+    loader = ob.data.DataLoader((X, y), batch_size=BATCH, shuffle=True, rng=rng)
+    optimizer = ob.optim.SGD(model.parameters(), lr=RATE, momentum=MOMENTUM, weight_decay=DECAY)
+    schedule = ob.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs * len(loader))
+    start = time.perf_counter()
+    with progress(to, epochs, len(loader)) as bar:
+        for epoch in fit(model, nn.functional.cross_entropy, optimizer, loader, epochs=epochs,
+                         schedule=schedule, after_batch=bar.batch):  # fmt: skip
+            bar.epoch(epoch.number, f"loss {epoch.loss:.4f}")
+    seconds = time.perf_counter() - start
+    guesses = predict(model, X_test).argmax(axis=1)
+    right = int((guesses == y_test).sum())
+    to.table(
+        [
+            ("loss", f"{epoch.loss:.4f}", "of the last epoch; guessing costs " + f"{math.log(10):.4f}"),
+            ("accuracy", f"{right / len(y_test):.1%}", f"{right} of {len(y_test)} digits it had never seen"),
+            ("time", f"{1000 * seconds / epochs:.0f} ms", f"per epoch, {seconds:.1f} s in all"),
+        ]
+    )
+
+    wrong = np.flatnonzero(guesses != y_test)
+    i = int(wrong[0]) if len(wrong) else 0
+    to.head("The story of one gradient")
+    verdict = f"taken for a {guesses[i]}" if len(wrong) else f"taken for what it is, with room for less doubt: {guesses[i]}"
+    to.line(f"A {y_test[i]} {verdict}. What every variable is (down), and what the loss wants of it (up):")
+    to.line()
+    told = story(model, X_test[i : i + 1], y_test[i : i + 1])
+    to.plain(str(told))
+    to.line()
+
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    ob.save(model, folder / "digits.safetensors")
+    told.save(folder / "story.html")
+    to.head("Written")
+    to.table(
+        [
+            (f"{folder / 'digits.safetensors'}", "", 'the model:  model = ob.load("digits.safetensors")'),
+            (f"{folder / 'story.html'}", "", "the story above"),
+        ]
+    )
+
+
+def story(model: Any, x: np.ndarray, t: np.ndarray) -> Any:
+    """The gradient of the loss for one image, in bar notation."""
+    for name, p in zip(("W1", "b1", "W2", "b2"), model.parameters(), strict=True):
+        p.name = name
+        p.requires_grad_()  # a leaf that bears the name
+    loss = nn.functional.cross_entropy(model(ob.tensor(x, name="x")), t, reduction="sum")
+    return ob.explain(loss)
+
+
+def picture(images: np.ndarray, labels: np.ndarray) -> list[str]:
+    """The images side by side in shades of grey, two characters to a pixel, labels below."""
+    shades = np.array(list(" ░▒▓█"))[np.minimum((images * 5).astype(int), 4)].reshape(-1, 8, 8)
+    rows = ["  ".join("".join(c * 2 for c in image[i]) for image in shades) for i in range(8)]
+    return [row.rstrip() for row in [*rows, "  ".join(str(label).center(16) for label in labels)]]
