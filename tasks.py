@@ -231,7 +231,7 @@ def wheel():
 def docs(*arguments):
     """Make the reference and the stubs again, then run every example of the documents."""
     python = environment("test", "jit", "plot")
-    run(python, "docs/generate.py")
+    run(python, "-m", "docs.generate")
     run(python, "-m", "pytest", "tests/test_examples.py", "tests/test_docs.py", *arguments)
 
 

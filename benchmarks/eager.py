@@ -19,7 +19,9 @@ import os
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
+os.environ.setdefault(
+    "XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+)
 
 import numpy as np
 
@@ -40,7 +42,7 @@ def chain(h, w, b, tanh):
 def chains(shape: tuple[int, ...], rivals: bool) -> tuple[dict, dict]:
     """The contestants on arrays of this shape: forward, and forward + backward."""
     rng = np.random.default_rng(0)
-    X, W, B = (rng.normal(size=shape).astype(np.float32) for _ in range(3))  # noqa: N806
+    X, W, B = (rng.normal(size=shape).astype(np.float32) for _ in range(3))
     ones = np.ones(shape, np.float32)
     forward, both, results = {}, {}, {}
 
@@ -100,7 +102,7 @@ def steps(rivals: bool) -> dict:
     from overbar import nn, optim
 
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(32, 64)).astype(np.float32)  # noqa: N806
+    X = rng.normal(size=(32, 64)).astype(np.float32)
     y = rng.integers(0, 10, 32)
     model = nn.Sequential(nn.Linear(64, 32), nn.Tanh(), nn.Linear(32, 10))
     start = {name: p.numpy().copy() for name, p in model.named_parameters()}
@@ -122,7 +124,7 @@ def steps(rivals: bool) -> dict:
         tmodel = tnn.Sequential(tnn.Linear(64, 32), tnn.Tanh(), tnn.Linear(32, 10))
         tmodel.load_state_dict({name: torch.from_numpy(value) for name, value in start.items()})
         topt = torch.optim.SGD(tmodel.parameters(), lr=0.1)
-        tX, ty = torch.from_numpy(X), torch.from_numpy(y)  # noqa: N806
+        tX, ty = torch.from_numpy(X), torch.from_numpy(y)
 
         def torchs() -> None:
             topt.zero_grad()
@@ -137,7 +139,7 @@ def steps(rivals: bool) -> dict:
 
         params = [jnp.asarray(v) for v in start.values()]
 
-        def jloss(params, X, y):  # noqa: ANN001, ANN202, N803
+        def jloss(params, X, y):
             w1, b1, w2, b2 = params
             logits = jnp.tanh(X @ w1.T + b1) @ w2.T + b2
             return -jnp.mean(jax.nn.log_softmax(logits)[jnp.arange(32), y])
@@ -177,12 +179,16 @@ def main() -> None:
             if not asked.alone:
                 r = ratios(timings, "torch")["overbar"]
                 per = timings["overbar"].median / 201 * 1e6
-                summary.append(f"| {what}, {title} | {per:.2f} µs per operation | {r.median:.2f} ({r.low:.2f} to {r.high:.2f}) |")
+                summary.append(
+                    f"| {what}, {title} | {per:.2f} µs per operation | {r.median:.2f} ({r.low:.2f} to {r.high:.2f}) |"
+                )
     timings = interleave(steps(not asked.alone), rounds=rounds)
     show(timings, base=base, title="64-32-10 training step, batch 32")
     if not asked.alone:
         r = ratios(timings, "torch")["overbar"]
-        summary.append(f"| 64-32-10 step | {timings['overbar'].median * 1e6:.0f} µs | {r.median:.2f} ({r.low:.2f} to {r.high:.2f}) |")
+        summary.append(
+            f"| 64-32-10 step | {timings['overbar'].median * 1e6:.0f} µs | {r.median:.2f} ({r.low:.2f} to {r.high:.2f}) |"
+        )
         print("| eager | overbar | times torch |\n|---|---|---|")
         print("\n".join(summary))
 

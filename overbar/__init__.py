@@ -24,9 +24,10 @@ from .calculus.backward import backward
 from .calculus.batch import vmap
 from .calculus.calls import checkpoint, cond, switch
 from .calculus.custom import Function, callback, custom_jvp, custom_vjp
-from .calculus.loops import fori_loop, map, scan, while_loop
 from .calculus.matrices import hessian, hvp, jacfwd, jacobian, jacrev, linear_transpose
+from .calculus.scan import map, scan
 from .calculus.transforms import grad, jvp, linearize, value_and_grad, vjp
+from .calculus.whiles import fori_loop, while_loop
 from .compile.jit import jit
 from .graph import Graph
 from .rebinding import rebind

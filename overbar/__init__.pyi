@@ -26,21 +26,21 @@ from .calculus.custom import Function as Function
 from .calculus.custom import callback as callback
 from .calculus.custom import custom_jvp as custom_jvp
 from .calculus.custom import custom_vjp as custom_vjp
-from .calculus.loops import fori_loop as fori_loop
-from .calculus.loops import map as map
-from .calculus.loops import scan as scan
-from .calculus.loops import while_loop as while_loop
 from .calculus.matrices import hessian as hessian
 from .calculus.matrices import hvp as hvp
 from .calculus.matrices import jacfwd as jacfwd
 from .calculus.matrices import jacobian as jacobian
 from .calculus.matrices import jacrev as jacrev
 from .calculus.matrices import linear_transpose as linear_transpose
+from .calculus.scan import map as map
+from .calculus.scan import scan as scan
 from .calculus.transforms import grad as grad
 from .calculus.transforms import jvp as jvp
 from .calculus.transforms import linearize as linearize
 from .calculus.transforms import value_and_grad as value_and_grad
 from .calculus.transforms import vjp as vjp
+from .calculus.whiles import fori_loop as fori_loop
+from .calculus.whiles import while_loop as while_loop
 from .compile.jit import jit as jit
 from .context import config as config
 from .context import is_tracing as is_tracing
@@ -62,6 +62,8 @@ from .trees import tree_flatten as tree_flatten
 from .trees import tree_map as tree_map
 from .trees import tree_unflatten as tree_unflatten
 from .views.explain import explain as explain
+from .views.nonfinite import nan_guard as nan_guard
+from .views.nonfinite import why_nan as why_nan
 from collections.abc import Sequence
 from typing import Any
 from typing import TypeAlias

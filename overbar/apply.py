@@ -11,8 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .context import CONTEXT, UNKNOWN, WANTED, Context
-from .errors import DomainError, DTypeError, IndexingError, LeakedTraceError, OverbarError, SingularError
+from .context import CONTEXT, UNKNOWN, Context
+from .errors import (
+    DomainError,
+    DTypeError,
+    IndexingError,
+    LeakedTraceError,
+    OverbarError,
+    SingularError,
+)
 from .graph import EMPTY, Node
 from .handle import Tensor, as_tensor, new
 from .origin import users_frame
@@ -77,7 +84,9 @@ def apply(op: Primitive, args: tuple[Any, ...], params: dict[str, Any] = EMPTY) 
     return t
 
 
-def _unknown(op: Primitive, inputs: list[Tensor], params: dict[str, Any], mask: int, context: Context) -> Tensor:
+def _unknown(
+    op: Primitive, inputs: list[Tensor], params: dict[str, Any], mask: int, context: Context
+) -> Tensor:
     """An operation under vmap, on a value per lane."""
     check_alive(mask, context, op.name)
     for x in inputs:
@@ -86,7 +95,9 @@ def _unknown(op: Primitive, inputs: list[Tensor], params: dict[str, Any], mask: 
     return stage(op, [x.node for x in inputs], params, mask)
 
 
-def _explained(op: Primitive, inputs: list[Tensor], params: dict[str, Any], error: Exception) -> OverbarError:
+def _explained(
+    op: Primitive, inputs: list[Tensor], params: dict[str, Any], error: Exception
+) -> OverbarError:
     """What NumPy complained about, in overbar's words."""
     op.shape(*(x.spec for x in inputs), **params)  # raises, if the shapes are at fault
     kind = _KINDS.get(type(error), DomainError)
@@ -94,10 +105,14 @@ def _explained(op: Primitive, inputs: list[Tensor], params: dict[str, Any], erro
     return kind(f"{op.name}: {error}", got=got)
 
 
-def record(op: Primitive, nodes: list[Node], params: dict[str, Any], spec: Any, mask: int, depth: int) -> Node:
+def record(
+    op: Primitive, nodes: list[Node], params: dict[str, Any], spec: Any, mask: int, depth: int
+) -> Node:
     """A new node, its inputs aligned, with the user's place in the source."""
     frame = users_frame(depth)
-    return Node(op, op.align(nodes, spec), params, spec, mask=mask, code=frame.f_code, at=frame.f_lasti)
+    return Node(
+        op, op.align(nodes, spec), params, spec, mask=mask, code=frame.f_code, at=frame.f_lasti
+    )
 
 
 def stage(op: Primitive, nodes: list[Node], params: dict[str, Any], mask: int) -> Tensor:

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .apply import apply, stage
 from .context import CONTEXT, UNKNOWN, changed, tracker
 from .errors import LeakedTraceError
 from .graph import CONST, EMPTY, INPUT, Graph, Node
-from .spec import Spec
-from .apply import apply, stage
 from .handle import Tensor, as_tensor, from_node, from_value
+from .spec import Spec
 from .trees import Structure, tree_flatten
 
 
@@ -75,10 +75,11 @@ class Trace:
 
     def argument(self, of: Spec, mask: int = 0, name: str | None = None) -> Tensor:
         """A value-less argument."""
-        node = Node(INPUT, (), {"name": name} if name else EMPTY, of, mask=mask | UNKNOWN | self.bit)
-        t = self._mine(from_node(node))
-        self.arguments.append(t)
-        return t
+        node = Node(
+            INPUT, (), {"name": name} if name else EMPTY, of, mask=mask | UNKNOWN | self.bit
+        )
+        self.arguments.append(from_node(node))  # its own handle: the function may rebind the other
+        return self._mine(from_node(node))
 
     def _mine(self, t: Tensor) -> Tensor:
         self.own.add(t.node)
@@ -106,7 +107,9 @@ class Trace:
         found = self.reads.get(id(t))
         if found is None or found.outer._node is not node:
             owner = self.grad_owner.get(id(t))
-            inner = from_node(Node(INPUT, (), EMPTY, t.spec, mask=(node.mask if node else 0) | UNKNOWN | self.bit))
+            inner = from_node(
+                Node(INPUT, (), EMPTY, t.spec, mask=(node.mask if node else 0) | UNKNOWN | self.bit)
+            )
             if node is not None:
                 inner.node.code, inner.node.at = node.code, node.at
                 if hasattr(node, "handle"):
@@ -135,7 +138,9 @@ class Trace:
 
     def rebind(self, handle: Tensor, to: Tensor) -> None:
         """A handle is about to stand for another value."""
-        if id(handle) not in self.rebinds and (handle._node is None or handle._node not in self.own):
+        if id(handle) not in self.rebinds and (
+            handle._node is None or handle._node not in self.own
+        ):
             self.rebinds[id(handle)] = handle, (handle._node, handle.value, handle.spec)
             if self.outer.trace is not None:
                 self.outer.trace.rebind(handle, to)
@@ -161,7 +166,9 @@ class Captured:
     rebinds  the handles to rebind, grads the handles whose `.grad` to write (None: clear it)
     """
 
-    def __init__(self, trace: Trace, results: Sequence[Tensor], out_tree: Structure | None = None) -> None:
+    def __init__(
+        self, trace: Trace, results: Sequence[Tensor], out_tree: Structure | None = None
+    ) -> None:
         self.reads = list(trace.reads.values())
         self.out_tree = out_tree
         self.results = len(results)

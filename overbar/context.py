@@ -133,7 +133,9 @@ class config:  # noqa: N801  (used like a function)
         changes = {name: value for name, value in asked.items() if value is not None}
         for name, choices in _CHOICES.items():
             if name in changes and changes[name] not in choices:
-                raise DomainError(f"config: {name}={changes[name]!r} is not a choice", want=f"one of {choices}")
+                raise DomainError(
+                    f"config: {name}={changes[name]!r} is not a choice", want=f"one of {choices}"
+                )
         if threads is not None and threads < 1:
             raise DomainError(f"config: threads={threads}", want="a whole number from 1")
         self._before = CONTEXT.get()

@@ -20,7 +20,7 @@ from overbar.terminal import progress, screen
 from overbar.training import fit, predict
 
 HIDDEN, BATCH, RATE, MOMENTUM, DECAY = 32, 32, 0.2, 0.9, 3e-4
-"""Chosen on ten seeds: 97.8 to 98.9 % on the digits kept apart, whichever the seed."""
+"""With any seed from 0 to 9: 98.1 to 98.9 % of the digits kept apart are recognised."""
 
 
 def main(*, epochs: int = 30, seed: int = 0, out: str = "overbar-demo") -> None:
@@ -32,12 +32,14 @@ def main(*, epochs: int = 30, seed: int = 0, out: str = "overbar-demo") -> None:
     rng = ob.random.default_rng(seed)
     model = nn.Sequential(nn.Linear(64, HIDDEN, rng=rng), nn.Tanh(), nn.Linear(HIDDEN, 10, rng=rng))
     to.title("demo", f"{len(X):,} handwritten digits to learn from, {len(X_test)} to be tested on")
-    for row in picture(X_test[:6], y_test[:6]):
+    for row in picture(X_test[:4], y_test[:4]):
         to.plain("    " + row)
     to.line()
     to.plain(repr(model))
     count = sum(p.size for p in model.parameters())
-    to.line(f"{count:,} numbers to find: gradient descent with momentum, {epochs} epochs, seed {seed}")
+    to.line(
+        f"{count:,} numbers to find: gradient descent with momentum, {epochs} epochs, seed {seed}"
+    )
     to.line()
 
     loader = ob.data.DataLoader((X, y), batch_size=BATCH, shuffle=True, rng=rng)
@@ -53,8 +55,16 @@ def main(*, epochs: int = 30, seed: int = 0, out: str = "overbar-demo") -> None:
     right = int((guesses == y_test).sum())
     to.table(
         [
-            ("loss", f"{epoch.loss:.4f}", "of the last epoch; guessing costs " + f"{math.log(10):.4f}"),
-            ("accuracy", f"{right / len(y_test):.1%}", f"{right} of {len(y_test)} digits it had never seen"),
+            (
+                "loss",
+                f"{epoch.loss:.4f}",
+                "of the last epoch; guessing costs " + f"{math.log(10):.4f}",
+            ),
+            (
+                "accuracy",
+                f"{right / len(y_test):.1%}",
+                f"{right} of {len(y_test)} digits it had never seen",
+            ),
             ("time", f"{1000 * seconds / epochs:.0f} ms", f"per epoch, {seconds:.1f} s in all"),
         ]
     )
@@ -62,8 +72,14 @@ def main(*, epochs: int = 30, seed: int = 0, out: str = "overbar-demo") -> None:
     wrong = np.flatnonzero(guesses != y_test)
     i = int(wrong[0]) if len(wrong) else 0
     to.head("The story of one gradient")
-    verdict = f"taken for a {guesses[i]}" if len(wrong) else f"taken for what it is, with room for less doubt: {guesses[i]}"
-    to.line(f"A {y_test[i]} {verdict}. What every variable is (down), and what the loss wants of it (up):")
+    verdict = (
+        f"taken for a {guesses[i]}"
+        if len(wrong)
+        else f"taken for what it is, with room for less doubt: {guesses[i]}"
+    )
+    to.line(
+        f"A {y_test[i]} {verdict}. What every variable is (down), and what the loss wants of it (up):"
+    )
     to.line()
     told = story(model, X_test[i : i + 1], y_test[i : i + 1])
     to.plain(str(told))
@@ -76,7 +92,11 @@ def main(*, epochs: int = 30, seed: int = 0, out: str = "overbar-demo") -> None:
     to.head("Written")
     to.table(
         [
-            (f"{folder / 'digits.safetensors'}", "", 'the model:  model = ob.load("digits.safetensors")'),
+            (
+                f"{folder / 'digits.safetensors'}",
+                "",
+                'the model:  model = ob.load("digits.safetensors")',
+            ),
             (f"{folder / 'story.html'}", "", "the story above"),
         ]
     )
@@ -87,7 +107,9 @@ def story(model: Any, x: np.ndarray, t: np.ndarray) -> Any:
     for name, p in zip(("W1", "b1", "W2", "b2"), model.parameters(), strict=True):
         p.name = name
         p.requires_grad_()  # a leaf that bears the name
-    loss = nn.functional.cross_entropy(model(ob.tensor(x, name="x")), t, reduction="sum")
+    loss = nn.functional.cross_entropy(
+        model(ob.tensor(x, name="x")), ob.tensor(t, name="t"), reduction="sum"
+    )
     return ob.explain(loss)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import linecache
 import sys
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -83,7 +84,13 @@ class GradientError(OverbarError, RuntimeError):
 
 
 class NonFiniteError(OverbarError, FloatingPointError):
-    """A NaN or an infinity was born; the message names the operation and the line."""
+    """A NaN or an infinity was born; the message names the operation and the line.
+
+    facts: op, born ("forward" or "backward"), made, index, operands (name, value), at (file, line),
+    and in the backward pass the sender of the adjoint.
+    """
+
+    facts: Mapping[str, Any] = MappingProxyType({})
 
 
 class RebindError(OverbarError, RuntimeError):

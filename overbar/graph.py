@@ -18,11 +18,11 @@ from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 from .origin import Origin, resolve
-from .spec import Spec
 
 if TYPE_CHECKING:
-    from .primitive import Primitive
     from .handle import Tensor
+    from .primitive import Primitive
+
 
 class Leaf:
     """The operation of a node that was not computed."""
@@ -221,10 +221,15 @@ def lines_of(graph: Graph, indent: str = "") -> list[str]:
     lines = []
     for node, i in number.items():
         head = "input" if node in inputs else node.op.name
-        words = [f"{indent}%{i} = {head}", *(f"%{number[x]}" for x in (() if node in inputs else node.inputs))]
+        words = [
+            f"{indent}%{i} = {head}",
+            *(f"%{number[x]}" for x in (() if node in inputs else node.inputs)),
+        ]
         params = {} if node in inputs else node.params
         graphs = {k: p for k, p in params.items() if isinstance(p, Graph)}
-        words += [f"{k}={_short(p)}" for k, p in params.items() if k not in graphs and p is not None]
+        words += [
+            f"{k}={_short(p)}" for k, p in params.items() if k not in graphs and p is not None
+        ]
         if not node.inputs and node.op.name == "const":
             words.append(_short(node.value))
         lines.append(f"{' '.join(words)}  {node.spec}")

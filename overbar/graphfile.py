@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -260,6 +261,8 @@ class _Reader:
             raise _Damage(f"{op.name} is applied to nothing")
         params = {str(key): self.thing(p) for key, p in said.get("params", {}).items()} or EMPTY
         _check_graphs(op.name, [x.spec for x in inputs], params)
+        if callable(op.forward):
+            signature(op.forward).bind(np, *inputs, **params)
         made = op.shape(*(x.spec for x in inputs), **params)
         if not _same(made, of):
             raise _Damage(f"{op.name} gives {made}, the file says {of}")

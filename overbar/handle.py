@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -24,14 +24,15 @@ from .errors import (
     UnknownValueError,
 )
 from .graph import CONST, EMPTY, INPUT, Node
+from .operators import Operators
 from .origin import users_frame
-from .spec import Spec, spec, spec_of
+from .spec import Spec, spec_of
 
 new = object.__new__
 _SCALARS = (bool, int, float, complex)
 
 
-class Tensor:
+class Tensor(Operators):
     """An array that remembers where it came from. Made by `ob.tensor` and by every operation.
 
     Shapes and dtypes are NumPy's. `requires_grad=True` asks for `.grad` after `backward()`.
@@ -76,10 +77,19 @@ class Tensor:
 
     def _leaf(self) -> Node:
         if self.requires_grad:
-            node = Node(INPUT, (), {"name": self.name} if self.name else EMPTY, self.spec, self.value, mask=WANTED)
+            node = Node(
+                INPUT,
+                (),
+                {"name": self.name} if self.name else EMPTY,
+                self.spec,
+                self.value,
+                mask=WANTED,
+            )
             node.handle = weakref.ref(self)
         else:
-            node = Node(CONST, (), {"name": self.name} if self.name else EMPTY, self.spec, self.value)
+            node = Node(
+                CONST, (), {"name": self.name} if self.name else EMPTY, self.spec, self.value
+            )
         frame = users_frame(2)
         node.code, node.at = frame.f_code, frame.f_lasti
         return node
@@ -150,7 +160,8 @@ class Tensor:
             grad = as_tensor(grad)
             if grad.shape != self.shape:
                 raise GradientError(
-                    "grad: a gradient has the shape of its variable", got={"variable": self, "gradient": grad}
+                    "grad: a gradient has the shape of its variable",
+                    got={"variable": self, "gradient": grad},
                 )
         trace = CONTEXT.get().trace
         if trace is not None:
@@ -220,7 +231,9 @@ class Tensor:
     def __index__(self) -> int:
         value = self._number("index")
         if value.dtype.kind not in "iu":
-            raise DTypeError("an index is an integer", got={"tensor": self}, hint="use .astype(int)")
+            raise DTypeError(
+                "an index is an integer", got={"tensor": self}, hint="use .astype(int)"
+            )
         return int(value)
 
     def __bool__(self) -> bool:
@@ -249,7 +262,9 @@ class Tensor:
     def __repr__(self) -> str:
         if self.value is None:
             return f"Tensor({self.spec}, traced)"
-        text = np.array2string(np.asarray(self.value), separator=", ", prefix="Tensor(", threshold=200)
+        text = np.array2string(
+            np.asarray(self.value), separator=", ", prefix="Tensor(", threshold=200
+        )
         asks = ", requires_grad=True" if self.requires_grad else ""
         return f"Tensor({text}, {self.dtype}{asks})"
 
@@ -295,55 +310,14 @@ class Tensor:
         if to._node is None and getattr(self, "_wants", False):
             self._node = self._leaf()
 
-    def backward(self, seed: Any = None, *, retain_graph: bool = False, create_graph: bool = False) -> None:
+    def backward(
+        self, seed: Any = None, *, retain_graph: bool = False, create_graph: bool = False
+    ) -> None:
         """Add the derivative of this tensor to `.grad` of every leaf that asked for one.
 
         seed: the adjoint to start from, of this tensor's shape; 1 for a tensor with one element.
         """
         backward_of([self], None if seed is None else [seed], retain_graph, create_graph)
-
-    if TYPE_CHECKING:  # defined, once each, in ops/methods.py
-
-        def __getattr__(self, name: str) -> Any: ...
-        def __add__(self, other: Any) -> Tensor: ...
-        def __radd__(self, other: Any) -> Tensor: ...
-        def __sub__(self, other: Any) -> Tensor: ...
-        def __rsub__(self, other: Any) -> Tensor: ...
-        def __mul__(self, other: Any) -> Tensor: ...
-        def __rmul__(self, other: Any) -> Tensor: ...
-        def __truediv__(self, other: Any) -> Tensor: ...
-        def __rtruediv__(self, other: Any) -> Tensor: ...
-        def __floordiv__(self, other: Any) -> Tensor: ...
-        def __mod__(self, other: Any) -> Tensor: ...
-        def __pow__(self, other: Any) -> Tensor: ...
-        def __rpow__(self, other: Any) -> Tensor: ...
-        def __matmul__(self, other: Any) -> Tensor: ...
-        def __rmatmul__(self, other: Any) -> Tensor: ...
-        def __neg__(self) -> Tensor: ...
-        def __abs__(self) -> Tensor: ...
-        def __invert__(self) -> Tensor: ...
-        def __and__(self, other: Any) -> Tensor: ...
-        def __or__(self, other: Any) -> Tensor: ...
-        def __xor__(self, other: Any) -> Tensor: ...
-        def __lt__(self, other: Any) -> Tensor: ...
-        def __le__(self, other: Any) -> Tensor: ...
-        def __gt__(self, other: Any) -> Tensor: ...
-        def __ge__(self, other: Any) -> Tensor: ...
-        def __eq__(self, other: Any) -> Tensor: ...  # type: ignore[override]
-        def __ne__(self, other: Any) -> Tensor: ...  # type: ignore[override]
-        def __getitem__(self, index: Any) -> Tensor: ...
-        def __setitem__(self, index: Any, value: Any) -> None: ...
-        def __iter__(self) -> Iterator[Tensor]: ...
-        @property
-        def T(self) -> Tensor: ...  # noqa: N802
-        @property
-        def mT(self) -> Tensor: ...  # noqa: N802
-        def reshape(self, *shape: Any) -> Tensor: ...
-        def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor: ...
-        def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor: ...
-        def max(self, axis: Any = None, keepdims: bool = False) -> Tensor: ...
-        def min(self, axis: Any = None, keepdims: bool = False) -> Tensor: ...
-        def astype(self, dtype: Any) -> Tensor: ...
 
 
 def backward_of(roots: list[Tensor], seeds: Any, retain_graph: bool, create_graph: bool) -> None:
@@ -413,7 +387,9 @@ def array_of(x: Any, dtype: Any = None) -> np.ndarray:
     try:
         if not isinstance(x, np.ndarray | np.generic):
             if hasattr(x, "__array__"):
-                x = np.asarray(x)  # np.array would ask `__array__(copy=True)`, which not every library knows
+                x = np.asarray(
+                    x
+                )  # np.array would ask `__array__(copy=True)`, which not every library knows
             elif hasattr(x, "__dlpack__"):
                 x = np.from_dlpack(x)
         array = np.array(x, dtype=dtype)
@@ -421,7 +397,9 @@ def array_of(x: Any, dtype: Any = None) -> np.ndarray:
         raise
     except (ValueError, TypeError) as error:
         raise DTypeError(
-            f"this is no array of numbers: {error}", got={"data": type(x).__name__}, want="numbers, nested evenly"
+            f"this is no array of numbers: {error}",
+            got={"data": type(x).__name__},
+            want="numbers, nested evenly",
         ) from None
     if array.dtype.kind not in "biufc":
         raise DTypeError(
@@ -467,7 +445,9 @@ def copied(t: Tensor) -> Tensor:
     return twin.requires_grad_() if getattr(t, "_wants", False) else twin
 
 
-def tensor(data: Any, *, dtype: Any = None, requires_grad: bool = False, name: str | None = None) -> Tensor:
+def tensor(
+    data: Any, *, dtype: Any = None, requires_grad: bool = False, name: str | None = None
+) -> Tensor:
     """A new tensor with a copy of the data: nested lists, NumPy, pandas, anything with
     `__array__` or DLPack. A tensor with history gives its value, as a leaf.
 

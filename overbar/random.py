@@ -17,12 +17,12 @@ import numpy as np
 
 from .apply import apply
 from .context import CONTEXT
-from .errors import DTypeError, DomainError, RuleMissingError, ShapeError
+from .errors import DomainError, DTypeError, RuleMissingError, ShapeError
+from .handle import Tensor, as_tensor, from_value
 from .ops import threefry
 from .ops.index import getitem
 from .primitive import FLAT, PUBLIC, Primitive
 from .spec import spec
-from .handle import Tensor, as_tensor, from_value
 
 _lock = threading.Lock()
 
@@ -51,7 +51,9 @@ class Generator:
 
     def _bits(self, shape: Any, width: int) -> Tensor:
         """Fresh bits; the tick moves on."""
-        sizes = (int(shape),) if isinstance(shape, int | np.integer) else tuple(int(n) for n in shape)
+        sizes = (
+            (int(shape),) if isinstance(shape, int | np.integer) else tuple(int(n) for n in shape)
+        )
         if any(n < 0 for n in sizes):
             raise ShapeError(f"random: {sizes} is no shape", want="sizes from 0")
         with _lock:
@@ -70,7 +72,9 @@ class Generator:
         tick = apply(threefry.bits_, (state,), {"shape": (), "width": 64})
         return [Generator(_fresh(tick, i)) for i in range(n)]
 
-    def uniform(self, shape: Any = (), low: Any = 0.0, high: Any = 1.0, *, dtype: Any = None) -> Tensor:
+    def uniform(
+        self, shape: Any = (), low: Any = 0.0, high: Any = 1.0, *, dtype: Any = None
+    ) -> Tensor:
         """Uniform on [low, high). Differentiable in low and high.
 
         Example:
@@ -78,12 +82,16 @@ class Generator:
             (2,)
         """
         dtype = _float(dtype)
-        u = apply(threefry.unit, (self._bits(shape, 32 if dtype == np.float32 else 64),), {"dtype": dtype})
+        u = apply(
+            threefry.unit, (self._bits(shape, 32 if dtype == np.float32 else 64),), {"dtype": dtype}
+        )
         if type(low) is float and type(high) is float and (low, high) == (0.0, 1.0):
             return u
         return low + (high - low) * u
 
-    def normal(self, shape: Any = (), mean: Any = 0.0, std: Any = 1.0, *, dtype: Any = None) -> Tensor:
+    def normal(
+        self, shape: Any = (), mean: Any = 0.0, std: Any = 1.0, *, dtype: Any = None
+    ) -> Tensor:
         """Normal with this mean and standard deviation. Differentiable in both.
 
         Source:  Box and Muller (1958): √(−2 log u₁) cos 2πu₂.
@@ -100,7 +108,9 @@ class Generator:
         low, high = (0, low) if high is None else (low, high)
         if int(high) <= int(low):
             raise DomainError(f"integers: nothing lies in [{low}, {high})", want="low < high")
-        return int(low) + apply(threefry.below, (self._bits(shape, 64),), {"span": int(high) - int(low)})
+        return int(low) + apply(
+            threefry.below, (self._bits(shape, 64),), {"span": int(high) - int(low)}
+        )
 
     def permutation(self, x: Any) -> Tensor:
         """A random order of 0 … x − 1, or of an array's first axis."""
@@ -171,9 +181,11 @@ def _of_alpha(dtype: np.dtype) -> np.dtype:
 
 
 def _gamma(xp: Any, alpha: Any, words: Any, *, shape: tuple[int, ...]) -> np.ndarray:
-    return np.random.Generator(np.random.Philox(key=words)).standard_gamma(
-        np.broadcast_to(alpha, shape)
-    ).astype(_of_alpha(alpha.dtype))
+    return (
+        np.random.Generator(np.random.Philox(key=words))
+        .standard_gamma(np.broadcast_to(alpha, shape))
+        .astype(_of_alpha(alpha.dtype))
+    )
 
 
 gamma_draw = Primitive(
@@ -222,5 +234,9 @@ def _of_default(name: str) -> Any:
 
 
 normal, uniform, integers = _of_default("normal"), _of_default("uniform"), _of_default("integers")
-permutation, bernoulli, exponential = _of_default("permutation"), _of_default("bernoulli"), _of_default("exponential")
+permutation, bernoulli, exponential = (
+    _of_default("permutation"),
+    _of_default("bernoulli"),
+    _of_default("exponential"),
+)
 gamma, categorical = _of_default("gamma"), _of_default("categorical")

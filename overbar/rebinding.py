@@ -43,7 +43,11 @@ def rebind(handles: Iterable[Tensor], to: Iterable[Tensor]) -> None:
         for handle, t in zip(handles, to, strict=True):
             handle.rebind(t)
         return
-    columns = [_node_for(h, t) for h, t in zip(handles, to, strict=True)], [t.value for t in to], [t.spec for t in to]
+    columns = (
+        [_node_for(h, t) for h, t in zip(handles, to, strict=True)],
+        [t.value for t in to],
+        [t.spec for t in to],
+    )
     names = chain.from_iterable(repeat(slot, len(handles)) for slot in _SLOTS)
     moves = map(setattr, handles * len(_SLOTS), names, chain.from_iterable(columns))
     deque(moves, maxlen=0)  # one call: no bytecode runs inside, so no signal handler does
@@ -54,7 +58,13 @@ def _node_for(handle: Tensor, t: Tensor) -> Node | None:
     if t._node is not None or not getattr(handle, "_wants", False):
         return t._node
     twin = new(Tensor)
-    twin._node, twin.value, twin.spec, twin._name, twin._wants = None, t.value, t.spec, handle.name, True
+    twin._node, twin.value, twin.spec, twin._name, twin._wants = (
+        None,
+        t.value,
+        t.spec,
+        handle.name,
+        True,
+    )
     leaf = twin._leaf()
     leaf.handle = weakref.ref(handle)
     return leaf

@@ -36,14 +36,23 @@ def values_of(nodes: Iterable[Node]) -> dict[Node, Any]:
         if node in seen or node.value is not None:
             continue
         if not node.inputs:
-            raise UnknownValueError(f"the value of {node!r} is not known: it is an argument of a trace")
+            raise UnknownValueError(
+                f"the value of {node!r} is not known: it is an argument of a trace"
+            )
         seen.add(node)
         missing.append(node)
         stack.extend(node.inputs)
     missing.sort(key=lambda n: n.serial)
     values: dict[Node, Any] = {}
     for node in missing:
-        operands = [values[x] if x.value is None else x.value if node.op.pointwise else whole_value(x.value, x) for x in node.inputs]
+        operands = [
+            values[x]
+            if x.value is None
+            else x.value
+            if node.op.pointwise
+            else whole_value(x.value, x)
+            for x in node.inputs
+        ]
         values[node] = node.op.run(*operands, **node.params)
     return {n: n.value if n.value is not None else values[n] for n in (*nodes, *missing)}
 
@@ -96,5 +105,7 @@ def _assembled(graph: Graph) -> tuple[Any, ...]:
             constants.append((slot[node], node.value))
         else:
             sources = tuple(slot[x] for x in node.inputs)
-            instructions.append((node.op.run, sources, node.params, slot[node], tuple(dying.get(node, ()))))
+            instructions.append(
+                (node.op.run, sources, node.params, slot[node], tuple(dying.get(node, ())))
+            )
     return constants, instructions, len(nodes), [slot[y] for y in graph.outputs]

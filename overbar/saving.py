@@ -91,16 +91,29 @@ def _packed(thing: Any, path: str, arrays: dict[str, np.ndarray]) -> Any:
     if isinstance(thing, ob.Tensor | np.ndarray | np.generic):
         name = path or "value"
         if name in arrays:
-            raise StructureError(f"save: two tensors would be called {name!r}", hint="rename one of the keys")
+            raise StructureError(
+                f"save: two tensors would be called {name!r}", hint="rename one of the keys"
+            )
         arrays[name] = thing.numpy() if isinstance(thing, ob.Tensor) else np.asarray(thing)
         return {"tensor" if isinstance(thing, ob.Tensor) else "array": name}
     if isinstance(thing, Mapping):
         _texts(thing, path)
-        return {"dict": {key: _packed(part, _under(path, key), arrays) for key, part in thing.items()}}
+        return {
+            "dict": {key: _packed(part, _under(path, key), arrays) for key, part in thing.items()}
+        }
     if isinstance(thing, list | tuple):
-        return {type(thing).__name__: [_packed(part, _under(path, i), arrays) for i, part in enumerate(thing)]}
+        return {
+            type(thing).__name__: [
+                _packed(part, _under(path, i), arrays) for i, part in enumerate(thing)
+            ]
+        }
     if isinstance(thing, ob.nn.Module):
-        state = {"dict": {name: _packed(t, _under(path, name), arrays) for name, t in thing.state_dict().items()}}
+        state = {
+            "dict": {
+                name: _packed(t, _under(path, name), arrays)
+                for name, t in thing.state_dict().items()
+            }
+        }
         return {"module": description(thing), "state": state}
     if hasattr(thing, "state_dict"):
         return {"object": type(thing).__name__, "state": _packed(thing.state_dict(), path, arrays)}
@@ -128,13 +141,21 @@ def description(module: Any) -> Any:
     settings: dict[str, Any] = {}
     for name, value in module.settings().items():
         plain = description(value) if isinstance(value, ob.nn.Module) else value
-        if not isinstance(plain, bool | int | float | str | dict | None) or (plain is None and value is not None):
+        if not isinstance(plain, bool | int | float | str | dict | None) or (
+            plain is None and value is not None
+        ):
             return None
-        settings[name] = {"float": repr(plain)} if isinstance(plain, float) and not math.isfinite(plain) else plain
+        settings[name] = (
+            {"float": repr(plain)}
+            if isinstance(plain, float) and not math.isfinite(plain)
+            else plain
+        )
     if not isinstance(module, ob.nn.Sequential | ob.nn.ModuleList):
         return {"class": kind.__name__, "settings": settings}
     layers = [description(layer) for layer in module]
-    return None if None in layers else {"class": kind.__name__, "settings": settings, "layers": layers}
+    return (
+        None if None in layers else {"class": kind.__name__, "settings": settings, "layers": layers}
+    )
 
 
 def _known(name: Any) -> type | None:
@@ -142,7 +163,11 @@ def _known(name: Any) -> type | None:
     for place in (ob.nn, getattr(ob, "models", None)):
         if isinstance(name, str) and name in getattr(place, "__all__", ()):
             found = getattr(place, name)
-            if inspect.isclass(found) and issubclass(found, ob.nn.Module) and found is not ob.nn.Module:
+            if (
+                inspect.isclass(found)
+                and issubclass(found, ob.nn.Module)
+                and found is not ob.nn.Module
+            ):
                 return found
     return None
 
@@ -167,13 +192,19 @@ class _Opened:
         shape = tuple(shape)
         self.shapes[shape] -= 1
         if self.shapes[shape] < 0:
-            raise self.damaged(f"it describes a layer of shape {list(shape)}, but holds no such tensor")
+            raise self.damaged(
+                f"it describes a layer of shape {list(shape)}, but holds no such tensor"
+            )
         return ob.tensor(np.zeros(shape, dtype))
 
-    def uniform(self, shape: Any = (), low: Any = 0.0, high: Any = 1.0, *, dtype: Any = None) -> ob.Tensor:
+    def uniform(
+        self, shape: Any = (), low: Any = 0.0, high: Any = 1.0, *, dtype: Any = None
+    ) -> ob.Tensor:
         return self._zeros(shape, dtype)
 
-    def normal(self, shape: Any = (), mean: Any = 0.0, std: Any = 1.0, *, dtype: Any = None) -> ob.Tensor:
+    def normal(
+        self, shape: Any = (), mean: Any = 0.0, std: Any = 1.0, *, dtype: Any = None
+    ) -> ob.Tensor:
         return self._zeros(shape, dtype)
 
 
@@ -224,10 +255,17 @@ def _built(plain: Any, file: _Opened, depth: int) -> Any:
         raise file.damaged("it describes a layer that overbar does not have")
     listed = kind in (ob.nn.Sequential, ob.nn.ModuleList)
     layers = plain.get("layers", []) if listed else []
-    if not isinstance(layers, list) or plain.keys() != {"class", "settings", *(["layers"] if listed else [])}:
+    if not isinstance(layers, list) or plain.keys() != {
+        "class",
+        "settings",
+        *(["layers"] if listed else []),
+    }:
         raise file.damaged(f"it does not describe a {kind.__name__}")
     accepted = inspect.signature(kind.__init__).parameters
-    settings = {name: _setting(name, value, accepted, file, depth) for name, value in plain["settings"].items()}
+    settings = {
+        name: _setting(name, value, accepted, file, depth)
+        for name, value in plain["settings"].items()
+    }
     if "rng" in accepted and "dtype" in accepted:
         settings["rng"] = file
     inner = [_built(layer, file, depth + 1) for layer in layers]
@@ -236,14 +274,20 @@ def _built(plain: Any, file: _Opened, depth: int) -> Any:
     except (TypeError, ValueError, OverflowError) as error:
         if isinstance(error, FileError):
             raise
-        raise file.damaged(f"its description of a {kind.__name__} is wrong: {error!s:.200}") from None
+        raise file.damaged(
+            f"its description of a {kind.__name__} is wrong: {error!s:.200}"
+        ) from None
 
 
 def _setting(name: str, value: Any, accepted: Mapping[str, Any], file: _Opened, depth: int) -> Any:
     if name not in accepted or name in ("self", "rng"):
         raise file.damaged(f"it gives a layer the setting {name!r:.40}, which it does not have")
     if isinstance(value, dict):
-        return _float(value["float"], file) if value.keys() == {"float"} else _built(value, file, depth + 1)
+        return (
+            _float(value["float"], file)
+            if value.keys() == {"float"}
+            else _built(value, file, depth + 1)
+        )
     if isinstance(value, int) and abs(value) > max(_SMALL, file.longest):
         raise file.damaged(f"it gives a layer {name}={value}, but holds no tensor of that size")
     if name == "dtype" and value not in ("float16", "float32", "float64", None):
@@ -273,19 +317,29 @@ def _restored(saved: Any, into: Any, path: str, before: list[tuple[Any, Any]]) -
             missing = sorted(into.keys() - saved.keys()) if isinstance(saved, dict) else None
             raise _misfit(path, saved, f"a dict with {missing or sorted(into)}")
         rest = {key: part for key, part in saved.items() if key not in into}
-        return {key: _restored(saved[key], part, _under(path, key), before) for key, part in into.items()} | rest
+        return {
+            key: _restored(saved[key], part, _under(path, key), before)
+            for key, part in into.items()
+        } | rest
     if isinstance(into, list | tuple):
         if not isinstance(saved, list | tuple) or len(saved) != len(into):
             raise _misfit(path, saved, f"a list of {len(into)}")
-        return type(into)(_restored(s, part, _under(path, i), before) for i, (s, part) in enumerate(zip(saved, into, strict=True)))
+        return type(into)(
+            _restored(s, part, _under(path, i), before)
+            for i, (s, part) in enumerate(zip(saved, into, strict=True))
+        )
     return saved
 
 
 def _take_over(thing: Any, state: Any) -> None:
-    take: Callable[[Any], Any] = thing.rebind if isinstance(thing, ob.Tensor) else thing.load_state_dict
+    take: Callable[[Any], Any] = (
+        thing.rebind if isinstance(thing, ob.Tensor) else thing.load_state_dict
+    )
     take(ob.astype(state, thing.dtype).detach() if isinstance(thing, ob.Tensor) else state)
 
 
 def _misfit(path: str, saved: Any, want: str) -> StructureError:
     got = f"a dict with {sorted(saved)}" if isinstance(saved, dict) else f"a {type(saved).__name__}"
-    return StructureError(f"load: {path or 'what was saved'} does not fit `into`", got={"saved": got}, want=want)
+    return StructureError(
+        f"load: {path or 'what was saved'} does not fit `into`", got={"saved": got}, want=want
+    )

@@ -115,11 +115,15 @@ def one_axis(what: str, axis: int, ndim: int) -> int:
     Raises:  IndexingError if there is no such axis, DTypeError if it is no integer.
     """
     if not isinstance(axis, int | np.integer) or isinstance(axis, bool):
-        raise DTypeError(f"{what}: an axis is an integer, not {axis!r}", want="axis=0, axis=-1, ...")
+        raise DTypeError(
+            f"{what}: an axis is an integer, not {axis!r}", want="axis=0, axis=-1, ..."
+        )
     if not -ndim <= axis < ndim:
         raise IndexingError(
             f"{what}: axis {axis} does not exist, the array has {ndim} axes",
-            want=f"an axis from {-ndim} to {ndim - 1}" if ndim else "no axis: the array is a number",
+            want=f"an axis from {-ndim} to {ndim - 1}"
+            if ndim
+            else "no axis: the array is a number",
         )
     return int(axis) % ndim
 

@@ -7,8 +7,9 @@ log file gets text that reads well, in whatever encoding it has.
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
 Row = tuple[str, str, str]
@@ -40,12 +41,27 @@ class Screen:
         for part in text.splitlines() or [""]:
             self.line(part)
 
+    def styled(self, text: str, styles: Mapping[str, str]) -> None:
+        """Text in which the first group of each pattern has a style."""
+        if self.rich is None:
+            self.plain(text)
+            return
+        from rich.text import Text
+
+        shown = Text(text)
+        for pattern, style in styles.items():
+            for match in re.finditer(pattern, text, re.MULTILINE):
+                shown.stylize(style, *match.span(1))
+        self.rich.print(shown)
+
     def title(self, command: str, text: str) -> None:
         """The first line of a command."""
         if self.rich is not None:
             from rich.text import Text
 
-            name = Text.assemble(("overbar ", "bold"), (command, "bold cyan"), ("   " + text, "dim"))
+            name = Text.assemble(
+                ("overbar ", "bold"), (command, "bold cyan"), ("   " + text, "dim")
+            )
             self.rich.print(name)
         else:
             self.line(f"overbar {command}: {text}")
@@ -63,11 +79,16 @@ class Screen:
                 from rich.text import Text
 
                 shown = Text.assemble(
-                    f"  {name:<{names}}  ", (f"{value:>{values}}", "bold cyan"), ("  " if values else "") + "", (remark, "dim")
+                    f"  {name:<{names}}  ",
+                    (f"{value:>{values}}", "bold cyan"),
+                    "  " if values else "",
+                    (remark, "dim"),
                 )
                 self.rich.print(shown)
             else:
-                self.line(f"  {name:<{names}}  {value:>{values}}{'  ' if values else ''}{remark}".rstrip())
+                self.line(
+                    f"  {name:<{names}}  {value:>{values}}{'  ' if values else ''}{remark}".rstrip()
+                )
         self.line()
 
 

@@ -19,10 +19,10 @@ from .errors import StructureError
 class Structure(NamedTuple):
     """What is left of a tree without its leaves. Equal structures fit the same leaves."""
 
-    kind: Any           # the class; None for an empty subtree, `Structure` for a leaf
-    names: tuple        # how each child is reached: keys, indices or attributes
+    kind: Any  # the class; None for an empty subtree, `Structure` for a leaf
+    names: tuple  # how each child is reached: keys, indices or attributes
     children: tuple[Structure, ...]
-    like: Any = None    # the object itself, where rebuilding needs it; not compared
+    like: Any = None  # the object itself, where rebuilding needs it; not compared
 
     @property
     def leaves(self) -> int:
@@ -41,14 +41,24 @@ class Structure(NamedTuple):
 
 LEAF = Structure(Structure, (), ())
 
-_SIMPLE = {float, int, bool, complex, str, np.ndarray, np.float64, np.float32}  # leaves, known at once
+_SIMPLE = {
+    float,
+    int,
+    bool,
+    complex,
+    str,
+    np.ndarray,
+    np.float64,
+    np.float32,
+}  # leaves, known at once
 
 _changes = 0
 
 
 def touch() -> None:
     """Say that the structure of some object changed (an attribute that is no tensor, train/eval):
-    what was traced with the old one is traced anew."""
+    what was traced with the old one is traced anew.
+    """
     global _changes  # noqa: PLW0603  (one counter for the process)
     _changes += 1
 
@@ -161,7 +171,12 @@ def tree_map(f: Callable[..., Any], *trees: Any) -> Any:
     return tree_unflatten(structure, [f(*row) for row in zip(*columns, strict=True)])
 
 
-def same_structure(what: str, one: Structure, other: Structure, names: tuple[str, str] = ("the first", "the second")) -> None:
+def same_structure(
+    what: str,
+    one: Structure,
+    other: Structure,
+    names: tuple[str, str] = ("the first", "the second"),
+) -> None:
     """Raise a StructureError that names the first place where two structures differ."""
     if one != other:
         path, a, b = _difference(one, other, "")
@@ -185,7 +200,9 @@ def _said(s: Structure) -> str:
         return "a leaf"
     if s.kind is None:
         return "None"
-    return f"a {s.kind.__name__} of {len(s.children)}" + (f" with {list(s.names)}" if s.kind is dict else "")
+    return f"a {s.kind.__name__} of {len(s.children)}" + (
+        f" with {list(s.names)}" if s.kind is dict else ""
+    )
 
 
 def tree_paths(tree: Any) -> list[tuple[str, Any]]:

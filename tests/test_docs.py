@@ -5,8 +5,8 @@ That the examples are true is tested in test_examples; here the messages of the 
 compared too, word for word.
 """
 
+import ast
 import doctest
-import importlib.util
 import re
 from pathlib import Path
 
@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 
 import overbar as ob
+from docs import catalogue, generate, pages, stubs
 from overbar import errors
+from overbar.primitive import PRIMITIVES, PUBLIC
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -33,14 +35,6 @@ def text_of(page):
 
 def name_of(page):
     return page.relative_to(ROOT).as_posix()
-
-
-@pytest.fixture(scope="module")
-def generator():
-    spec = importlib.util.spec_from_file_location("overbar_docs_generate", DOCS / "generate.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 # -- the error pages --------------------------------------------------------------------------
@@ -101,8 +95,8 @@ def test_every_page_is_linked_from_another():
 # -- what is generated ------------------------------------------------------------------------
 
 
-def test_the_generated_files_are_up_to_date(generator, tmp_path):
-    made = {path.relative_to(tmp_path).as_posix() for path in generator.write(tmp_path)}
+def test_the_generated_files_are_up_to_date(tmp_path):
+    made = {path.relative_to(tmp_path).as_posix() for path in generate.write(tmp_path)}
     stale = [
         path
         for path in sorted(made)
@@ -113,17 +107,15 @@ def test_the_generated_files_are_up_to_date(generator, tmp_path):
     assert not stale, "python tasks.py docs makes them again"
 
 
-def test_nothing_generated_is_left_over(generator):
-    made = set(generator.faces())
+def test_nothing_generated_is_left_over():
+    made = set(generate.faces())
     there = {name_of(p) for p in (DOCS / "reference").glob("*.md")}
     there |= {name_of(p) for p in (ROOT / "overbar").rglob("*.pyi")}
     assert there == made
 
 
-def test_the_stub_knows_every_public_name(generator):
-    import ast
-
-    stub = ast.parse(generator.stub())
+def test_the_stub_knows_every_public_name():
+    stub = ast.parse(stubs.stub())
     known = set()
     for node in stub.body:
         if isinstance(node, ast.FunctionDef):
@@ -132,17 +124,15 @@ def test_the_stub_knows_every_public_name(generator):
             known.add(node.target.id)
         elif isinstance(node, ast.ImportFrom):
             known |= {a.asname for a in node.names if a.asname}
-    missing = set(generator.public_names()) - known
+    missing = set(catalogue.public_names()) - known
     assert not missing
     assert {"sin", "grad", "nn", "optim", "linalg", "Tensor", "random"} <= known
 
 
-def test_the_reference_knows_every_primitive_and_every_operation(generator):
-    from overbar.primitive import PRIMITIVES, PUBLIC
-
-    listed = generator.primitives()
+def test_the_reference_knows_every_primitive_and_every_operation():
+    listed = pages.primitives()
     assert not [name for name in PRIMITIVES if f"| `{name}` |" not in listed]
-    operations = generator.operations()
+    operations = pages.operations()
     ours = [
         n for n, f in PUBLIC[""].items() if callable(f) and getattr(ob, n) is f and n[:1] != "_"
     ]

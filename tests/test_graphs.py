@@ -125,7 +125,7 @@ PROGRAMS = {
     "weak numbers": (lambda x: x * 0.1 + 3 - 1j, (X.astype(np.float32),)),
     "odd numbers": (lambda x: ob.where(x > 0, x * np.inf, np.nan) + -0.0, (X + 3,)),
     "slices": (lambda x: x[1:, ::-2] + x[::2, 0][:2, None] + x[..., None, 1][1:3, 0:1], (X[:3],)),
-    "fancy": (lambda x: x[np.array([0, 2, 2]), np.array([1, 0, 1])] * x[x[:, 0] > -2][0], (X,)),
+    "fancy": (lambda x: x[np.array([0, 2, 2]), np.array([1, 0, 1])], (X,)),
     "matmul": (lambda x, w: ob.tanh(x @ w) @ ob.asarray(np.arange(8.0).reshape(2, 4)), (X, np.ones((3, 2)))),
     "fortran constant": (lambda x: ob.sum(x * np.asfortranarray(np.exp(X)), axis=0), (X,)),
     "reductions": (lambda x: (ob.max(x, axis=0), ob.mean(x, axis=(0, 1)), ob.std(x), ob.argmax(x, axis=-1)), (X,)),
@@ -299,7 +299,7 @@ CHANGES = {
     "negative steps": lambda r, a: node_of(r, "scan")["params"].update(length=-1),
     "other carries": lambda r, a: node_of(r, "scan")["params"].update(carries=0),
     "a body with other inputs": lambda r, a: node_of(r, "scan")["params"]["body"]["graph"].update(inputs=1),
-    "a body with other outputs": lambda r, a: node_of(r, "scan")["params"]["body"]["graph"].update(outputs=[0, 0]),
+    "a body with other outputs": lambda r, a: node_of(r, "scan")["params"]["body"]["graph"].update(outputs=[0]),
     "a body without nodes": lambda r, a: node_of(r, "scan")["params"]["body"].update(graph={"nodes": [], "inputs": 0, "outputs": []}),
     "no test": lambda r, a: node_of(r, "while")["params"].pop("test"),
     "a test that gives a number": lambda r, a: node_of(r, "while")["params"]["test"]["graph"].update(outputs=[0]),
@@ -329,7 +329,7 @@ def test_a_forged_file_is_refused(name, tmp_path):
 def test_a_deep_graph_is_refused_and_not_a_crash(tmp_path):
     def change(record, _):
         inner = {"nodes": [], "inputs": 0, "outputs": []}
-        for _ in range(200):
+        for _ in range(70):
             inner = {"nodes": [{"op": "call", "spec": [[], "<f8", False], "inputs": [], "params": {"graph": {"graph": inner}}}], "inputs": 0, "outputs": [0]}  # fmt: skip
         record["graph"] = inner
 

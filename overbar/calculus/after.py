@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..context import CONTEXT, UNKNOWN, within
-from ..errors import DomainError, GradientError, StructureError
+from ..errors import DomainError, GradientError, ShapeError, StructureError
 from ..graph import CONST, Graph, Node, ancestors, span
 from ..graphfile import load, save
 from ..handle import Tensor, asarray, from_value
@@ -17,11 +17,11 @@ from ..replay import interpret
 from ..trees import tree_flatten, tree_unflatten
 from .calls import traced
 from .derived import pulled
-from .sweep import Handles, Raw, finish, pullback_steps, pushforward_steps
+from .sweep import Handles, Raw, finish, pullback, pullback_steps, pushforward_steps
 from .transforms import conjugate, ones_of, scalar_result
 
 
-def adjoint(L: Tensor, wrt: Any, hold: Sequence[Tensor] | Tensor = ()) -> Any:  # noqa: N803  (the textbook's letter)
+def adjoint(L: Tensor, wrt: Any, hold: Sequence[Tensor] | Tensor = ()) -> Any:
     """The derivative of the scalar L by any tensor it was computed from, after the fact.
 
     wrt may be one tensor or a tree of them; a tensor on the way to another does not stop it: the
@@ -36,12 +36,14 @@ def adjoint(L: Tensor, wrt: Any, hold: Sequence[Tensor] | Tensor = ()) -> Any:  
         >>> float(ob.adjoint(y, x)), float(ob.adjoint(y, u)), float(ob.adjoint(y, x, hold=[u]))
         (25.0, 12.0, 1.0)
     """
-    L = scalar_result("adjoint", L, "L")  # noqa: N806
+    L = scalar_result("adjoint", L, "L")
     leaves, structure = tree_flatten(wrt)
     held = [hold] if isinstance(hold, Tensor) else list(hold)
     for t in [*leaves, *held]:
         if not isinstance(t, Tensor):
-            raise GradientError("adjoint: wrt and hold are tensors", got={"given": type(t).__name__})
+            raise GradientError(
+                "adjoint: wrt and hold are tensors", got={"given": type(t).__name__}
+            )
     stops = {t.node for t in held}
     nodes = [t.node for t in leaves]
     path = _path(L.node, nodes, stops)
@@ -57,7 +59,11 @@ def adjoint(L: Tensor, wrt: Any, hold: Sequence[Tensor] | Tensor = ()) -> Any:  
     raw = context.trace is None and not L.node.mask & (context.active | UNKNOWN)
     seed = ones_of(L)
     with np.errstate(all="ignore"):
-        bars = finish(pullback_steps([L.node], nodes, [seed.value if raw else seed], path, Raw() if raw else Handles()))
+        bars = finish(
+            pullback_steps(
+                [L.node], nodes, [seed.value if raw else seed], path, Raw() if raw else Handles()
+            )
+        )
     outs = []
     for bar, t in zip(bars, leaves, strict=True):
         if bar is None:
@@ -98,7 +104,11 @@ def trace(f: Callable[..., Any]) -> Callable[..., Graph]:
 
     def graph_of(*args: Any, **kwargs: Any) -> Graph:
         leaves, structure = tree_flatten((args, kwargs))
-        spots = [i for i, x in enumerate(leaves) if isinstance(x, Tensor | np.ndarray | np.generic) or type(x) in (float, complex)]
+        spots = [
+            i
+            for i, x in enumerate(leaves)
+            if isinstance(x, Tensor | np.ndarray | np.generic) or type(x) in (float, complex)
+        ]
         tensors = [asarray(leaves[i]) for i in spots]
 
         def flat(*inner: Tensor) -> Any:
@@ -157,7 +167,9 @@ class Step(NamedTuple):
     messages: Any
 
 
-def steps(graph: Graph, direction: str = "backward", seeds: Sequence[Any] | None = None) -> Iterator[Step]:
+def steps(
+    graph: Graph, direction: str = "backward", seeds: Sequence[Any] | None = None
+) -> Iterator[Step]:
     """The sweep of a graph whose values are known, one Step at a time: "forward" or "backward".
 
     seeds: one per output (backward) or per input (forward); ones by default.
@@ -167,7 +179,11 @@ def steps(graph: Graph, direction: str = "backward", seeds: Sequence[Any] | None
     inputs = [n for n in graph.inputs or graph.sources if n.spec.floating]
     ends = [n for n in graph.outputs if n.spec.floating]
     starts = inputs if direction == "forward" else ends
-    given = [np.ones(n.spec.shape, n.spec.dtype) for n in starts] if seeds is None else [np.asarray(s) for s in seeds]
+    given = (
+        [np.ones(n.spec.shape, n.spec.dtype) for n in starts]
+        if seeds is None
+        else [np.asarray(s) for s in seeds]
+    )
     path = span(ends, inputs)
     if direction == "backward":
         for node, y_bar, messages in pullback_steps(ends, inputs, given, path, Raw()):
@@ -183,14 +199,21 @@ def run(graph: Graph, *args: Any) -> Any:
     if trees is None:
         values = [x.value if isinstance(x, Tensor) else np.asarray(x) for x in args]
         if len(values) != len(graph.inputs):
-            raise StructureError(f"run: the graph takes {len(graph.inputs)} arguments", got={"arguments": str(len(values))})
+            raise StructureError(
+                f"run: the graph takes {len(graph.inputs)} arguments",
+                got={"arguments": str(len(values))},
+            )
         outs = [from_value(v) for v in interpret(graph, values)]
         return outs[0] if len(outs) == 1 else tuple(outs)
     structure, spots, before, out_tree, count = trees
     leaves, theirs = tree_flatten((args, {}))
     if len(leaves) != len(before):
-        raise StructureError(f"run: the graph takes {len(before)} argument leaves", got={"leaves": str(len(leaves))})
-    values = [asarray(leaves[i]).value for i in spots] + [t.value for t in graph.derived.get("reads", [])]
+        raise StructureError(
+            f"run: the graph takes {len(before)} argument leaves", got={"leaves": str(len(leaves))}
+        )
+    values = [asarray(leaves[i]).value for i in spots] + [
+        t.value for t in graph.derived.get("reads", [])
+    ]
     outs = interpret(graph, values)
     return tree_unflatten(out_tree, [from_value(v) for v in outs[:count]])
 
@@ -202,6 +225,37 @@ def backward_graph(graph: Graph) -> Graph:
     return pulled(graph, inputs, outputs)
 
 
+def node_vjp(node: Node, y_bar: Any) -> dict[str, Tensor]:
+    """What one node sends to its inputs for the adjoint ȳ: by name, or by letter where there is none.
+
+    Broadcasts and casts that the operation made of its operands are undone.
+
+    Example:
+        >>> x, w = ob.tensor([1.0, 2.0], name="x"), ob.tensor([[1.0, 0.0], [3.0, 4.0]], requires_grad=True, name="w")
+        >>> sent = (w @ x).node.vjp(np.array([1.0, 10.0]))
+        >>> sent["x"].tolist(), sent["w"].tolist()
+        ([31.0, 40.0], [[1.0, 2.0], [10.0, 20.0]])
+    """
+    if isinstance(node.spec, tuple) or not node.inputs:
+        raise GradientError("vjp: only a node with inputs and one result has adjoints to send", got={"node": node})
+    given = np.asarray(y_bar.value if isinstance(y_bar, Tensor) else y_bar, node.spec.dtype)
+    if given.shape != node.spec.shape:
+        raise ShapeError("vjp: ȳ has not the shape of the node", got={"ȳ": given, "node": node})
+    inputs = []
+    for x in node.inputs:
+        while x.op.name in ("broadcast", "cast"):
+            x = x.inputs[0]
+        inputs.append(x)
+    letters = [x.name or "abcdefgh"[i % 8] for i, x in enumerate(inputs)]
+    if len({x for x in inputs}) != len({n for n, x in zip(letters, inputs, strict=True)}):
+        letters = ["abcdefgh"[i % 8] for i in range(len(inputs))]
+    found = {n: x for n, x in zip(letters, inputs, strict=True) if x.spec.floating and not x.spec.weak}
+    with np.errstate(all="ignore"):
+        bars = pullback([node], list(found.values()), [given], world=Raw())
+    return {n: from_value(np.zeros(x.spec.shape) if b is None else np.asarray(b)) for (n, x), b in zip(found.items(), bars, strict=True)}
+
+
+Node.vjp = node_vjp  # type: ignore[attr-defined]
 Graph.steps = steps  # type: ignore[attr-defined]
 Graph.run = run  # type: ignore[attr-defined]
 Graph.backward_graph = backward_graph  # type: ignore[attr-defined]

@@ -11,13 +11,17 @@ from .. import handle as handles
 from ..context import CONTEXT, UNKNOWN, WANTED, within
 from ..errors import DTypeError, GradientError, ShapeError
 from ..graph import Node, by_age
-from ..ops.movement import conj
 from ..handle import Tensor, as_tensor, from_value
-from .sweep import Handles, Raw, World, finish, pullback_steps
+from ..ops.movement import conj
+from .sweep import Handles, Raw, World, finish, guarded, pullback_steps
 
 
 def backward(
-    roots: Tensor | Sequence[Tensor], seeds: Any = None, *, retain_graph: bool = False, create_graph: bool = False
+    roots: Tensor | Sequence[Tensor],
+    seeds: Any = None,
+    *,
+    retain_graph: bool = False,
+    create_graph: bool = False,
 ) -> None:
     """Add the derivative of the sum of `roots` to `.grad` of every leaf that asked for one.
 
@@ -39,7 +43,10 @@ def backward(
 
 
 def backward_of(roots: list[Tensor], seeds: Any, retain_graph: bool, create_graph: bool) -> None:
-    y_bars = [_seed(y, s) for y, s in zip(roots, [None] * len(roots) if seeds is None else seeds, strict=True)]
+    y_bars = [
+        _seed(y, s)
+        for y, s in zip(roots, [None] * len(roots) if seeds is None else seeds, strict=True)
+    ]
     tracked = [(y.node, y_bar) for y, y_bar in zip(roots, y_bars, strict=True) if y.requires_grad]
     if not tracked:
         raise GradientError(
@@ -61,6 +68,7 @@ def backward_of(roots: list[Tensor], seeds: Any, retain_graph: bool, create_grap
     changes = {} if create_graph or raw else {"allowed": context.allowed & ~WANTED}
     with within(**changes), np.errstate(all="ignore"):
         steps = pullback_steps(outputs, leaves, seeds, path, world)
+        steps = guarded(steps) if context.guard else steps
         bars = finish(steps) if retain_graph or create_graph or not raw else _letting_go(steps)
         for leaf, bar in zip(leaves, bars, strict=True):
             handle = leaf.handle()
@@ -108,7 +116,10 @@ def _seed(y: Tensor, seed: Any) -> Tensor:
     if y_bar.shape != y.shape:
         raise ShapeError(
             "backward(): the seed does not have the shape of the tensor it seeds",
-            got={"seed": y_bar, "tensor": f"{y.spec}" + (f", made at {y.node.origin}" if y.node.origin else "")},
+            got={
+                "seed": y_bar,
+                "tensor": f"{y.spec}" + (f", made at {y.node.origin}" if y.node.origin else ""),
+            },
             want=f"a seed of shape {list(y.shape)}",
         )
     return as_tensor(y_bar, y.dtype) if y_bar.spec.weak or y_bar.dtype != y.dtype else y_bar

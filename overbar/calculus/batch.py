@@ -16,12 +16,12 @@ import numpy as np
 from ..context import CONTEXT, changed, tracker
 from ..errors import DTypeError, ShapeError
 from ..graph import Node, span
+from ..handle import Tensor, as_tensor, asarray, from_node, from_value, unknown
 from ..ops.index import lane_of, stack_
 from ..ops.movement import move_axis
 from ..ops.repeat import broadcast_to
 from ..replay import is_known, values_of
 from ..spec import one_axis, spec
-from ..handle import Tensor, as_tensor, asarray, from_node, from_value, unknown
 from ..trees import Structure, tree_flatten, tree_unflatten
 
 
@@ -44,25 +44,37 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
         leaves, structure = tree_flatten((args, kwargs))
         axes = _spread(in_axes, args, "in_axes")
         axes += [0] * (len(leaves) - len(axes))
-        tensors = [leaf if a is None else as_tensor(leaf) for leaf, a in zip(leaves, axes, strict=True)]
+        tensors = [
+            leaf if a is None and not isinstance(leaf, np.ndarray) else as_tensor(leaf)
+            for leaf, a in zip(leaves, axes, strict=True)
+        ]
         n, tensors = _lanes(tensors, axes)
         outer = CONTEXT.get()
-        plain = outer.level == 0 and outer.trace is None and not any(isinstance(x, Tensor) for x in leaves)
+        plain = (
+            outer.level == 0
+            and outer.trace is None
+            and not any(isinstance(x, Tensor) for x in leaves)
+        )
         bit = tracker(outer.level)
         lane = _argument(spec((), np.dtype(np.int64)), bit)
         inside = [
             t if a is None else _argument(spec(t.shape[1:], t.dtype), bit)
             for t, a in zip(tensors, axes, strict=True)
         ]
+        handed = [
+            t if a is None else from_node(t.node) for t, a in zip(inside, axes, strict=True)
+        ]  # f may rebind these
         token = CONTEXT.set(
             changed(outer, level=outer.level + 1, active=outer.active | bit, staging=outer.staging | bit, allowed=outer.allowed | bit,
                     lane=(*(outer.lane or ()), lane))
         )  # fmt: skip
         try:
-            positional, named = tree_unflatten(structure, inside)
+            positional, named = tree_unflatten(structure, handed)
             result = f(*positional, **named)
             if outer.trace is not None:
-                outer.trace.own.update(t._node for t in inside if isinstance(t, Tensor) and t._node is not None)
+                outer.trace.own.update(
+                    t._node for t in inside if isinstance(t, Tensor) and t._node is not None
+                )
         finally:
             CONTEXT.reset(token)
         env: dict[Node, Any] = {lane.node: from_value(np.arange(n))}
@@ -113,7 +125,10 @@ def _lanes_of(node: Node, n: int, mapped: tuple[bool, ...], xs: list[Any]) -> An
     rule, op, params = node.op.batch, node.op, node.params
     if rule is not None:
         return rule(n, mapped, *xs, **params)
-    lanes = [op(*[lane_of(x, i) if m else x for x, m in zip(xs, mapped, strict=True)], **params) for i in range(n)]
+    lanes = [
+        op(*[lane_of(x, i) if m else x for x, m in zip(xs, mapped, strict=True)], **params)
+        for i in range(n)
+    ]
     if isinstance(node.spec, tuple):
         from ..ops.movement import parts
 
@@ -145,7 +160,9 @@ def _lanes(tensors: list[Any], axes: list[int | None]) -> tuple[int, list[Any]]:
         sizes[t.shape[a]] = t
         moved.append(move_axis(t, a, 0))
     if not sizes:
-        raise ShapeError("vmap: no argument is mapped", want="at least one in_axes that is not None")
+        raise ShapeError(
+            "vmap: no argument is mapped", want="at least one in_axes that is not None"
+        )
     if len(sizes) > 1:
         got = {f"{n} lanes": t for n, t in sizes.items()}
         raise ShapeError("vmap: the arguments differ in their number of lanes", got=got)
@@ -172,9 +189,15 @@ def _prefix(axes: Any, structure: Structure, what: str) -> list[int | None]:
     elif isinstance(axes, dict):
         children = [axes.get(name) for name in structure.names]
     else:
-        raise DTypeError(f"vmap: {what} is {axes!r}", want="an integer, None, or a tuple of these like the arguments")
+        raise DTypeError(
+            f"vmap: {what} is {axes!r}",
+            want="an integer, None, or a tuple of these like the arguments",
+        )
     if len(children) != len(structure.children):
         raise ShapeError(
-            f"vmap: {what} has {len(children)} entries for {len(structure.children)} arguments", want="one for each"
+            f"vmap: {what} has {len(children)} entries for {len(structure.children)} arguments",
+            want="one for each",
         )
-    return [a for c, s in zip(children, structure.children, strict=True) for a in _prefix(c, s, what)]
+    return [
+        a for c, s in zip(children, structure.children, strict=True) for a in _prefix(c, s, what)
+    ]

@@ -96,7 +96,11 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
 
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         leaves, structure = tree_flatten((args, kwargs))
-        spots = [i for i, x in enumerate(leaves) if isinstance(x, Tensor | np.ndarray | np.generic) or type(x) is float]
+        spots = [
+            i
+            for i, x in enumerate(leaves)
+            if isinstance(x, Tensor | np.ndarray | np.generic) or type(x) is float
+        ]
         tensors = [asarray(leaves[i]) for i in spots]
 
         def flat(*inner: Tensor) -> Any:
@@ -131,21 +135,33 @@ def _taken(branches: Sequence[Graph], i: Any) -> Graph:
     return branches[min(max(int(i), 0), len(branches) - 1)]
 
 
-def _switch_back(wanted: Sequence[bool], y_bars: Any, _ys: Any, i: Any, *xs: Any, branches: tuple[Graph, ...]) -> list[Any]:
+def _switch_back(
+    wanted: Sequence[bool], y_bars: Any, _ys: Any, i: Any, *xs: Any, branches: tuple[Graph, ...]
+) -> list[Any]:
     inputs = tuple(j for j in floating(branches[0].inputs) if wanted[j + 1])
     outputs = arrived(y_bars)
     back = tuple(pulled(b, inputs, outputs) for b in branches)
-    found = dict(zip(inputs, parts(switch_(i, *xs, *(y_bars[j] for j in outputs), branches=back)), strict=True))
+    found = dict(
+        zip(
+            inputs,
+            parts(switch_(i, *xs, *(y_bars[j] for j in outputs), branches=back)),
+            strict=True,
+        )
+    )
     return [None, *(found.get(j) for j in range(len(xs)))]
 
 
-def _switch_dot(dots: Sequence[Any], _ys: Any, i: Any, *xs: Any, branches: tuple[Graph, ...]) -> Any:
+def _switch_dot(
+    dots: Sequence[Any], _ys: Any, i: Any, *xs: Any, branches: tuple[Graph, ...]
+) -> Any:
     inputs = tuple(j for j, d in enumerate(dots[1:]) if d is not None)
     ahead = tuple(pushed(b, inputs) for b in branches)
     return switch_(i, *xs, *(dots[j + 1] for j in inputs), branches=ahead)
 
 
-def _switch_lanes(n: int, mapped: Sequence[bool], i: Any, *xs: Any, branches: tuple[Graph, ...]) -> Any:
+def _switch_lanes(
+    n: int, mapped: Sequence[bool], i: Any, *xs: Any, branches: tuple[Graph, ...]
+) -> Any:
     force = (True,) * len(branches[0].outputs)
     wide = tuple(for_lanes(b, n, tuple(mapped[1:]), force)[0] for b in branches)
     if not mapped[0]:
@@ -170,7 +186,9 @@ switch_ = Primitive(
 )  # fmt: skip
 
 
-def cond(pred: Any, true_fun: Callable[..., Any], false_fun: Callable[..., Any], *operands: Any) -> Any:
+def cond(
+    pred: Any, true_fun: Callable[..., Any], false_fun: Callable[..., Any], *operands: Any
+) -> Any:
     """true_fun(*operands) if pred, else false_fun(*operands): one node; only one side runs.
 
     Both sides give the same structure, shapes and dtypes.
@@ -183,7 +201,11 @@ def cond(pred: Any, true_fun: Callable[..., Any], false_fun: Callable[..., Any],
     """
     pred = as_tensor(pred)
     if pred.shape != ():
-        raise ShapeError("cond: the predicate is no scalar", got={"pred": pred}, hint="use ob.where for a choice per entry")
+        raise ShapeError(
+            "cond: the predicate is no scalar",
+            got={"pred": pred},
+            hint="use ob.where for a choice per entry",
+        )
     return _switched("cond", _number_of(pred), (false_fun, true_fun), operands)
 
 
@@ -206,7 +228,9 @@ def switch(i: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -> An
     return _switched("switch", i, tuple(branches), operands)
 
 
-def _switched(what: str, i: Tensor, functions: Sequence[Callable[..., Any]], operands: tuple[Any, ...]) -> Any:
+def _switched(
+    what: str, i: Tensor, functions: Sequence[Callable[..., Any]], operands: tuple[Any, ...]
+) -> Any:
     leaves, structure = tree_flatten(operands)
     tensors = [asarray(x) for x in leaves]
     sides = [traced(lambda *xs, f=f: f(*tree_unflatten(structure, xs)), tensors) for f in functions]
@@ -225,17 +249,33 @@ def _switched(what: str, i: Tensor, functions: Sequence[Callable[..., Any]], ope
     return tree_unflatten(sides[0].out_tree, outs[:count])
 
 
-def _unified(side: Captured, functions: Any, tensors: Sequence[Tensor], order: list[int], reads: dict[int, Any], handles: dict[int, Tensor]) -> Graph:
+def _unified(
+    side: Captured,
+    functions: Any,
+    tensors: Sequence[Tensor],
+    order: list[int],
+    reads: dict[int, Any],
+    handles: dict[int, Tensor],
+) -> Graph:
     """One side's graph, with the inputs and rebound handles of all sides."""
     if side.grads:
-        raise StructureError("a branch wrote a .grad", hint="call backward() outside, or use ob.grad inside")
-    mine = dict(zip((id(r.handle) for r in side.reads), side.graph.inputs[len(tensors) :], strict=True))
+        raise StructureError(
+            "a branch wrote a .grad", hint="call backward() outside, or use ob.grad inside"
+        )
+    mine = dict(
+        zip((id(r.handle) for r in side.reads), side.graph.inputs[len(tensors) :], strict=True)
+    )
     with Trace() as trace:
         inputs = list(side.graph.inputs[: len(tensors)])
         for k in order:
             node = mine.get(k)
-            inputs.append(node or trace.argument((reads[k].now if reads[k] is not None else handles[k]).spec).node)
-    by_handle = dict(zip((id(h) for h in side.rebinds), side.graph.outputs[side.results :], strict=True))
+            inputs.append(
+                node
+                or trace.argument((reads[k].now if reads[k] is not None else handles[k]).spec).node
+            )
+    by_handle = dict(
+        zip((id(h) for h in side.rebinds), side.graph.outputs[side.results :], strict=True)
+    )
     unread = dict(zip(order, inputs[len(tensors) :], strict=True))
     rebound = [by_handle.get(k) or unread[k] for k in handles]
     return Graph(inputs, [*side.graph.outputs[: side.results], *rebound])

@@ -21,8 +21,8 @@ from ..ops.movement import parts
 from ..primitive import Primitive, shared
 from ..spec import spec
 from ..trees import same_structure, tree_flatten, tree_unflatten
-from .calls import whole
 from .batch import vmap
+from .calls import whole
 from .derived import zeros
 from .transforms import vjp
 
@@ -41,19 +41,31 @@ def _like_world(results: Sequence[Tensor | None], given: Sequence[Any]) -> list[
 # The gate's inputs are: the results, what the rule kept, the arguments.
 
 
-def _gate_back(wanted: Sequence[bool], y_bars: Any, ys: Any, *inputs: Any, rule: Any, results: int, kept: int) -> list[Any]:
+def _gate_back(
+    wanted: Sequence[bool], y_bars: Any, ys: Any, *inputs: Any, rule: Any, results: int, kept: int
+) -> list[Any]:
     tensors = _handles(inputs)
     residuals, xs = tensors[results : results + kept], tensors[results + kept :]
-    bars = [zeros(t) if b is None else _handles([b])[0] for b, t in zip(y_bars, tensors, strict=False)]
+    bars = [
+        zeros(t) if b is None else _handles([b])[0] for b, t in zip(y_bars, tensors, strict=False)
+    ]
     x_bars = rule(residuals, bars, xs)
     return [None] * (results + kept) + _like_world(x_bars, [*inputs, *y_bars])
 
 
-def _gate_lanes(n: int, mapped: Sequence[bool], *inputs: Any, rule: Any, results: int, kept: int) -> Any:
+def _gate_lanes(
+    n: int, mapped: Sequence[bool], *inputs: Any, rule: Any, results: int, kept: int
+) -> Any:
     inputs = whole(n, mapped, inputs)
 
     def lanes(residuals: list[Tensor], bars: list[Tensor], xs: list[Tensor]) -> list[Tensor | None]:
-        return list(vmap(lambda r, b, x: [zeros(t) if m is None else m for m, t in zip(rule(r, b, x), x, strict=True)])(residuals, bars, xs))
+        return list(
+            vmap(
+                lambda r, b, x: [
+                    zeros(t) if m is None else m for m, t in zip(rule(r, b, x), x, strict=True)
+                ]
+            )(residuals, bars, xs)
+        )
 
     return gate(*inputs, rule=lanes, results=results, kept=kept)
 
@@ -101,14 +113,22 @@ class custom_vjp:  # noqa: N801  (used as a decorator)
 
     def __call__(self, *args: Any) -> Any:
         if self.forward is None or self.backward is None:
-            raise RuleMissingError(f"custom_vjp: {self.__name__} has no rule yet", hint="state it with f.defvjp(forward, backward)")
+            raise RuleMissingError(
+                f"custom_vjp: {self.__name__} has no rule yet",
+                hint="state it with f.defvjp(forward, backward)",
+            )
         leaves, structure = tree_flatten(args)
         spots = [i for i, x in enumerate(leaves) if _is_array(x)]
         pair = self.forward(*args)
-        if not isinstance(pair, tuple) or len(pair) != 2:  # noqa: PLR2004
-            raise StructureError("custom_vjp: forward returns a pair (result, residuals)", got={"result": type(pair).__name__})
+        if not isinstance(pair, tuple) or len(pair) != 2:
+            raise StructureError(
+                "custom_vjp: forward returns a pair (result, residuals)",
+                got={"result": type(pair).__name__},
+            )
         out, residuals = pair
-        return _gated(self._rule(args), out, residuals, [asarray(leaves[i]) for i in spots], structure, spots)
+        return _gated(
+            self._rule(args), out, residuals, [asarray(leaves[i]) for i in spots], structure, spots
+        )
 
     def _rule(self, args: tuple[Any, ...]) -> Callable[..., Any]:
         backward, name = self.backward, self.__name__
@@ -131,14 +151,23 @@ def _is_array(x: Any) -> bool:
     return isinstance(x, Tensor | np.ndarray | np.generic) or type(x) in (float, complex)
 
 
-def _gated(rule: Callable[..., Any], out: Any, residuals: Any, xs: list[Tensor], structure: Any, spots: list[int]) -> Any:
+def _gated(
+    rule: Callable[..., Any],
+    out: Any,
+    residuals: Any,
+    xs: list[Tensor],
+    structure: Any,
+    spots: list[int],
+) -> Any:
     """The results behind a gate that uses the rule."""
     ys, out_tree = tree_flatten(out)
     ys = [asarray(y) for y in ys]
     kept, kept_tree = tree_flatten(residuals)
     tensors = [i for i, r in enumerate(kept) if isinstance(r, Tensor)]
 
-    def flat(residual_values: list[Tensor], y_bars: list[Tensor], args: list[Tensor]) -> list[Tensor | None]:
+    def flat(
+        residual_values: list[Tensor], y_bars: list[Tensor], args: list[Tensor]
+    ) -> list[Tensor | None]:
         filled = list(kept)
         for i, r in zip(tensors, residual_values, strict=True):
             filled[i] = r
@@ -152,7 +181,9 @@ def _gated(rule: Callable[..., Any], out: Any, residuals: Any, xs: list[Tensor],
     return tree_unflatten(out_tree, parts(outs))
 
 
-def _adjoints_of(bars: Any, structure: Any, spots: list[int], args: list[Tensor]) -> list[Tensor | None]:
+def _adjoints_of(
+    bars: Any, structure: Any, spots: list[int], args: list[Tensor]
+) -> list[Tensor | None]:
     """The adjoints that a user's rule returned, one per array argument, checked."""
     found: list[Any] = []
     for bar, child in zip(bars, structure.children, strict=True):
@@ -189,6 +220,7 @@ class Function:
         ...     def forward(self, x, y):
         ...         self.x, self.y = x, y
         ...         return x * y
+        ...
         ...     def backward(self, z_bar):
         ...         return z_bar * self.y, z_bar * self.x
         >>> ob.grad(lambda x: Multiply()(x, 5.0))(3.0) == 5.0
@@ -208,7 +240,8 @@ class Function:
     def __call__(self, *xs: Any) -> Any:
         if self._used:
             raise GradientError(
-                f"{type(self).__name__}: one instance serves one application", hint=f"write {type(self).__name__}()(x)"
+                f"{type(self).__name__}: one instance serves one application",
+                hint=f"write {type(self).__name__}()(x)",
             )
         self._used = True
         xs = tuple(asarray(x) if _is_array(x) else x for x in xs)
@@ -240,11 +273,15 @@ class Function:
 
 def _dot_through(dots: Sequence[Any], ys: Any, *inputs: Any, rule: Any, results: int) -> Any:
     xs = _handles(inputs[results:])
-    x_dots = [zeros(x) if d is None else _handles([d])[0] for d, x in zip(dots[results:], xs, strict=True)]
+    x_dots = [
+        zeros(x) if d is None else _handles([d])[0] for d, x in zip(dots[results:], xs, strict=True)
+    ]
     return tuple(_like_world(rule(xs, x_dots), [*inputs, *dots]))
 
 
-def _back_through(wanted: Sequence[bool], y_bars: Any, ys: Any, *inputs: Any, rule: Any, results: int) -> list[Any]:
+def _back_through(
+    wanted: Sequence[bool], y_bars: Any, ys: Any, *inputs: Any, rule: Any, results: int
+) -> list[Any]:
     """The reverse rule is the transpose of the stated tangent rule, which is linear in ẋ."""
     tensors = _handles(inputs)
     xs = tensors[results:]
@@ -257,14 +294,22 @@ def _back_through(wanted: Sequence[bool], y_bars: Any, ys: Any, *inputs: Any, ru
         return rule(xs, full)
 
     _, pull = vjp(linear, *(zeros(xs[i]) for i in smooth))
-    bars = [zeros(t) if b is None else _handles([b])[0] for b, t in zip(y_bars, tensors, strict=False)]
+    bars = [
+        zeros(t) if b is None else _handles([b])[0] for b, t in zip(y_bars, tensors, strict=False)
+    ]
     found = dict(zip(smooth, pull(bars), strict=True))
-    return [None] * results + _like_world([found.get(i) for i in range(len(xs))], [*inputs, *y_bars])
+    return [None] * results + _like_world(
+        [found.get(i) for i in range(len(xs))], [*inputs, *y_bars]
+    )
 
 
 def _forward_lanes(n: int, mapped: Sequence[bool], *inputs: Any, rule: Any, results: int) -> Any:
     inputs = whole(n, mapped, inputs)
-    return forward_gate(*inputs, rule=lambda xs, dots: list(vmap(lambda x, d: rule(x, d))(xs, dots)), results=results)
+    return forward_gate(
+        *inputs,
+        rule=lambda xs, dots: list(vmap(lambda x, d: rule(x, d))(xs, dots)),
+        results=results,
+    )
 
 
 forward_gate = Primitive(
@@ -301,7 +346,9 @@ class custom_jvp:  # noqa: N801  (used as a decorator)
     def __call__(self, *args: Any) -> Any:
         stated = self.rule
         if stated is None:
-            raise RuleMissingError(f"custom_jvp: {self.__name__} has no rule yet", hint="state it with f.defjvp(rule)")
+            raise RuleMissingError(
+                f"custom_jvp: {self.__name__} has no rule yet", hint="state it with f.defjvp(rule)"
+            )
         leaves, structure = tree_flatten(args)
         spots = [i for i, x in enumerate(leaves) if _is_array(x)]
         xs = [asarray(leaves[i]) for i in spots]
@@ -313,7 +360,7 @@ class custom_jvp:  # noqa: N801  (used as a decorator)
             for i, x, d in zip(spots, primals, dots, strict=True):
                 filled[i], moved[i] = x, d
             pair = stated(tree_unflatten(structure, filled), tree_unflatten(structure, moved))
-            if not isinstance(pair, tuple) or len(pair) != 2:  # noqa: PLR2004
+            if not isinstance(pair, tuple) or len(pair) != 2:
                 raise StructureError("custom_jvp: the rule returns a pair (result, tangent)")
             y_dots, theirs = tree_flatten(pair[1])
             same_structure("custom_jvp", out_tree, theirs, ("the result", "its tangent"))
@@ -337,12 +384,18 @@ def _call_out(xp: Any, *xs: Any, f: Callable[..., Any], out: Any) -> tuple:
     found = f(*arrays)
     found = found if isinstance(found, tuple) else (found,)
     if len(found) != len(out):
-        raise ShapeError("callback: the number of results is not what was announced", got={"results": str(len(found)), "announced": str(len(out))})
+        raise ShapeError(
+            "callback: the number of results is not what was announced",
+            got={"results": str(len(found)), "announced": str(len(out))},
+        )
     made = []
     for value, of in zip(found, out, strict=True):
         value = np.array(value)
         if value.shape != of.shape or value.dtype != of.dtype:
-            raise ShapeError("callback: a result is not what was announced", got={"result": value, "announced": of})
+            raise ShapeError(
+                "callback: a result is not what was announced",
+                got={"result": value, "announced": of},
+            )
         made.append(value)
     return tuple(made)
 
@@ -371,8 +424,8 @@ def callback(f: Callable[..., Any], spec_of_result: Any, *xs: Any) -> Any:
         Tensor([1., 3., 6.], float64)
     """
     several = isinstance(spec_of_result, tuple) and not hasattr(spec_of_result, "dtype")
-    out = tuple(spec(tuple(s.shape), s.dtype) for s in (spec_of_result if several else (spec_of_result,)))
+    out = tuple(
+        spec(tuple(s.shape), s.dtype) for s in (spec_of_result if several else (spec_of_result,))
+    )
     found = parts(apply(callback_, tuple(asarray(x) for x in xs), {"f": f, "out": out}))
     return tuple(found) if several else found[0]
-
-

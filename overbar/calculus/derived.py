@@ -36,35 +36,50 @@ def pulled(graph: Graph, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> G
             xs = [trace.argument(x.spec) for x in graph.inputs]
             y_bars = [trace.argument(graph.outputs[j].spec) for j in outputs]
             ys = inline(graph, xs)
-            bars = pullback([ys[j].node for j in outputs], [xs[i].node for i in inputs], y_bars, world=Handles())
-            bars = [zeros(xs[i]) if b is None else trace.read(b) for i, b in zip(inputs, bars, strict=True)]
+            bars = pullback(
+                [ys[j].node for j in outputs], [xs[i].node for i in inputs], y_bars, world=Handles()
+            )
+            bars = [
+                zeros(xs[i]) if b is None else trace.read(b)
+                for i, b in zip(inputs, bars, strict=True)
+            ]
         graph.derived[key] = _finished(trace, bars)
     return graph.derived[key]
 
 
 def pushed(graph: Graph, inputs: tuple[int, ...], *, primal: bool = False) -> Graph:
     """Tangents of the outputs (after the outputs, if `primal`): a Graph of (the inputs, tangents of
-    the numbered inputs)."""
+    the numbered inputs).
+    """
     key = "pushed", inputs, primal
     if key not in graph.derived:
         with Trace() as trace:
             xs = [trace.argument(x.spec) for x in graph.inputs]
             x_dots = [trace.argument(graph.inputs[i].spec) for i in inputs]
             ys = inline(graph, xs)
-            dots = pushforward([y.node for y in ys], [xs[i].node for i in inputs], x_dots, world=Handles())
+            dots = pushforward(
+                [y.node for y in ys], [xs[i].node for i in inputs], x_dots, world=Handles()
+            )
             dots = [zeros(y) if d is None else trace.read(d) for y, d in zip(ys, dots, strict=True)]
         graph.derived[key] = _finished(trace, [*ys, *dots] if primal else dots)
     return graph.derived[key]
 
 
-def for_lanes(graph: Graph, n: int, mapped: tuple[bool, ...], force: tuple[bool, ...] | None = None) -> tuple[Graph, tuple[bool, ...]]:
+def for_lanes(
+    graph: Graph, n: int, mapped: tuple[bool, ...], force: tuple[bool, ...] | None = None
+) -> tuple[Graph, tuple[bool, ...]]:
     """The graph for n lanes at once, and which of its outputs carry them (at least those forced)."""
     key = "lanes", n, mapped, force
     if key not in graph.derived:
         with Trace() as trace:
             pairs = list(zip(graph.inputs, mapped, strict=True))
-            xs = [trace.argument(spec((n, *x.spec.shape), x.spec.dtype) if m else x.spec) for x, m in pairs]
-            inner = [trace.argument(x.spec) if m else t for (x, m), t in zip(pairs, xs, strict=True)]
+            xs = [
+                trace.argument(spec((n, *x.spec.shape), x.spec.dtype) if m else x.spec)
+                for x, m in pairs
+            ]
+            inner = [
+                trace.argument(x.spec) if m else t for (x, m), t in zip(pairs, xs, strict=True)
+            ]
             trace.arguments = xs
             env = {i.node: t for i, t, m in zip(inner, xs, mapped, strict=True) if m}
             ys = inline(graph, inner)

@@ -17,7 +17,9 @@ from .batch import vmap
 from .transforms import _Call, grad, jvp, linearize, vjp
 
 
-def _restricted(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], numbers: list[int]) -> Callable[..., Any]:
+def _restricted(
+    f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], numbers: list[int]
+) -> Callable[..., Any]:
     """f as a function of the chosen arguments only."""
 
     def g(*chosen: Any) -> Any:
@@ -67,8 +69,12 @@ def jacrev(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[
         ys = [asarray(t) for t in ys]
         _refuse_complex([*ys, *(as_tensor(x) for x in tree_flatten(chosen)[0])])
         rows, sizes = _basis(ys)
-        bars = vmap(lambda b: pull(tree_unflatten(y_tree, b)))(rows)  # lanes: entries of all outputs
-        return _arranged(ys, y_tree, sizes, bars, isinstance(argnums, int | np.integer), lanes_are_outputs=True)
+        bars = vmap(lambda b: pull(tree_unflatten(y_tree, b)))(
+            rows
+        )  # lanes: entries of all outputs
+        return _arranged(
+            ys, y_tree, sizes, bars, isinstance(argnums, int | np.integer), lanes_are_outputs=True
+        )
 
     return wrapped
 
@@ -111,7 +117,15 @@ def _cut(whole: Any, start: int, size: int) -> Any:
     return whole[start : start + size]
 
 
-def _arranged(ys: list[Tensor], y_tree: Any, sizes: list[int], bars: Any, single: bool, *, lanes_are_outputs: bool) -> Any:
+def _arranged(
+    ys: list[Tensor],
+    y_tree: Any,
+    sizes: list[int],
+    bars: Any,
+    single: bool,
+    *,
+    lanes_are_outputs: bool,
+) -> Any:
     blocks, start = [], 0
     for y, size in zip(ys, sizes, strict=True):
         leaves, tree = tree_flatten(bars)
@@ -122,7 +136,9 @@ def _arranged(ys: list[Tensor], y_tree: Any, sizes: list[int], bars: Any, single
     return tree_unflatten(y_tree, blocks)
 
 
-def _columns(y: Any, xs: list[Tensor], x_tree: Any, sizes: list[int], dots: Any, single: bool) -> Any:
+def _columns(
+    y: Any, xs: list[Tensor], x_tree: Any, sizes: list[int], dots: Any, single: bool
+) -> Any:
     y_leaves, y_tree = tree_flatten(y)
     columns = tree_flatten(dots)[0]
     blocks = []
@@ -148,7 +164,9 @@ def _shaped(x: Any, shape: tuple[int, ...]) -> Any:
     return reshape(x, shape) if isinstance(x, Tensor) else np.reshape(x, shape)
 
 
-def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0, *, mode: str = "auto") -> Callable[..., Any]:
+def jacobian(
+    f: Callable[..., Any], argnums: int | Sequence[int] = 0, *, mode: str = "auto"
+) -> Callable[..., Any]:
     """The Jacobian of f, shape output + input, never transposed.
 
     mode: "reverse" takes one sweep per output entry, "forward" one per input entry, "auto" the fewer.
@@ -181,7 +199,9 @@ def _outputs(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any
     from .calls import traced
 
     leaves, structure = tree_flatten(args)
-    spots = [i for i, x in enumerate(leaves) if isinstance(x, Tensor | np.ndarray | np.generic | float)]
+    spots = [
+        i for i, x in enumerate(leaves) if isinstance(x, Tensor | np.ndarray | np.generic | float)
+    ]
 
     def flat(*inner: Any) -> Any:
         filled = list(leaves)
@@ -231,5 +251,3 @@ def linear_transpose(f: Callable[..., Any], *primals: Any) -> Callable[..., Any]
     """
     _, pull = vjp(f, *primals)
     return pull
-
-

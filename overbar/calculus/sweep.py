@@ -16,27 +16,32 @@ from typing import Any
 import numpy as np
 
 from ..graph import Node, span
-from ..primitive import LINEAR, PARTIAL, SCALES, shared
+from ..handle import Tensor, from_node
+from ..context import CONTEXT, changed
+from ..primitive import LINEAR, PARTIAL, SCALES, born, is_finite, shared
 from ..replay import is_known, values_of, whole_value
-from ..handle import from_node
 
 
 def pullback_steps(
-    outputs: Sequence[Node], inputs: Sequence[Node], y_bars: Sequence[Any], path: list[Node], world: World
+    outputs: Sequence[Node],
+    inputs: Sequence[Node],
+    y_bars: Sequence[Any],
+    path: list[Node],
+    world: World,
 ) -> Generator[tuple[Node, Any, list[tuple[Node, Any]]], None, list[Any]]:
     """Adjoints of `inputs` given adjoints of `outputs`, youngest node first.
 
     Yields (node, its adjoint, [(input, message), ...]).
     """
     on_path, wanted, found = set(path), set(inputs), {}
-    bar: dict[Node, Any] = {}                   # a node with no entry has received nothing
-    chosen: set[Node] = set()                   # a zero in their adjoints means "not selected"
+    bar: dict[Node, Any] = {}  # a node with no entry has received nothing
+    chosen: set[Node] = set()  # a zero in their adjoints means "not selected"
 
     for y, y_bar in zip(outputs, y_bars, strict=True):
         if y in on_path:
             bar[y] = bar[y] + y_bar if y in bar else y_bar
     for node in reversed(path):
-        y_bar = bar.pop(node, None)             # complete: all its users came before
+        y_bar = bar.pop(node, None)  # complete: all its users came before
         if y_bar is None:
             continue
         if node in wanted:
@@ -45,7 +50,7 @@ def pullback_steps(
         if not node.inputs or op.flat:
             continue
         messages = world.messages(node, y_bar, on_path, node in chosen)
-        for x, x_bar in messages:               # a node used twice sums what it gets
+        for x, x_bar in messages:  # a node used twice sums what it gets
             before = bar.get(x)
             bar[x] = x_bar if before is None else before + x_bar
         if op.selects or (op.moves and node in chosen):
@@ -55,7 +60,11 @@ def pullback_steps(
 
 
 def pushforward_steps(
-    outputs: Sequence[Node], inputs: Sequence[Node], x_dots: Sequence[Any], path: list[Node], world: World
+    outputs: Sequence[Node],
+    inputs: Sequence[Node],
+    x_dots: Sequence[Any],
+    path: list[Node],
+    world: World,
 ) -> Generator[tuple[Node, Any, list[tuple[Node, Any]]], None, list[Any]]:
     """Tangents of `outputs` given tangents of `inputs`, oldest node first.
 
@@ -123,7 +132,9 @@ class World:
         """(y, [xs]) for the rules of a node; of what is not asked for, only the shape is there."""
         raise NotImplementedError
 
-    def messages(self, node: Node, y_bar: Any, on_path: set[Node], chosen: bool) -> list[tuple[Node, Any]]:
+    def messages(
+        self, node: Node, y_bar: Any, on_path: set[Node], chosen: bool
+    ) -> list[tuple[Node, Any]]:
         """What a node's reverse rules send to its inputs."""
         op, inputs, params = node.op, node.inputs, node.params
         wanted = 0
@@ -135,7 +146,11 @@ class World:
         if type(rules) is shared:
             asked = tuple(bool(wanted >> i & 1) for i in range(len(inputs)))
             x_bars = rules.rule(asked, y_bar, y, *xs, **params)
-            return [(x, x_bar) for x, x_bar, w in zip(inputs, x_bars, asked, strict=True) if w and x_bar is not None]
+            return [
+                (x, x_bar)
+                for x, x_bar, w in zip(inputs, x_bars, asked, strict=True)
+                if w and x_bar is not None
+            ]
         sent = []
         for i, rule, kind in rules:
             if kind is SCALES:
@@ -183,20 +198,25 @@ class Raw(World):
         if not node.op.pointwise:
             return y, [_operand(v, x) for v, x in zip(xs, node.inputs, strict=True)]
         of = node.spec.dtype.type  # with Python numbers, 1/0 would be an error and not infinite
-        return of(y) if type(y) in _NUMBERS else y, [of(v) if type(v) in _NUMBERS else v for v in xs]
+        return of(y) if type(y) in _NUMBERS else y, [
+            of(v) if type(v) in _NUMBERS else v for v in xs
+        ]
 
-    def messages(self, node: Node, y_bar: Any, on_path: set[Node], chosen: bool) -> list[tuple[Node, Any]]:
+    def messages(
+        self, node: Node, y_bar: Any, on_path: set[Node], chosen: bool
+    ) -> list[tuple[Node, Any]]:
         """The same, written out for elementwise primitives of one or two inputs without params:
-        half of a sweep's time over small arrays. The tests hold it equal to the plain version."""
+        half of a sweep's time over small arrays. The tests hold it equal to the plain version.
+        """
         op, inputs = node.op, node.inputs
         if not op.plans or chosen or node.params:
             return super().messages(node, y_bar, on_path, chosen)
         if len(inputs) == 1:
-            wanted, xs = 1 if inputs[0] in on_path else 0, (inputs[0].value,)
+            wanted, xs = 1 if inputs[0] in on_path else 0, [inputs[0].value]
         else:
             a, b = inputs
             wanted = (1 if a in on_path else 0) + (2 if b in on_path else 0)
-            xs = a.value, b.value
+            xs = [a.value, b.value]
         if not wanted:  # a node whose own adjoint is asked for, and nothing beyond it
             return []
         own, kept, rules = op.plans[wanted]
@@ -204,10 +224,13 @@ class Raw(World):
         if own and y is None:
             return super().messages(node, y_bar, on_path, chosen)
         for i in kept:
-            if xs[i] is None or type(xs[i]) in _NUMBERS:
+            value = xs[i]
+            if value is None:
                 return super().messages(node, y_bar, on_path, chosen)
+            if type(value) in _NUMBERS:
+                xs[i] = node.spec.dtype.type(value)
         if type(y) in _NUMBERS:
-            return super().messages(node, y_bar, on_path, chosen)
+            y = node.spec.dtype.type(y)
         sent = []
         for i, rule, kind in rules:
             if kind is PARTIAL:
@@ -221,13 +244,39 @@ class Handles(World):
     """Tensors: what the rules compute is recorded in its turn."""
 
     def operands(self, node: Node, own: bool, kept: tuple[int, ...]) -> tuple[Any, list[Any]]:
-        return self._handle(node, own), [self._handle(x, i in kept) for i, x in enumerate(node.inputs)]
+        return self._handle(node, own), [
+            self._handle(x, i in kept) for i, x in enumerate(node.inputs)
+        ]
 
     def _handle(self, node: Node, asked: bool) -> Any:
         t = from_node(node)
         if t.value is None and asked and is_known(node):
             t.value = self.value(node)
         return t
+
+
+def guarded(steps: Generator[Any, None, list[Any]]) -> Generator[Any, None, list[Any]]:
+    """A backward sweep under `nan_guard`: it raises NonFiniteError at the first rule that makes a
+    NaN or an infinity of finite numbers. Only then does the guard cost anything."""
+    sender: dict[Node, Node] = {}
+    quiet = changed(CONTEXT.get(), guard=False)     # of what a rule computes, the sum is judged
+    while True:
+        token = CONTEXT.set(quiet)
+        try:
+            node, y_bar, messages = next(steps)
+        except StopIteration as end:
+            return end.value
+        finally:
+            CONTEXT.reset(token)
+        for x, x_bar in messages:
+            sent = x_bar.value if isinstance(x_bar, Tensor) else x_bar
+            came = y_bar.value if isinstance(y_bar, Tensor) else y_bar
+            if sent is not None and came is not None and not is_finite(sent) and is_finite(came):
+                values = [("ȳ", came), *(("abcdefgh"[i % 8], v.value) for i, v in enumerate(node.inputs) if v.value is not None)]
+                at = (node.origin.filename, node.origin.line) if node.origin else None
+                raise born(node.op.name, "backward", sent, values, at, str(sender[node].origin or "") if node in sender else "")
+            sender[x] = node
+        yield node, y_bar, messages
 
 
 def finish(steps: Generator[Any, None, list[Any]]) -> list[Any]:
@@ -241,14 +290,27 @@ def finish(steps: Generator[Any, None, list[Any]]) -> list[Any]:
 
 
 def pullback(
-    outputs: Sequence[Node], inputs: Sequence[Node], y_bars: Sequence[Any], *, world: World, mask: int = 0
+    outputs: Sequence[Node],
+    inputs: Sequence[Node],
+    y_bars: Sequence[Any],
+    *,
+    world: World,
+    mask: int = 0,
 ) -> list[Any]:
     """Adjoints of `inputs`, None where nothing arrived."""
-    return finish(pullback_steps(outputs, inputs, y_bars, span(outputs, inputs, mask=mask), world))
+    steps = pullback_steps(outputs, inputs, y_bars, span(outputs, inputs, mask=mask), world)
+    return finish(guarded(steps) if CONTEXT.get().guard else steps)
 
 
 def pushforward(
-    outputs: Sequence[Node], inputs: Sequence[Node], x_dots: Sequence[Any], *, world: World, mask: int = 0
+    outputs: Sequence[Node],
+    inputs: Sequence[Node],
+    x_dots: Sequence[Any],
+    *,
+    world: World,
+    mask: int = 0,
 ) -> list[Any]:
     """Tangents of `outputs`, None where nothing arrived."""
-    return finish(pushforward_steps(outputs, inputs, x_dots, span(outputs, inputs, mask=mask), world))
+    return finish(
+        pushforward_steps(outputs, inputs, x_dots, span(outputs, inputs, mask=mask), world)
+    )

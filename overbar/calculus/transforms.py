@@ -8,7 +8,6 @@ without confusing one's perturbation with another's.
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,12 +16,9 @@ import numpy as np
 from ..context import CONTEXT, UNKNOWN, WANTED, Context, changed, tracker
 from ..errors import DTypeError, GradientError, ShapeError
 from ..graph import EMPTY, INPUT, Node
-from ..ops.movement import alias, conj, real
-from ..ops.repeat import reshape
-from ..apply import apply
 from ..handle import Tensor, as_tensor, asarray, from_value, new
+from ..ops.movement import alias, conj
 from ..trees import same_structure, tree_flatten, tree_unflatten
-from .batch import vmap
 from .sweep import Handles, Raw, World, pullback, pushforward
 
 
@@ -48,6 +44,10 @@ class Following:
     def __exit__(self, *_: object) -> None:
         CONTEXT.reset(self.token)
 
+    def handles(self) -> list[Tensor]:
+        """The inputs as the function gets them: it may rebind these handles (`x += 1`)."""
+        return [_twin(t) for t in self.inputs]
+
     @property
     def spent(self) -> int:
         """Its tracker, unless a transform of now has the same one (a pull may be called late)."""
@@ -60,7 +60,11 @@ class Following:
         for y in outputs:
             if y._node is not None:
                 followed_by |= y._node.mask
-        return Handles() if self.outer.trace is not None or followed_by & others & ~self.spent else Raw()
+        return (
+            Handles()
+            if self.outer.trace is not None or followed_by & others & ~self.spent
+            else Raw()
+        )
 
     def sweeping(self) -> Any:
         """The context in which rules run: what they record does not carry this tracker."""
@@ -74,10 +78,22 @@ class Following:
         mask = node.mask & ~self.spent
         twin = new(Tensor)
         twin.value, twin.spec = t.value, t.spec
-        twin._node = None if not mask else Node(alias, (node,), EMPTY, node.spec, t.value, mask=mask, code=node.code, at=node.at)
+        twin._node = (
+            None
+            if not mask
+            else Node(
+                alias, (node,), EMPTY, node.spec, t.value, mask=mask, code=node.code, at=node.at
+            )
+        )
         if twin._node is not None and self.outer.trace is not None:
             self.outer.trace.adopt(twin._node)
         return twin
+
+
+def _twin(t: Tensor) -> Tensor:
+    twin = new(Tensor)
+    twin._node, twin.value, twin.spec = t._node, t.value, t.spec
+    return twin
 
 
 class _Sweeping:
@@ -104,16 +120,21 @@ def followed(t: Tensor, bit: int, outer: Context) -> Tensor:
     twin = new(Tensor)
     twin.value, twin.spec = t.value, t.spec
     if before is None:
-        twin._node = Node(INPUT, (), {"name": t.name} if t.name else EMPTY, t.spec, t.value, mask=bit)
+        twin._node = Node(
+            INPUT, (), {"name": t.name} if t.name else EMPTY, t.spec, t.value, mask=bit
+        )
     else:
-        twin._node = Node(alias, (before,), EMPTY, t.spec, t.value, mask=before.mask & outer.allowed | bit)
+        twin._node = Node(
+            alias, (before,), EMPTY, t.spec, t.value, mask=before.mask & outer.allowed | bit
+        )
         twin._node.code, twin._node.at = before.code, before.at
     return twin
 
 
 class _Call:
     """The arguments of one call of a transformed function: which are differentiated, and how
-    results are handed out: NumPy for NumPy at the outermost transform, Tensors otherwise."""
+    results are handed out: NumPy for NumPy at the outermost transform, Tensors otherwise.
+    """
 
     def __init__(self, what: str, args: tuple[Any, ...], argnums: int | Sequence[int]) -> None:
         self.args = args
@@ -182,7 +203,9 @@ def differentiable(what: str, leaf: Any, i: int | None = None) -> Tensor:
     return t
 
 
-def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
+def value_and_grad(
+    f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+) -> Callable[..., Any]:
     """A function that gives (f(...), its gradient by the arguments `argnums`).
 
     f returns a scalar, or (scalar, anything) with `has_aux`. Arguments may be nested containers
@@ -202,7 +225,7 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         call = _Call("grad", args, argnums)
         with Following(call.leaves) as following:
-            result = f(*call.arguments(following.inputs), **kwargs)
+            result = f(*call.arguments(following.handles()), **kwargs)
         y, aux = _with_aux("grad", result, has_aux)
         y = scalar_result("grad", y, name)
         if y.dtype.kind == "c":
@@ -219,7 +242,9 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_
     return wrapped
 
 
-def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
+def grad(
+    f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+) -> Callable[..., Any]:
     """A function that gives the gradient of the scalar f by the arguments `argnums`.
 
     With `has_aux` f returns (scalar, anything), and the result is (gradient, anything).
@@ -251,7 +276,7 @@ def conjugate(x_bar: Tensor) -> Tensor:
 def _with_aux(what: str, result: Any, has_aux: bool) -> tuple[Any, Any]:
     if not has_aux:
         return result, None
-    if not isinstance(result, tuple) or len(result) != 2:  # noqa: PLR2004
+    if not isinstance(result, tuple) or len(result) != 2:
         raise GradientError(f"{what}: with has_aux the function returns a pair (result, anything)",
                             got={"result": type(result).__name__})  # fmt: skip
     return result
@@ -277,28 +302,50 @@ def scalar_result(what: str, y: Any, name: str) -> Tensor:
 
 def released_tree(following: Following, tree: Any) -> Any:
     leaves, structure = tree_flatten(tree)
-    return tree_unflatten(structure, [following.released(x) if isinstance(x, Tensor) else x for x in leaves])
+    return tree_unflatten(
+        structure, [following.released(x) if isinstance(x, Tensor) else x for x in leaves]
+    )
 
 
-def adjoints_of(following: Following, outputs: Sequence[Tensor], y_bars: Sequence[Tensor], *, dropped: bool = False) -> list[Tensor]:
+def adjoints_of(
+    following: Following,
+    outputs: Sequence[Tensor],
+    y_bars: Sequence[Tensor],
+    *,
+    dropped: bool = False,
+) -> list[Tensor]:
     """The adjoints of what is followed; zeros where nothing arrived."""
     world = following.world([*outputs, *y_bars], dropped)
     with following.sweeping():
         seeds = [b.value for b in y_bars] if world.raw else list(y_bars)
         bars = pullback(
-            [y.node for y in outputs], [x.node for x in following.inputs], seeds, world=world, mask=following.bit
+            [y.node for y in outputs],
+            [x.node for x in following.inputs],
+            seeds,
+            world=world,
+            mask=following.bit,
         )
         return [_handed(b, x) for b, x in zip(bars, following.inputs, strict=True)]
 
 
-def tangents_of(following: Following, outputs: Sequence[Tensor], x_dots: Sequence[Any], *, dropped: bool = False) -> list[Tensor]:
+def tangents_of(
+    following: Following, outputs: Sequence[Tensor], x_dots: Sequence[Any], *, dropped: bool = False
+) -> list[Tensor]:
     """The tangents of the outputs; zeros where nothing arrived."""
     given = [d for d in x_dots if d is not None]
     world = following.world([*outputs, *given], dropped)
     with following.sweeping():
-        pairs = [(x.node, d.value if world.raw else d) for x, d in zip(following.inputs, x_dots, strict=True) if d is not None]
+        pairs = [
+            (x.node, d.value if world.raw else d)
+            for x, d in zip(following.inputs, x_dots, strict=True)
+            if d is not None
+        ]
         dots = pushforward(
-            [y.node for y in outputs], [x for x, _ in pairs], [d for _, d in pairs], world=world, mask=following.bit
+            [y.node for y in outputs],
+            [x for x, _ in pairs],
+            [d for _, d in pairs],
+            world=world,
+            mask=following.bit,
         )
         return [_handed(d, y) for d, y in zip(dots, outputs, strict=True)]
 
@@ -306,7 +353,11 @@ def tangents_of(following: Following, outputs: Sequence[Tensor], x_dots: Sequenc
 def _handed(bar: Any, like: Tensor) -> Tensor:
     if bar is None:
         return from_value(np.zeros(like.shape, like.dtype))
-    return bar if isinstance(bar, Tensor) else from_value(np.asarray(bar) if like.ndim else np.asarray(bar)[()])
+    return (
+        bar
+        if isinstance(bar, Tensor)
+        else from_value(np.asarray(bar) if like.ndim else np.asarray(bar)[()])
+    )
 
 
 # -- vector-Jacobian and Jacobian-vector products ---------------------------------------------
@@ -323,7 +374,7 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[An
     """
     call = _Call("vjp", primals, tuple(range(len(primals))))
     with Following(call.leaves) as following:
-        result = f(*call.arguments(following.inputs))
+        result = f(*call.arguments(following.handles()))
     result, aux = _with_aux("vjp", result, has_aux)
     leaves, structure = tree_flatten(result)
     outputs = [asarray(y) for y in leaves]
@@ -331,7 +382,11 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[An
     def pull(y_bar: Any) -> tuple[Any, ...]:
         given, theirs = tree_flatten(y_bar)
         same_structure("pull", structure, theirs, ("the result", "the cotangent"))
-        plain = call.plain and CONTEXT.get().level == 0 and not any(isinstance(b, Tensor) for b in given)
+        plain = (
+            call.plain
+            and CONTEXT.get().level == 0
+            and not any(isinstance(b, Tensor) for b in given)
+        )
         seeds = [like(b, y, "cotangent") for b, y in zip(given, outputs, strict=True)]
         now = _again(following)
         x_bars = adjoints_of(now, outputs, seeds, dropped=plain)
@@ -352,7 +407,10 @@ def like(b: Any, y: Tensor, what: str) -> Tensor:
     """A cotangent or tangent as a tensor of the shape and dtype of what it belongs to."""
     t = as_tensor(b)
     if t.shape != y.shape:
-        raise ShapeError(f"the {what} does not have the shape of what it belongs to", got={what: t, "belongs to": y})
+        raise ShapeError(
+            f"the {what} does not have the shape of what it belongs to",
+            got={what: t, "belongs to": y},
+        )
     if not t.spec.floating and t.size and t.value is not None and np.any(t.value):
         t = as_tensor(t, y.dtype)
     if t.dtype.kind == "c" and y.dtype.kind != "c":
@@ -372,7 +430,10 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     out, at = linearize(f, *primals)
     primals, tangents = tuple(primals), tuple(tangents)
     if len(primals) != len(tangents):
-        raise ShapeError(f"jvp: {len(primals)} primals and {len(tangents)} tangents", want="one tangent per primal")
+        raise ShapeError(
+            f"jvp: {len(primals)} primals and {len(tangents)} tangents",
+            want="one tangent per primal",
+        )
     return out, at(*tangents)
 
 
@@ -380,7 +441,7 @@ def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., 
     """(f(*primals), jvp_at): jvp_at(*tangents) is f's derivative there, without running f again."""
     call = _Call("jvp", tuple(primals), tuple(range(len(primals))))
     with Following(call.leaves, keep=True) as following:
-        result = f(*call.arguments(following.inputs))
+        result = f(*call.arguments(following.handles()))
     leaves, structure = tree_flatten(result)
     outputs = [asarray(y) for y in leaves]
 
@@ -390,7 +451,11 @@ def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., 
             dots, ours = tree_flatten(x_dot)
             same_structure("jvp", theirs, ours, ("the primal", "the tangent"))
             given += dots
-        plain = call.plain and CONTEXT.get().level == 0 and not any(isinstance(d, Tensor) for d in given)
+        plain = (
+            call.plain
+            and CONTEXT.get().level == 0
+            and not any(isinstance(d, Tensor) for d in given)
+        )
         seeds = [like(d, x, "tangent") for d, x in zip(given, following.inputs, strict=True)]
         y_dots = tangents_of(_again(following), outputs, seeds, dropped=plain)
         return tree_unflatten(structure, [d.value if plain else d for d in y_dots])

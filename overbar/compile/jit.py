@@ -16,7 +16,7 @@ import numpy as np
 from ..calculus.calls import call
 from ..capture import Captured, Trace
 from ..context import CONTEXT, Context, within
-from ..errors import DTypeError, DomainError, RebindError
+from ..errors import DomainError, DTypeError, RebindError
 from ..graph import Graph
 from ..handle import Tensor, as_tensor, from_value
 from ..replay import interpret
@@ -29,7 +29,9 @@ _PLAIN = (bool, int, float, complex, str, bytes, type(None))
 class Jitted:
     """A function and its traces. Made by `jit`."""
 
-    def __init__(self, f: Callable[..., Any], static: Sequence[Any], dynamic: Sequence[Any]) -> None:
+    def __init__(
+        self, f: Callable[..., Any], static: Sequence[Any], dynamic: Sequence[Any]
+    ) -> None:
         functools.update_wrapper(self, f)
         self.f = f
         self._static, self._dynamic = frozenset(static), frozenset(dynamic)
@@ -43,9 +45,19 @@ class Jitted:
             return self.f(*args, **kwargs)
         leaves, structure = tree_flatten((args, kwargs), objects=False)
         kinds, spots = self._kinds(leaves, structure)
-        key = structure, kinds, context.kinks, context.dtype, bool(context.allowed & 1), changes(), _surroundings(self.f)
+        key = (
+            structure,
+            kinds,
+            context.kinks,
+            context.dtype,
+            bool(context.allowed & 1),
+            changes(),
+            _surroundings(self.f),
+        )
         found = self._traces.get(key)
-        tensors = [leaves[i] if isinstance(leaves[i], Tensor) else as_tensor(leaves[i]) for i in spots]
+        tensors = [
+            leaves[i] if isinstance(leaves[i], Tensor) else as_tensor(leaves[i]) for i in spots
+        ]
         if found is None:
             self._why.append(_reason(self._last and self._last[0], key))
             found = self._traces[key] = self._trace(leaves, spots, tensors, structure)
@@ -67,19 +79,27 @@ class Jitted:
             elif isinstance(leaf, np.ndarray | np.generic):
                 kinds.append((spec(leaf.shape, leaf.dtype), False))
                 spots.append(i)
-            elif type(leaf) in (float, complex) or (name in self._dynamic and type(leaf) in (int, bool)):
+            elif type(leaf) in (float, complex) or (
+                name in self._dynamic and type(leaf) in (int, bool)
+            ):
                 kinds.append(type(leaf))
                 spots.append(i)
             else:
                 kinds.append(("static", leaf if isinstance(leaf, _PLAIN) else _Same(leaf)))
         return tuple(kinds), spots
 
-    def _trace(self, leaves: list[Any], spots: list[int], tensors: list[Tensor], structure: Structure) -> tuple[Captured, Structure, list[Any]]:
-        drawn = np.random.get_state(legacy=False)["state"] if hasattr(np.random, "get_state") else None  # noqa: NPY002
+    def _trace(
+        self, leaves: list[Any], spots: list[int], tensors: list[Tensor], structure: Structure
+    ) -> tuple[Captured, Structure, list[Any]]:
+        drawn = (
+            np.random.get_state(legacy=False)["state"] if hasattr(np.random, "get_state") else None
+        )  # noqa: NPY002
         with Trace() as trace:
             filled = list(leaves)
             for i, t in zip(spots, tensors, strict=True):
-                filled[i] = trace.argument(t.spec, t._node.mask & ~3 if t._node is not None else 0, t.name)
+                filled[i] = trace.argument(
+                    t.spec, t._node.mask & ~3 if t._node is not None else 0, t.name
+                )
             args, kwargs = tree_unflatten(structure, filled)
             out_leaves, out_tree = tree_flatten(self.f(*args, **kwargs), objects=False)
             outs = [Tensor if isinstance(y, Tensor) else y for y in out_leaves]
@@ -100,7 +120,9 @@ class Jitted:
             result = self(*args)
         return result
 
-    def lower(self, until: str | None = None, show: Callable[[str, Graph], Any] | None = None) -> Graph:
+    def lower(
+        self, until: str | None = None, show: Callable[[str, Graph], Any] | None = None
+    ) -> Graph:
         """The graph of the last call."""
         if until is not None:
             raise DomainError(f"lower: there is no pass {until!r} yet", want="until=None")
@@ -182,7 +204,11 @@ def _surroundings(f: Callable[..., Any]) -> tuple[Any, ...]:
 
 
 def _plain(pairs: Iterable[tuple[str, Any]]) -> list[tuple[str, Any]]:
-    return [(n, v) for n, v in pairs if isinstance(v, _PLAIN) or (isinstance(v, tuple) and all(isinstance(e, _PLAIN) for e in v))]
+    return [
+        (n, v)
+        for n, v in pairs
+        if isinstance(v, _PLAIN) or (isinstance(v, tuple) and all(isinstance(e, _PLAIN) for e in v))
+    ]
 
 
 def _content(cell: Any) -> Any:
@@ -199,7 +225,7 @@ def _run(captured: Captured, tensors: list[Tensor], context: Context) -> list[Te
     for t in inputs:
         if t._node is not None:
             mask |= t._node.mask
-    if mask & context.allowed and not captured.grads or context.record_all is not None:
+    if (mask & context.allowed and not captured.grads) or context.record_all is not None:
         return call(captured, tensors)
     with within(allowed=0):
         values = interpret(captured.graph, [t.value for t in inputs])
@@ -225,8 +251,16 @@ def _reason(before: Any, now: Any) -> str:
                 return _argument_reason(a, b)
             detail = ""
             if i == len(words) - 1:
-                changed = [f"{n}: {v!r} -> {w!r}" for (n, _, v), (_, _, w) in zip(a, b, strict=False) if v != w]
-                detail = f" ({', '.join(changed)}; pass it as an argument to keep one trace)" if changed else ""
+                changed = [
+                    f"{n}: {v!r} -> {w!r}"
+                    for (n, _, v), (_, _, w) in zip(a, b, strict=False)
+                    if v != w
+                ]
+                detail = (
+                    f" ({', '.join(changed)}; pass it as an argument to keep one trace)"
+                    if changed
+                    else ""
+                )
             return f"{words[i]} changed{detail}"
     return "an earlier signature came back after its trace was dropped"
 
@@ -247,7 +281,11 @@ def _said(kind: Any) -> str:
 
 
 def jit(
-    f: Callable[..., Any] | None = None, *, static: Sequence[Any] | str | int = (), dynamic: Sequence[Any] | str | int = (), keep_grads: bool = False
+    f: Callable[..., Any] | None = None,
+    *,
+    static: Sequence[Any] | str | int = (),
+    dynamic: Sequence[Any] | str | int = (),
+    keep_grads: bool = False,
 ) -> Any:
     """f, traced once for each signature and then run as one program.
 

@@ -50,7 +50,9 @@ def linear(x: Any, weight: ob.Tensor, bias: ob.Tensor | None = None) -> ob.Tenso
             f"linear: the weight takes {weight.shape[-1]} features, x has {x.shape[-1] if x.ndim else 'no axis'}",
             got={"x": x, "weight": weight},
             want=f"x: (..., {weight.shape[-1]})",
-            hint="a single feature per row is x[:, None]" if weight.shape[-1] == 1 and x.ndim == 1 else None,
+            hint="a single feature per row is x[:, None]"
+            if weight.shape[-1] == 1 and x.ndim == 1
+            else None,
         )
     y = x @ weight.mT
     return y if bias is None else y + bias

@@ -61,12 +61,16 @@ def uniform(shape: Shape, reach: float = 1.0, *, rng: Any = None, dtype: Any = N
     return _source(rng).uniform(tuple(shape), -reach, reach, dtype=dtype_of(dtype))
 
 
-def normal(shape: Shape, std: float = 1.0, mean: float = 0.0, *, rng: Any = None, dtype: Any = None) -> ob.Tensor:
+def normal(
+    shape: Shape, std: float = 1.0, mean: float = 0.0, *, rng: Any = None, dtype: Any = None
+) -> ob.Tensor:
     """Normal with this standard deviation and mean."""
     return _source(rng).normal(tuple(shape), mean, std, dtype=dtype_of(dtype))
 
 
-def xavier_uniform(shape: Shape, gain: float = 1.0, *, rng: Any = None, dtype: Any = None) -> ob.Tensor:
+def xavier_uniform(
+    shape: Shape, gain: float = 1.0, *, rng: Any = None, dtype: Any = None
+) -> ob.Tensor:
     """Uniform with variance gain² · 2 / (fan in + fan out).
 
     Source:  Glorot and Bengio (2010), Understanding the difficulty of training deep networks.
@@ -74,12 +78,16 @@ def xavier_uniform(shape: Shape, gain: float = 1.0, *, rng: Any = None, dtype: A
     return uniform(shape, gain * math.sqrt(6 / sum(fans(shape))), rng=rng, dtype=dtype)
 
 
-def xavier_normal(shape: Shape, gain: float = 1.0, *, rng: Any = None, dtype: Any = None) -> ob.Tensor:
+def xavier_normal(
+    shape: Shape, gain: float = 1.0, *, rng: Any = None, dtype: Any = None
+) -> ob.Tensor:
     """Normal with variance gain² · 2 / (fan in + fan out)."""
     return normal(shape, gain * math.sqrt(2 / sum(fans(shape))), rng=rng, dtype=dtype)
 
 
-def kaiming_uniform(shape: Shape, gain: float = math.sqrt(2), *, rng: Any = None, dtype: Any = None) -> ob.Tensor:
+def kaiming_uniform(
+    shape: Shape, gain: float = math.sqrt(2), *, rng: Any = None, dtype: Any = None
+) -> ob.Tensor:
     """Uniform with variance gain² / fan in; the default gain is relu's.
 
     Source:  He et al. (2015), Delving deep into rectifiers.
@@ -87,7 +95,9 @@ def kaiming_uniform(shape: Shape, gain: float = math.sqrt(2), *, rng: Any = None
     return uniform(shape, gain * math.sqrt(3 / fans(shape)[0]), rng=rng, dtype=dtype)
 
 
-def kaiming_normal(shape: Shape, gain: float = math.sqrt(2), *, rng: Any = None, dtype: Any = None) -> ob.Tensor:
+def kaiming_normal(
+    shape: Shape, gain: float = math.sqrt(2), *, rng: Any = None, dtype: Any = None
+) -> ob.Tensor:
     """Normal with variance gain² / fan in; the default gain is relu's."""
     return normal(shape, gain * math.sqrt(1 / fans(shape)[0]), rng=rng, dtype=dtype)
 
@@ -138,7 +148,9 @@ def gain(activation: str, slope: float = 0.01) -> float:
     if activation == "leaky_relu":
         return math.sqrt(2 / (1 + slope**2))
     if activation not in _GAINS:
-        raise DomainError(f"gain: nothing is known of {activation!r}", want=f"one of {[*_GAINS, 'leaky_relu']}")
+        raise DomainError(
+            f"gain: nothing is known of {activation!r}", want=f"one of {[*_GAINS, 'leaky_relu']}"
+        )
     return _GAINS[activation]
 
 

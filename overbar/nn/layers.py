@@ -27,7 +27,9 @@ class _Listed(Module):
     def append(self, layer: Module) -> _Listed:
         """Put one more at the end; gives the list."""
         if not callable(layer):
-            raise ShapeError(f"{type(self).__name__}: {layer!r} is no layer", want="a Module, or a function")
+            raise ShapeError(
+                f"{type(self).__name__}: {layer!r} is no layer", want="a Module, or a function"
+            )
         setattr(self, str(len(self)), layer)
         return self
 
@@ -91,15 +93,25 @@ class Linear(Module):
     """
 
     def __init__(
-        self, in_features: int, out_features: int, bias: bool = True, *, rng: Any = None, dtype: Any = None
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        rng: Any = None,
+        dtype: Any = None,
     ) -> None:
         if in_features < 0 or out_features < 0:
-            raise ShapeError(f"Linear: {in_features} to {out_features} features", want="numbers from 0")
+            raise ShapeError(
+                f"Linear: {in_features} to {out_features} features", want="numbers from 0"
+            )
         self.in_features, self.out_features = in_features, out_features
         reach = 1 / math.sqrt(in_features) if in_features else 0.0
         shape = out_features, in_features
         self.weight = Parameter(init.uniform(shape, reach, rng=rng, dtype=dtype))
-        self.bias = Parameter(init.uniform(shape[:1], reach, rng=rng, dtype=dtype)) if bias else None
+        self.bias = (
+            Parameter(init.uniform(shape[:1], reach, rng=rng, dtype=dtype)) if bias else None
+        )
 
     def forward(self, x: Any) -> ob.Tensor:
         return functional.linear(x, self.weight, self.bias)

@@ -119,7 +119,9 @@ def cross_entropy(z: Any, t: Any, reduction: str = "mean", *, axis: int | None =
         z, t = _pair("cross_entropy", z, t)
         known = as_numpy(t)
         if known is not None and (known < 0).any():
-            raise _outside("cross_entropy", "target", known, known < 0, "probabilities from 0 on", None)
+            raise _outside(
+                "cross_entropy", "target", known, known < 0, "probabilities from 0 on", None
+            )
         return _reduced("cross_entropy", -(t * log_p).sum(axis), reduction)
     return _reduced("cross_entropy", -_chosen("cross_entropy", log_p, t, axis), reduction)
 
@@ -140,7 +142,9 @@ def nll_loss(log_p: Any, t: Any, reduction: str = "mean", *, axis: int | None = 
 def _floats(what: str, name: str, x: Any) -> ob.Tensor:
     x = ob.asarray(x)
     if x.dtype.kind == "c":
-        raise DTypeError(f"{what}: a loss is real", got={name: x}, hint="take ob.abs, ob.real or ob.imag")
+        raise DTypeError(
+            f"{what}: a loss is real", got={name: x}, hint="take ob.abs, ob.real or ob.imag"
+        )
     return x if x.dtype.kind == "f" else ob.astype(x, ob.float64)
 
 
@@ -177,7 +181,9 @@ def _reduced(what: str, losses: ob.Tensor, reduction: str) -> ob.Tensor:
         return losses.sum()
     if reduction == "none":
         return losses
-    raise DomainError(f"{what}: reduction={reduction!r} is not a choice", want='"mean", "sum" or "none"')
+    raise DomainError(
+        f"{what}: reduction={reduction!r} is not a choice", want='"mean", "sum" or "none"'
+    )
 
 
 def _check_probabilities(what: str, name: str, x: ob.Tensor, hint: str | None) -> None:
@@ -188,15 +194,21 @@ def _check_probabilities(what: str, name: str, x: ob.Tensor, hint: str | None) -
             raise _outside(what, name, known, outside, "numbers from 0 to 1", hint)
 
 
-def _outside(what: str, name: str, x: np.ndarray, where: np.ndarray, want: str, hint: str | None) -> DomainError:
+def _outside(
+    what: str, name: str, x: np.ndarray, where: np.ndarray, want: str, hint: str | None
+) -> DomainError:
     first = tuple(int(i) for i in np.argwhere(where)[0])
     place = f"[{', '.join(map(str, first))}]" if first else ""
-    return DomainError(f"{what}: {name}{place} is {x[first]:g}", got={name: x}, want=want, hint=hint)
+    return DomainError(
+        f"{what}: {name}{place} is {x[first]:g}", got={name: x}, want=want, hint=hint
+    )
 
 
 def _class_axis(what: str, z: ob.Tensor, axis: int | None) -> int:
     if z.ndim == 0:
-        raise ShapeError(f"{what}: there is no axis of classes", got={"logits": z}, want="(C,) or (N, C)")
+        raise ShapeError(
+            f"{what}: there is no axis of classes", got={"logits": z}, want="(C,) or (N, C)"
+        )
     axis = min(1, z.ndim - 1) if axis is None else axis
     if not -z.ndim <= axis < z.ndim:
         raise IndexingError(f"{what}: axis {axis} does not exist", got={"logits": z})
@@ -208,7 +220,9 @@ def _chosen(what: str, log_p: ob.Tensor, t: ob.Tensor, axis: int) -> ob.Tensor:
     classes = log_p.shape[axis]
     want = log_p.shape[:axis] + log_p.shape[axis + 1 :]
     if t.dtype.kind not in "iu":
-        raise DTypeError(f"{what}: class labels are integers", got={"target": t}, hint="use t.astype(int)")
+        raise DTypeError(
+            f"{what}: class labels are integers", got={"target": t}, hint="use t.astype(int)"
+        )
     if t.shape != want:
         last = log_p.ndim > 2 and t.shape == log_p.shape[:-1]
         raise ShapeError(
@@ -229,4 +243,6 @@ def _chosen(what: str, log_p: ob.Tensor, t: ob.Tensor, axis: int) -> ob.Tensor:
             want=f"labels from 0 to {classes - 1}",
         )
     at = ob.reshape(t, (*t.shape[:axis], 1, *t.shape[axis:]))
+    if t.name and at is not t:
+        at.name = t.name  # explanations go on calling the labels so
     return ob.reshape(ob.take_along_axis(log_p, at, axis), want)

@@ -20,7 +20,9 @@ from overbar.trees import touch
 __all__ = ["Module", "Parameter", "Buffer"]
 
 
-def Parameter(data: Any, requires_grad: bool = True, *, dtype: Any = None, name: str | None = None) -> ob.Tensor:  # noqa: N802
+def Parameter(
+    data: Any, requires_grad: bool = True, *, dtype: Any = None, name: str | None = None
+) -> ob.Tensor:  # noqa: N802
     """A tensor that is trained: a leaf which asks for a gradient and which modules know.
 
     Example:
@@ -44,7 +46,7 @@ def _with_role(role: str, data: Any, dtype: Any, name: str | None) -> ob.Tensor:
 
 
 def role_of(thing: Any) -> str | None:
-    """"parameter", "buffer", or None for everything else."""
+    """ "parameter", "buffer", or None for everything else."""
     return getattr(thing, "_role", None) if isinstance(thing, ob.Tensor) else None
 
 
@@ -181,10 +183,13 @@ class Module:
         ]
         if wrong:
             raise StructureError(
-                f"load_state_dict: the state is not one of this {type(self).__name__}\n    " + "\n    ".join(wrong),
+                f"load_state_dict: the state is not one of this {type(self).__name__}\n    "
+                + "\n    ".join(wrong),
                 want=f"exactly the {len(own)} names of state_dict()",
             )
-        ob.rebind(own.values(), [ob.astype(given[path], t.dtype).detach() for path, t in own.items()])
+        ob.rebind(
+            own.values(), [ob.astype(given[path], t.dtype).detach() for path, t in own.items()]
+        )
 
     def _state(self) -> Iterator[tuple[str, ob.Tensor]]:
         yield from self.named_parameters()
@@ -237,7 +242,10 @@ class Module:
         """The arguments of the constructor, read back from the attributes."""
         found = {}
         for name, argument in inspect.signature(type(self).__init__).parameters.items():
-            if name not in ("self", "rng") and argument.kind not in (argument.VAR_POSITIONAL, argument.VAR_KEYWORD):
+            if name not in ("self", "rng") and argument.kind not in (
+                argument.VAR_POSITIONAL,
+                argument.VAR_KEYWORD,
+            ):
                 if name == "dtype":
                     found[name] = next((str(p.dtype) for p in self.parameters()), None)
                 elif name in vars(self):
@@ -247,9 +255,16 @@ class Module:
         return found
 
     def __repr__(self) -> str:
-        shown = (f"{k}={v!r}" for k, v in self.settings().items() if k != "dtype" and not isinstance(v, Module | ob.Tensor))
+        shown = (
+            f"{k}={v!r}"
+            for k, v in self.settings().items()
+            if k != "dtype" and not isinstance(v, Module | ob.Tensor)
+        )
         head = f"{type(self).__name__}({', '.join(shown)}"
-        lines = [f"({name}): {module!r}".replace("\n", "\n  ") for name, module in _attributes(self, Module)]
+        lines = [
+            f"({name}): {module!r}".replace("\n", "\n  ")
+            for name, module in _attributes(self, Module)
+        ]
         return f"{head}\n  " + "\n  ".join(lines) + "\n)" if lines else f"{head})"
 
 

@@ -16,7 +16,8 @@ import numpy as np
 from ..apply import apply
 from ..errors import DomainError, ShapeError
 from ..handle import Tensor, as_tensor
-from ..primitive import Primitive, elementwise, public
+from ..elementwise import elementwise
+from ..primitive import Primitive, public
 from ..spec import axes, one_axis, spec
 from .arithmetic import at_kink, clip, heaviside, minimum_, times
 from .erf import in_float64, ndtr, ndtr_values, normal_density

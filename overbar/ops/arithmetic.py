@@ -10,7 +10,8 @@ from ..apply import apply
 from ..context import CONTEXT
 from ..errors import DTypeError
 from ..handle import Tensor, as_tensor, asarray
-from ..primitive import FLAT, elementwise, public
+from ..elementwise import elementwise
+from ..primitive import FLAT, public
 from .logic import floor_divide, isnan, logical_not, sign
 
 add = elementwise(

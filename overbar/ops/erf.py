@@ -17,7 +17,8 @@ import numpy as np
 from ..apply import apply
 from ..errors import DTypeError
 from ..handle import Tensor
-from ..primitive import elementwise, public
+from ..elementwise import elementwise
+from ..primitive import public
 from .arithmetic import where
 from .logic import less
 from .smooth import exp

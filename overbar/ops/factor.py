@@ -388,8 +388,8 @@ def eigh(a: Any, /) -> tuple[Tensor, Tensor]:
 
     Shapes:  a (..., n, n)  ->  (..., n), (..., n, n)
     Rule:    ā = v (diag w̄ + F ∘ vᵀ v̄) vᵀ, its symmetric part, with Fᵢⱼ = 1 / (wⱼ − wᵢ).
-             Of w alone it is finite always; of v it is not where eigenvalues coincide and v̄ asks how v turns.
-             The symmetric part of a is what is decomposed.
+             Of w alone it is finite always; of v it is not where eigenvalues coincide and v̄
+             asks how v turns. The symmetric part of a is what is decomposed.
     Raises:  DomainError if a is not symmetric.
     Source:  Giles (2008), 3.1.
     Example:

@@ -10,7 +10,8 @@ import numpy as np
 from .. import handle as handles
 from ..apply import apply
 from ..handle import Tensor
-from ..primitive import FLAT, Primitive, elementwise, public
+from ..elementwise import elementwise
+from ..primitive import FLAT, Primitive, public
 from ..spec import Spec, spec
 
 

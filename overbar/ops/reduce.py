@@ -13,7 +13,8 @@ from ..apply import apply
 from ..context import CONTEXT
 from ..errors import DomainError, ShapeError
 from ..handle import Tensor, as_tensor, asarray
-from ..primitive import FLAT, Primitive, elementwise, public
+from ..elementwise import elementwise
+from ..primitive import FLAT, Primitive, public
 from ..spec import Spec, axes, one_axis, spec
 from . import movement
 from .arithmetic import square, times, where

@@ -244,8 +244,8 @@ def prod(x: Any, /, axis: Any = None, keepdims: bool = False, *, dtype: Any = No
 
     Rule:    x̄ is ȳ times the product of all others: exact with any number of zeros.
     Example:
-        >>> ob.grad(ob.prod)([2.0, 0.0, 3.0])
-        [np.float64(0.0), np.float64(6.0), np.float64(0.0)]
+        >>> ob.grad(ob.prod)(np.array([2.0, 0.0, 3.0]))
+        array([0., 6., 0.])
     """
     x = summable(x, dtype)
     rows, over = merged("prod", x, axis)

@@ -7,7 +7,8 @@ from typing import Any
 
 from ..apply import apply
 from ..handle import Tensor, as_tensor
-from ..primitive import elementwise, public
+from ..elementwise import elementwise
+from ..primitive import public
 from .arithmetic import maximum_, multiply, square, where
 from .logic import equal
 

@@ -18,10 +18,12 @@ import numpy as np
 from ..apply import apply
 from ..errors import DomainError, MissingPackageError, RuleMissingError
 from ..handle import Tensor
-from ..primitive import elementwise, public
+from ..elementwise import elementwise
+from ..primitive import public
 from .arithmetic import where
 from .erf import in_float64
 from .logic import equal
+from .movement import cast
 from .smooth import exp, expit, log, log1p
 
 __all__ = ["expit"]
@@ -119,7 +121,9 @@ beta = elementwise(
 
 
 def _gamma_density(a: Any, x: Any) -> Any:
-    """x^(a−1) exp(−x) / Γ(a)."""
+    """x^(a−1) exp(−x) / Γ(a), in the dtype of x."""
+    if getattr(a, "dtype", None) != (dtype := getattr(x, "dtype", None)) and dtype is not None:
+        a = cast(a, dtype=dtype)
     return exp(xlogy(a - 1, x) - x - gammaln(a))
 
 

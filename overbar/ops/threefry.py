@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from ..elementwise import elementwise
 from ..errors import ShapeError
-from ..primitive import FLAT, Primitive, elementwise
+from ..primitive import FLAT, Primitive
 from ..spec import Spec, spec
 from .repeat import reshape_
 
@@ -37,7 +38,7 @@ def threefry(key: tuple[Any, Any], a: Any, b: Any) -> tuple[np.ndarray, np.ndarr
         for i in range(_ROUNDS):
             a = a + b
             b = _rotated(b, _ROTATIONS[i % 8]) ^ a
-            if i % 4 == 3:  # noqa: PLR2004  (a key is mixed in after every fourth round)
+            if i % 4 == 3:
                 j = i // 4 + 1
                 a = a + k[j % 3]
                 b = b + k[(j + 1) % 3] + np.uint32(j)
@@ -58,10 +59,12 @@ def _subkey(key: Any, tick: Any) -> tuple[Any, Any]:
 
 def _bits(xp: Any, state: Any, *, shape: tuple[int, ...], width: int) -> np.ndarray:
     count = math.prod(shape)
-    blocks = count if width == 64 else -(-count // 2)  # noqa: PLR2004
+    blocks = count if width == 64 else -(-count // 2)
     number = np.arange(blocks, dtype=np.uint64)
-    a, b = threefry(_subkey(*state), (number >> np.uint64(32)).astype(np.uint32), number.astype(np.uint32))
-    if width == 64:  # noqa: PLR2004
+    a, b = threefry(
+        _subkey(*state), (number >> np.uint64(32)).astype(np.uint32), number.astype(np.uint32)
+    )
+    if width == 64:
         return ((a.astype(np.uint64) << np.uint64(32)) | b).reshape(shape)
     return np.concatenate([a, b])[:count].reshape(shape)
 
@@ -98,7 +101,9 @@ def _fold(xp: Any, state: Any, number: Any) -> np.ndarray:
 
 
 def _fold_lanes(n: int, mapped: Any, state: Any, number: Any) -> Any:
-    rank = max(state.ndim - 1 - mapped[0], number.ndim - mapped[1])  # of one lane; aligned from the right
+    rank = max(
+        state.ndim - 1 - mapped[0], number.ndim - mapped[1]
+    )  # of one lane; aligned from the right
     if mapped[0]:
         lane = state.shape[1:]
         state = reshape_(state, shape=(n, *(1,) * (rank + 1 - len(lane)), *lane))

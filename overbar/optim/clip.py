@@ -23,7 +23,9 @@ def clip_grad_norm_(params: Any, max_norm: float, norm_type: float = 2.0) -> ob.
         (5.0, array([0.6, 0.8]))
     """
     if not max_norm > 0 or not norm_type > 0:
-        raise DomainError(f"clip_grad_norm_: max_norm={max_norm}, norm_type={norm_type}", want="positive numbers")
+        raise DomainError(
+            f"clip_grad_norm_: max_norm={max_norm}, norm_type={norm_type}", want="positive numbers"
+        )
     found = _with_gradients(params)
     if not found:
         return ob.asarray(0.0)

@@ -47,8 +47,14 @@ class LRScheduler:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from there; the optimiser's own state has the rate."""
         if state.keys() != {"base", "count"}:
-            raise StructureError(f"load_state_dict: no state of a {type(self).__name__}", got={"state": f"{sorted(state)}"})
-        ob.rebind([self.base, self.count], [ob.asarray(state[k], dtype=ob.float64).detach() for k in ("base", "count")])
+            raise StructureError(
+                f"load_state_dict: no state of a {type(self).__name__}",
+                got={"state": f"{sorted(state)}"},
+            )
+        ob.rebind(
+            [self.base, self.count],
+            [ob.asarray(state[k], dtype=ob.float64).detach() for k in ("base", "count")],
+        )
 
 
 class LambdaLR(LRScheduler):
@@ -109,13 +115,21 @@ class CosineAnnealingLR(LRScheduler):
         super().__init__(optimizer)
 
     def at(self, n: Any) -> Any:
-        return self.eta_min + 0.5 * (self.base - self.eta_min) * (1 + ob.cos(math.pi * n / self.T_max))
+        return self.eta_min + 0.5 * (self.base - self.eta_min) * (
+            1 + ob.cos(math.pi * n / self.T_max)
+        )
 
 
 class LinearLR(LRScheduler):
     """η₀ times a factor that goes from `start_factor` to `end_factor` in total_iters steps: a warm-up."""
 
-    def __init__(self, optimizer: Optimizer, start_factor: float = 1 / 3, end_factor: float = 1.0, total_iters: int = 5) -> None:
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        start_factor: float = 1 / 3,
+        end_factor: float = 1.0,
+        total_iters: int = 5,
+    ) -> None:
         self.start_factor, self.end_factor = start_factor, end_factor
         self.total_iters = _positive("total_iters", total_iters)
         super().__init__(optimizer)
@@ -143,7 +157,9 @@ class SequentialLR(LRScheduler):
         [0.5, 0.75, 1.0, 0.5, 0.25]
     """
 
-    def __init__(self, optimizer: Optimizer, schedulers: Sequence[LRScheduler], milestones: Sequence[int]) -> None:
+    def __init__(
+        self, optimizer: Optimizer, schedulers: Sequence[LRScheduler], milestones: Sequence[int]
+    ) -> None:
         if len(schedulers) != len(milestones) + 1 or list(milestones) != sorted(milestones):
             raise StructureError(
                 f"SequentialLR: {len(schedulers)} schedules and the milestones {list(milestones)}",
@@ -174,7 +190,10 @@ class ReduceLROnPlateau:
         threshold: float = 1e-4, cooldown: int = 0, min_lr: float = 0.0,
     ) -> None:  # fmt: skip
         if mode not in ("min", "max") or not 0 < factor < 1:
-            raise DomainError(f"ReduceLROnPlateau: mode={mode!r}, factor={factor}", want='"min" or "max"; a factor between 0 and 1')
+            raise DomainError(
+                f"ReduceLROnPlateau: mode={mode!r}, factor={factor}",
+                want='"min" or "max"; a factor between 0 and 1',
+            )
         self.optimizer, self.mode, self.factor, self.patience = optimizer, mode, factor, patience
         self.threshold, self.cooldown, self.min_lr = threshold, cooldown, min_lr
         self.best, self.bad, self.resting = math.inf if mode == "min" else -math.inf, 0, 0
@@ -200,8 +219,15 @@ class ReduceLROnPlateau:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from there."""
         if state.keys() != {"best", "bad", "resting"}:
-            raise StructureError("load_state_dict: no state of a ReduceLROnPlateau", got={"state": f"{sorted(state)}"})
-        self.best, self.bad, self.resting = float(state["best"]), int(state["bad"]), int(state["resting"])
+            raise StructureError(
+                "load_state_dict: no state of a ReduceLROnPlateau",
+                got={"state": f"{sorted(state)}"},
+            )
+        self.best, self.bad, self.resting = (
+            float(state["best"]),
+            int(state["bad"]),
+            int(state["resting"]),
+        )
 
 
 def _positive(name: str, n: int) -> int:

@@ -33,7 +33,9 @@ class Optimizer:
     kinds = "f"
     """Which dtypes the rule is right for: f real, c complex."""
 
-    def __init__(self, params: Iterable[ob.Tensor], lr: float, rule: Callable[..., tuple], **settings: Any) -> None:
+    def __init__(
+        self, params: Iterable[ob.Tensor], lr: float, rule: Callable[..., tuple], **settings: Any
+    ) -> None:
         self.rule, self.settings = rule, settings
         self.params = _checked(params, type(self).__name__, self.kinds)
         self._lr = ob.tensor(_rate(lr), dtype=ob.float64, name="lr")
@@ -98,16 +100,24 @@ class Optimizer:
             for name, t in own.items()
             if name in given and given[name].shape != t.shape
         ]
-        settings = {name: tuple(x) if isinstance(x, list) else x for name, x in state.get("settings", {}).items()}
+        settings = {
+            name: tuple(x) if isinstance(x, list) else x
+            for name, x in state.get("settings", {}).items()
+        }
         if settings.keys() != self.settings.keys() or "lr" not in state:
-            wrong.append(f"it has the settings {sorted(settings)}, here they are {sorted(self.settings)}")
+            wrong.append(
+                f"it has the settings {sorted(settings)}, here they are {sorted(self.settings)}"
+            )
         if wrong:
             raise StructureError(
-                f"load_state_dict: this is not the state of this {type(self).__name__}\n    " + "\n    ".join(sorted(wrong)),
+                f"load_state_dict: this is not the state of this {type(self).__name__}\n    "
+                + "\n    ".join(sorted(wrong)),
                 want=f"the state_dict() of a {type(self).__name__} with {len(self.params)} parameters alike",
             )
         values = [ob.asarray(given[name], dtype=t.dtype).detach() for name, t in own.items()]
-        ob.rebind([self._lr, *own.values()], [ob.asarray(state["lr"], dtype=ob.float64).detach(), *values])
+        ob.rebind(
+            [self._lr, *own.values()], [ob.asarray(state["lr"], dtype=ob.float64).detach(), *values]
+        )
         self.settings = settings
 
     def _state(self) -> Iterable[tuple[int, str, ob.Tensor]]:
@@ -122,15 +132,28 @@ class Optimizer:
 def _checked(params: Iterable[ob.Tensor], name: str, kinds: str) -> list[ob.Tensor]:
     """The parameters as a list, if each is one and none comes twice."""
     if isinstance(params, ob.Tensor):
-        raise DTypeError(f"{name}: the parameters come in a list", got={"params": params}, hint="[w], or model.parameters()")
+        raise DTypeError(
+            f"{name}: the parameters come in a list",
+            got={"params": params},
+            hint="[w], or model.parameters()",
+        )
     params = list(params.values() if isinstance(params, Mapping) else params)
     if not params:
-        raise StructureError(f"{name}: there are no parameters", hint="an iterator, such as model.parameters(), is used up after one pass")
+        raise StructureError(
+            f"{name}: there are no parameters",
+            hint="an iterator, such as model.parameters(), is used up after one pass",
+        )
     for i, p in enumerate(params):
         if isinstance(p, Mapping):
-            raise StructureError(f"{name}: groups of parameters are not known", hint="make one optimiser for each group")
+            raise StructureError(
+                f"{name}: groups of parameters are not known",
+                hint="make one optimiser for each group",
+            )
         if not isinstance(p, ob.Tensor):
-            raise DTypeError(f"{name}: parameter {i} is no tensor but a {type(p).__name__}", want="tensors that ask for gradients")
+            raise DTypeError(
+                f"{name}: parameter {i} is no tensor but a {type(p).__name__}",
+                want="tensors that ask for gradients",
+            )
         if not p.is_leaf:
             raise StructureError(
                 f"{name}: parameter {i} was computed from others, and only what was given can be trained",
@@ -138,7 +161,9 @@ def _checked(params: Iterable[ob.Tensor], name: str, kinds: str) -> list[ob.Tens
                 hint="make it with nn.Parameter, or ob.tensor(..., requires_grad=True)",
             )
         if p.dtype.kind not in kinds:
-            raise DTypeError(f"{name}: parameter {i} is of a kind that it cannot train", got={"parameter": p})
+            raise DTypeError(
+                f"{name}: parameter {i} is of a kind that it cannot train", got={"parameter": p}
+            )
     if len({id(p) for p in params}) < len(params):
         first = next(i for i, p in enumerate(params) if any(p is q for q in params[:i]))
         raise StructureError(

@@ -34,7 +34,14 @@ class SGD(Optimizer):
 
     kinds = "fc"
 
-    def __init__(self, params: Params, lr: float = 1e-3, momentum: float = 0.0, weight_decay: float = 0.0, nesterov: bool = False) -> None:
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1e-3,
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+    ) -> None:
         _not_negative(momentum=momentum, weight_decay=weight_decay)
         if nesterov and not momentum:
             raise DomainError("SGD: nesterov=True without momentum", hint="momentum=0.9")
@@ -42,7 +49,9 @@ class SGD(Optimizer):
             super().__init__(params, lr, rules.descent, decay=weight_decay)
         else:
             self.names = ("v",)
-            super().__init__(params, lr, rules.momentum, friction=momentum, nesterov=nesterov, decay=weight_decay)
+            super().__init__(
+                params, lr, rules.momentum, friction=momentum, nesterov=nesterov, decay=weight_decay
+            )
 
 
 class Adam(Optimizer):
@@ -53,9 +62,18 @@ class Adam(Optimizer):
 
     names = "m", "v", "t"
 
-    def __init__(self, params: Params, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0.0) -> None:
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
         _not_negative(eps=eps, weight_decay=weight_decay)
-        super().__init__(params, lr, rules.adam, betas=_fractions(betas), eps=eps, decay=weight_decay)
+        super().__init__(
+            params, lr, rules.adam, betas=_fractions(betas), eps=eps, decay=weight_decay
+        )
 
 
 class AdamW(Optimizer):
@@ -63,15 +81,32 @@ class AdamW(Optimizer):
 
     names = "m", "v", "t"
 
-    def __init__(self, params: Params, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0.01) -> None:
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.01,
+    ) -> None:
         _not_negative(eps=eps, weight_decay=weight_decay)
-        super().__init__(params, lr, rules.adamw, betas=_fractions(betas), eps=eps, decay=weight_decay)
+        super().__init__(
+            params, lr, rules.adamw, betas=_fractions(betas), eps=eps, decay=weight_decay
+        )
 
 
 class RMSprop(Optimizer):
     """Steps in proportion to p̄ / √s, s a running mean of p̄². See `rules.rmsprop`."""
 
-    def __init__(self, params: Params, lr: float = 1e-2, alpha: float = 0.99, eps: float = 1e-8, weight_decay: float = 0.0, momentum: float = 0.0) -> None:
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        momentum: float = 0.0,
+    ) -> None:
         _not_negative(eps=eps, weight_decay=weight_decay, momentum=momentum)
         _fractions((alpha,))
         settings: dict[str, Any] = {"smoothing": alpha, "eps": eps, "decay": weight_decay}
@@ -87,8 +122,21 @@ class Adagrad(Optimizer):
 
     names = "s", "t"
 
-    def __init__(self, params: Params, lr: float = 1e-2, lr_decay: float = 0.0, weight_decay: float = 0.0, initial_accumulator_value: float = 0.0, eps: float = 1e-10) -> None:
-        _not_negative(lr_decay=lr_decay, weight_decay=weight_decay, eps=eps, initial_accumulator_value=initial_accumulator_value)
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1e-2,
+        lr_decay: float = 0.0,
+        weight_decay: float = 0.0,
+        initial_accumulator_value: float = 0.0,
+        eps: float = 1e-10,
+    ) -> None:
+        _not_negative(
+            lr_decay=lr_decay,
+            weight_decay=weight_decay,
+            eps=eps,
+            initial_accumulator_value=initial_accumulator_value,
+        )
         self.initial = initial_accumulator_value
         super().__init__(params, lr, rules.adagrad, lr_decay=lr_decay, eps=eps, decay=weight_decay)
 
@@ -112,7 +160,9 @@ class ProximalSGD(Optimizer):
         [1.9, 0.0]
     """
 
-    def __init__(self, params: Params, lr: float = 1e-3, l1: float = 0.0, weight_decay: float = 0.0) -> None:
+    def __init__(
+        self, params: Params, lr: float = 1e-3, l1: float = 0.0, weight_decay: float = 0.0
+    ) -> None:
         _not_negative(l1=l1, weight_decay=weight_decay)
         super().__init__(params, lr, rules.proximal, l1=l1, decay=weight_decay)
 

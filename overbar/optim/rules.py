@@ -22,7 +22,16 @@ def descent(p: Any, p_bar: Any, *, lr: Any, decay: float = 0.0) -> tuple:
     return (p - lr * with_decay(p_bar, p, decay),)
 
 
-def momentum(p: Any, p_bar: Any, v: Any, *, lr: Any, friction: float = 0.9, nesterov: bool = False, decay: float = 0.0) -> tuple:
+def momentum(
+    p: Any,
+    p_bar: Any,
+    v: Any,
+    *,
+    lr: Any,
+    friction: float = 0.9,
+    nesterov: bool = False,
+    decay: float = 0.0,
+) -> tuple:
     """Gradient descent with momentum: v ← μ v + p̄,  p ← p − η v.   (Nesterov: p ← p − η (p̄ + μ v))
 
     Source:  Polyak (1964); Sutskever et al. (2013), in PyTorch's form: η outside of v.
@@ -32,7 +41,18 @@ def momentum(p: Any, p_bar: Any, v: Any, *, lr: Any, friction: float = 0.9, nest
     return p - lr * (p_bar + friction * v if nesterov else v), v
 
 
-def adam(p: Any, p_bar: Any, m: Any, v: Any, t: Any, *, lr: Any, betas: tuple = (0.9, 0.999), eps: float = 1e-8, decay: float = 0.0) -> tuple:
+def adam(
+    p: Any,
+    p_bar: Any,
+    m: Any,
+    v: Any,
+    t: Any,
+    *,
+    lr: Any,
+    betas: tuple = (0.9, 0.999),
+    eps: float = 1e-8,
+    decay: float = 0.0,
+) -> tuple:
     """Adam: m ← β₁ m + (1 − β₁) p̄,  v ← β₂ v + (1 − β₂) p̄²,  p ← p − η m̂ / (√v̂ + ε).
 
     m̂ = m / (1 − β₁ᵗ) and v̂ = v / (1 − β₂ᵗ) undo the start at zero; t counts the steps.
@@ -47,7 +67,18 @@ def adam(p: Any, p_bar: Any, m: Any, v: Any, t: Any, *, lr: Any, betas: tuple = 
     return p - (lr / m_scale) * m / (ob.sqrt(v) / ob.sqrt(v_scale) + eps), m, v, t
 
 
-def adamw(p: Any, p_bar: Any, m: Any, v: Any, t: Any, *, lr: Any, betas: tuple = (0.9, 0.999), eps: float = 1e-8, decay: float = 0.01) -> tuple:
+def adamw(
+    p: Any,
+    p_bar: Any,
+    m: Any,
+    v: Any,
+    t: Any,
+    *,
+    lr: Any,
+    betas: tuple = (0.9, 0.999),
+    eps: float = 1e-8,
+    decay: float = 0.01,
+) -> tuple:
     """Adam with decoupled weight decay: p ← (1 − η λ) p, then as Adam with p̄ alone.
 
     Source:  Loshchilov and Hutter (2019), Decoupled weight decay regularization.
@@ -55,7 +86,16 @@ def adamw(p: Any, p_bar: Any, m: Any, v: Any, t: Any, *, lr: Any, betas: tuple =
     return adam(p * (1 - lr * decay), p_bar, m, v, t, lr=lr, betas=betas, eps=eps)
 
 
-def rmsprop(p: Any, p_bar: Any, s: Any, *, lr: Any, smoothing: float = 0.99, eps: float = 1e-8, decay: float = 0.0) -> tuple:
+def rmsprop(
+    p: Any,
+    p_bar: Any,
+    s: Any,
+    *,
+    lr: Any,
+    smoothing: float = 0.99,
+    eps: float = 1e-8,
+    decay: float = 0.0,
+) -> tuple:
     """RMSprop: s ← α s + (1 − α) p̄²,  p ← p − η p̄ / (√s + ε).   (α = smoothing)
 
     Source:  Tieleman and Hinton (2012), lecture 6.5 of Neural networks for machine learning.
@@ -65,7 +105,18 @@ def rmsprop(p: Any, p_bar: Any, s: Any, *, lr: Any, smoothing: float = 0.99, eps
     return p - lr * p_bar / (ob.sqrt(s) + eps), s
 
 
-def rmsprop_momentum(p: Any, p_bar: Any, s: Any, v: Any, *, lr: Any, smoothing: float = 0.99, eps: float = 1e-8, friction: float = 0.9, decay: float = 0.0) -> tuple:
+def rmsprop_momentum(
+    p: Any,
+    p_bar: Any,
+    s: Any,
+    v: Any,
+    *,
+    lr: Any,
+    smoothing: float = 0.99,
+    eps: float = 1e-8,
+    friction: float = 0.9,
+    decay: float = 0.0,
+) -> tuple:
     """RMSprop with momentum: s as in `rmsprop`,  v ← μ v + p̄ / (√s + ε),  p ← p − η v."""
     p_bar = with_decay(p_bar, p, decay)
     s = smoothing * s + (1 - smoothing) * p_bar * p_bar
@@ -73,7 +124,17 @@ def rmsprop_momentum(p: Any, p_bar: Any, s: Any, v: Any, *, lr: Any, smoothing: 
     return p - lr * v, s, v
 
 
-def adagrad(p: Any, p_bar: Any, s: Any, t: Any, *, lr: Any, lr_decay: float = 0.0, eps: float = 1e-10, decay: float = 0.0) -> tuple:
+def adagrad(
+    p: Any,
+    p_bar: Any,
+    s: Any,
+    t: Any,
+    *,
+    lr: Any,
+    lr_decay: float = 0.0,
+    eps: float = 1e-10,
+    decay: float = 0.0,
+) -> tuple:
     """Adagrad: s ← s + p̄²,  p ← p − ηₜ p̄ / (√s + ε),  ηₜ = η / (1 + (t − 1) d).   (d = lr_decay)
 
     Source:  Duchi, Hazan and Singer (2011), Adaptive subgradient methods.

@@ -17,7 +17,7 @@ from ..errors import GradientError
 from ..graph import Node
 from ..handle import Tensor
 from ..origin import users_frame
-from ..primitive import Elementwise
+from ..elementwise import Elementwise
 from .answer import Answer, Table, padded, plain, value_text
 from .formula import ASCII, SILENT, TEXT, Notation, Number, Symbol, total, written
 from .names import bar, width

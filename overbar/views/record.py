@@ -248,7 +248,7 @@ def _argument_names(f: Callable[..., Any], args: Sequence[Any]) -> list[str | No
 
 
 @contextlib.contextmanager
-def unchanged() -> Iterator[None]:
+def unchanged() -> Iterator[list[tuple[Tensor, list[tuple[str, Any]]]]]:
     """What the body rebinds, and every gradient it writes, is put back: asking changes nothing.
 
     Parameters, states of optimisers and of random generators are all handles, so it is enough to
@@ -256,7 +256,7 @@ def unchanged() -> Iterator[None]:
     """
     before = [(t, [(s, getattr(t, s)) for s in _SLOTS if hasattr(t, s)]) for t in _tensors()]
     try:
-        yield
+        yield before
     finally:
         for t, slots in before:
             was = dict(slots)

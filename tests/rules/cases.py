@@ -17,7 +17,8 @@ import numpy as np
 import overbar as ob
 from overbar.handle import Tensor, from_value
 from overbar.ops.movement import parts
-from overbar.primitive import PRIMITIVES, Elementwise, Primitive
+from overbar.elementwise import Elementwise
+from overbar.primitive import PRIMITIVES, Primitive
 
 # Primitives that these files cannot feed, and where they are tested instead.
 ELSEWHERE = {

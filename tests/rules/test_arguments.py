@@ -9,7 +9,8 @@ import inspect
 import numpy as np
 import pytest
 
-from overbar.primitive import LINEAR, Elementwise, shared
+from overbar.elementwise import Elementwise
+from overbar.primitive import LINEAR, shared
 from overbar.spec import spec_of
 from tests.rules.cases import (
     SMOOTH,

@@ -22,7 +22,7 @@ from tests.rules.cases import (
     value,
 )
 
-from overbar.primitive import Elementwise
+from overbar.elementwise import Elementwise
 
 COMPLEX = [op for op in SMOOTH if op.complex]
 ANALYTIC = [op for op in COMPLEX if isinstance(op, Elementwise) and op.partials and op.name != "where"]
