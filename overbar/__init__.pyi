@@ -62,8 +62,10 @@ from .trees import tree_flatten as tree_flatten
 from .trees import tree_map as tree_map
 from .trees import tree_unflatten as tree_unflatten
 from .views.explain import explain as explain
+from .views.kinks import kinks as kinks
 from .views.nonfinite import nan_guard as nan_guard
 from .views.nonfinite import why_nan as why_nan
+from .views.zeros import why_zero as why_zero
 from collections.abc import Sequence
 from typing import Any
 from typing import TypeAlias

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any, TextIO
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 from overbar.errors import NonFiniteError, OverbarError
 
@@ -38,7 +40,7 @@ class _Parser(argparse.ArgumentParser):
             super().format_help().replace("\n  COMMAND\n", "\n")
         )  # a line of its own, and nothing in it
 
-    def print_help(self, file: TextIO | None = None) -> None:
+    def print_help(self, file: Any = None) -> None:
         file = file or sys.stdout
         if not file.isatty():
             super().print_help(file)
@@ -59,14 +61,13 @@ class _Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """Everything that can be asked for."""
-    shape: Callable[..., Any] = lambda prog: argparse.RawDescriptionHelpFormatter(
-        prog, max_help_position=30, width=96
-    )  # noqa: E731
+    shape = partial(argparse.RawDescriptionHelpFormatter, max_help_position=30, width=96)
     top = _Parser(
         prog="overbar",
-        description="overbar: automatic differentiation and deep learning. A gradient that can answer questions.",
-        epilog=_EPILOG, formatter_class=shape,
-    )  # fmt: skip
+        description="overbar: automatic differentiation and deep learning.",
+        epilog=_EPILOG,
+        formatter_class=shape,
+    )
     top.add_argument("--version", action="store_true", help="the version, and what it runs on")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", title="commands")
 
@@ -74,7 +75,7 @@ def parser() -> argparse.ArgumentParser:
         made = commands.add_parser(
             name, help=text, description=text[0].upper() + text[1:] + ".", formatter_class=shape
         )
-        made._positionals.title = "arguments"
+        made._positionals.title = "arguments"  # noqa: SLF001  (argparse offers no other way)
         return made
 
     demo = command(
@@ -200,18 +201,16 @@ def _run(chosen: argparse.Namespace) -> int | None:
 
     if chosen.command == "predict":
         return tabular.predicted(chosen.model, chosen.data, chosen.out)
-    plan = tabular.Plan(
-        hidden=chosen.hidden, activation=_one_of("--activation", chosen.activation, tabular.ACTIVATIONS),
-        epochs=chosen.epochs, batch_size=chosen.batch_size, lr=chosen.lr, seed=chosen.seed, task=chosen.task,
-        optimizer=_one_of("--optimizer", chosen.optimizer, tabular.OPTIMIZERS), patience=chosen.patience,
-    )  # fmt: skip
+    _one_of("--activation", chosen.activation, tabular.ACTIVATIONS)
+    _one_of("--optimizer", chosen.optimizer, tabular.OPTIMIZERS)
+    names = (field.name for field in dataclasses.fields(tabular.Plan))
+    plan = tabular.Plan(**{name: getattr(chosen, name) for name in names})
     return tabular.train(chosen.data, chosen.target, chosen.out, plan)
 
 
-def _one_of(option: str, name: str, known: Any) -> str:
+def _one_of(option: str, name: str, known: Any) -> None:
     if name not in known:
         parser().error(f"{option} {name}: not known; there are {', '.join(known)}")
-    return name
 
 
 def _said(error: OverbarError) -> str:
@@ -227,7 +226,8 @@ def _version() -> str:
 
     import overbar
 
-    return f"overbar {overbar.__version__} (Python {platform.python_version()}, NumPy {np.__version__})"
+    runs_on = f"Python {platform.python_version()}, NumPy {np.__version__}"
+    return f"overbar {overbar.__version__} ({runs_on})"
 
 
 # -- kinds of arguments -----------------------------------------------------------------------

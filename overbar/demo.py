@@ -1,4 +1,4 @@
-"""`overbar demo`: the network of the lecture notes learns real digits, and one gradient explains itself.
+"""`overbar demo`: the network of the lecture notes learns digits, and one gradient explains itself.
 
 64 pixels, 32 hidden units with tanh, 10 classes. Everything it does is a few lines of public
 overbar: `main` reads from top to bottom. What it writes can be used afterwards.
@@ -78,7 +78,7 @@ def main(*, epochs: int = 30, seed: int = 0, out: str = "overbar-demo") -> None:
         else f"taken for what it is, with room for less doubt: {guesses[i]}"
     )
     to.line(
-        f"A {y_test[i]} {verdict}. What every variable is (down), and what the loss wants of it (up):"
+        f"A {y_test[i]} {verdict}. What each variable is (down), what the loss wants of it (up):"
     )
     to.line()
     told = story(model, X_test[i : i + 1], y_test[i : i + 1])

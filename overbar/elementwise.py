@@ -59,9 +59,10 @@ class Elementwise(Primitive):
             complex=complex,
             **facts,
         )
-        if partials is not FLAT and not self.selects:
-            self.vjp_selected = tuple(_product(p, strong="bar") for p in partials)
-            if arity <= 2:
+        if partials is not FLAT:
+            strong = "both" if self.selects else "bar"
+            self.vjp_selected = tuple(_product(p, strong=strong) for p in partials)
+            if not self.selects and arity <= 2:
                 self.plans = {w: self.plan(w, arity) for w in range(1, 1 << arity)}
 
     def result(self, *specs: Spec, **params: Any) -> Spec:
@@ -137,7 +138,8 @@ def _product(p: Any, *, strong: str = "") -> Any:
     """The rule from a partial: bar · ∂y/∂x, in either direction, for the reverse rule and the
     forward one are the same. The numbers 1 and -1 stay themselves, and cost nothing.
 
-    strong: which of the two wins where it is zero, whatever the other ("bar", "partial", or none)
+    strong: which of the two wins where it is zero, whatever the other ("bar", "partial", "both", or
+    none)
     """
     if not callable(p):
         return p
@@ -149,6 +151,11 @@ def _product(p: Any, *, strong: str = "") -> Any:
 
         def rule(bar: Any, *operands: Any, **params: Any) -> Any:
             return PRIMITIVES["times"](p(*operands, **params), bar)
+    elif strong == "both":
+
+        def rule(bar: Any, *operands: Any, **params: Any) -> Any:
+            nothing = PRIMITIVES["equal"](bar, 0)
+            return PRIMITIVES["where"](nothing, 0.0, PRIMITIVES["times"](p(*operands, **params), bar))
     else:
 
         def rule(bar: Any, *operands: Any, **params: Any) -> Any:

@@ -25,6 +25,7 @@ from .apply import apply
 from .errors import NonFiniteError, place
 from .graph import Node
 from .handle import Tensor
+from .origin import users_frame
 
 PRIMITIVES: dict[str, Primitive] = {}
 """The registry: the tests' parameter list and the reference's table of contents."""

@@ -58,13 +58,8 @@ def _node_for(handle: Tensor, t: Tensor) -> Node | None:
     if t._node is not None or not getattr(handle, "_wants", False):
         return t._node
     twin = new(Tensor)
-    twin._node, twin.value, twin.spec, twin._name, twin._wants = (
-        None,
-        t.value,
-        t.spec,
-        handle.name,
-        True,
-    )
+    twin._node, twin._name, twin._wants = None, handle.name, True
+    twin.value, twin.spec = t.value, t.spec
     leaf = twin._leaf()
     leaf.handle = weakref.ref(handle)
     return leaf

@@ -29,7 +29,7 @@ _SMALL = 1 << 16
 
 
 def save(obj: Any, path: str | os.PathLike) -> None:
-    """Write a module, a state, or a nested dict or list of them; the old file stays until it is done.
+    """Write a module, a state, or dicts and lists of them; until it is done the old file stays.
 
     Taken are modules, tensors, NumPy arrays, numbers, text, None, and everything with a
     `state_dict()`: optimisers, schedules, generators, loaders. For an exact resume, save them all:
@@ -119,7 +119,7 @@ def _packed(thing: Any, path: str, arrays: dict[str, np.ndarray]) -> Any:
         return {"object": type(thing).__name__, "state": _packed(thing.state_dict(), path, arrays)}
     raise DTypeError(
         f"save: {path or 'this'} is a {type(thing).__name__}, which is not saved",
-        want="modules, tensors, arrays, numbers, text, dicts and lists of them, objects with state_dict()",
+        want="modules, tensors, arrays, numbers, text, their dicts and lists, state_dict()",
     )
 
 
@@ -134,7 +134,7 @@ def _under(path: str, name: Any) -> str:
 
 
 def description(module: Any) -> Any:
-    """A module's class and settings as JSON, its inner modules too; None if it is not all overbar's."""
+    """A module's class and settings as JSON, inner ones too; None if it is not all overbar's."""
     kind = type(module)
     if _known(kind.__name__) is not kind:
         return None

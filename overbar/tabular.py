@@ -13,6 +13,7 @@ import math
 import os
 import sys
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -26,8 +27,10 @@ from overbar.errors import DataError, FileError, NonFiniteError
 from overbar.terminal import Row, Screen, progress, screen
 from overbar.training import fit, predict
 
-ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "gelu": nn.GELU, "silu": nn.SiLU,
-               "elu": nn.ELU, "softplus": nn.Softplus}  # fmt: skip
+ACTIVATIONS = {
+    "relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "gelu": nn.GELU, "silu": nn.SiLU,
+    "elu": nn.ELU, "softplus": nn.Softplus,
+}  # fmt: skip
 OPTIMIZERS = {"adam": 3e-3, "adamw": 3e-3, "sgd": 3e-2, "rmsprop": 1e-3, "adagrad": 3e-2}
 """The optimisers, and the learning rate of each unless another is asked for."""
 
@@ -138,7 +141,7 @@ def network(inputs: int, outs: int, plan: Plan, rng: Any) -> nn.Sequential:
     """Linear layers with activations between them."""
     sizes = [inputs, *plan.hidden]
     layers: list[Any] = []
-    for n, m in zip(sizes, sizes[1:], strict=False):
+    for n, m in pairwise(sizes):
         layers += [nn.Linear(n, m, rng=rng), ACTIVATIONS[plan.activation]()]
     return nn.Sequential(*layers, nn.Linear(sizes[-1], outs, rng=rng))
 
@@ -149,7 +152,7 @@ def network(inputs: int, outs: int, plan: Plan, rng: Any) -> nn.Sequential:
 def _trained(
     to: Screen, model: Any, recipe: Recipe, X: dict, y: dict, plan: Plan, rng: Any
 ) -> tuple[int, str]:
-    """Train until validation stops improving; the model ends as it was best. (epoch, why it ended)"""
+    """Train until validation stops improving: the best epoch, and why it ended. Keeps the best."""
     y = {name: learnable(recipe, part) for name, part in y.items()}
     loss = (
         nn.functional.cross_entropy if recipe.task == "classification" else nn.functional.mse_loss
@@ -255,9 +258,11 @@ def _say_what_is_done(
     for sentence in [*table.says, *whole.says[:1]]:
         to.line(sentence)
     if len(parts["test"]):
-        rows = ", ".join(f"{len(rows):,} for {name}" for name, rows in parts.items())
+        train, validation, test = (
+            f"{len(parts[name]):,}" for name in ("train", "validation", "test")
+        )
         to.line(
-            f"Rows: {rows.replace('for train', 'for training').replace('for test', 'for the test at the end')}."
+            f"Rows: {train} to train on, {validation} to know when to stop, {test} for the test."
         )
     else:
         to.line(

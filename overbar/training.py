@@ -55,7 +55,7 @@ def fit(
         start, total, rows = time.perf_counter(), 0.0, 0
         model.train()
         for x, t in loader:
-            L = loss(model(x), t)  # noqa: N806
+            L = loss(model(x), t)
             optimizer.zero_grad()
             L.backward()
             optimizer.step()

@@ -103,12 +103,15 @@ class Draft:
 
     # -- choosing ------------------------------------------------------------------------------
 
-    def some(self, *, ndim: int = 0, most: int = LARGEST, ok: Callable[[Any], bool] | None = None) -> int:
+    def some(
+        self, *, ndim: int = 0, most: int = LARGEST, ok: Callable[[Any], bool] | None = None
+    ) -> int:
         """A value with at least so many axes; a recent one if there is a choice."""
         fits = [
-            i for i, v in enumerate(self.values)
+            i
+            for i, v in enumerate(self.values)
             if v.ndim >= ndim and 0 < v.size <= most and (ok is None or ok(v))
-        ]  # fmt: skip
+        ]
         if not fits:
             raise Impossible
         return self.pick(fits[-6:])
@@ -133,7 +136,9 @@ class Draft:
         """One more step; its result is squashed if it is large."""
         step = Step(name, tuple(int(i) for i in inputs), params or {})
         with np.errstate(all="ignore"):
-            value = np.asarray(MOVES[name].run(*(self.values[i] for i in step.inputs), **step.params).value)
+            value = np.asarray(
+                MOVES[name].run(*(self.values[i] for i in step.inputs), **step.params).value
+            )
         if not np.all(np.isfinite(value)):
             raise Impossible
         self.steps.append(step)
@@ -162,7 +167,9 @@ class Draft:
         n, size = math.prod(shape), self.values[i].size
         flat = self.add("reshape", (i,), {"shape": (size,)})
         index = tuple(int(k) for k in np.arange(n) % size)
-        return self.add("reshape", (self.add("gather", (flat,), {"index": index}),), {"shape": shape})
+        return self.add(
+            "reshape", (self.add("gather", (flat,), {"index": index}),), {"shape": shape}
+        )
 
     def finished(self) -> Program:
         """The program; everything that nothing uses goes into its result, and the last value."""
@@ -220,10 +227,25 @@ ANYWHERE = "positive negative sin cos tanh sigmoid square abs relu atan asinh so
 SMALL = "exp expm1 sinh cosh exp2"
 POSITIVE = "log sqrt log1p reciprocal log2 log10 cbrt"
 UNIT = "asin acos atanh"
-SPECIAL = {"erf": "bounded", "erfc": "bounded", "ndtr": "bounded", "log_ndtr": "bounded", "gammaln": "positive",
-           "digamma": "positive", "expit": "some", "logit": "half", "erfinv": "unit", "ndtri": "half", "entr": "positive",
-           "i0": "bounded", "i1": "bounded", "j0": "bounded", "j1": "bounded", "gamma": "positive",
-           "erfcx": "bounded"}  # fmt: skip
+SPECIAL = {
+    "erf": "bounded",
+    "erfc": "bounded",
+    "ndtr": "bounded",
+    "log_ndtr": "bounded",
+    "gammaln": "positive",
+    "digamma": "positive",
+    "expit": "some",
+    "logit": "half",
+    "erfinv": "unit",
+    "ndtri": "half",
+    "entr": "positive",
+    "i0": "bounded",
+    "i1": "bounded",
+    "j0": "bounded",
+    "j1": "bounded",
+    "gamma": "positive",
+    "erfcx": "bounded",
+}
 PLAIN = {"some": ANYWHERE, "bounded": SMALL, "positive": POSITIVE, "unit": UNIT}
 
 Draft.half = lambda g, i: g.add("affine", (g.add("tanh", (i,)),), {"a": 0.4, "b": 0.5})
@@ -232,16 +254,40 @@ for _domain, _names in PLAIN.items():
     for _name in _names.split():
         move(_name, lambda x, _n=_name: getattr(ob, _n)(x), one(_domain))
 for _name, _domain in SPECIAL.items():
-    move(f"special.{_name}", lambda x, _n=f"special.{_name}": named(_n)(x), one(_domain), f"special.{_name}")
+    move(
+        f"special.{_name}",
+        lambda x, _n=f"special.{_name}": named(_n)(x),
+        one(_domain),
+        f"special.{_name}",
+    )
 
-move("affine", lambda x, a, b: x * a + b if isinstance(x, ob.Tensor) else ob.asarray(x) * a + b,
-     lambda g: ((g.some(),), {"a": g.pick((-1.5, 0.5, 2.0)), "b": g.pick((0.0, -0.25, 1.0))}), "add")  # fmt: skip
-move("weighed", lambda x, weight: ob.sum(ob.multiply(x, weight)),
-     lambda g: ((i := g.some(),), {"weight": np.asarray(g.rng.uniform(0.5, 1.5, g.values[i].shape))}), "sum")  # fmt: skip
-move("whole_power", lambda x, n: ob.pow(ob.asarray(x), n),
-     lambda g: ((g.bounded(g.some()),), {"n": g.pick((0, 1, 2, 3, 4))}), "pow")  # fmt: skip
-move("leaky_relu", lambda x, slope: ob.leaky_relu(x, slope), lambda g: ((g.some(),), {"slope": 0.1}))
-move("clip", lambda x, low, high: ob.clip(x, low, high), lambda g: ((g.some(),), {"low": -0.6, "high": 0.7}))
+move(
+    "affine",
+    lambda x, a, b: x * a + b if isinstance(x, ob.Tensor) else ob.asarray(x) * a + b,
+    lambda g: ((g.some(),), {"a": g.pick((-1.5, 0.5, 2.0)), "b": g.pick((0.0, -0.25, 1.0))}),
+    "add",
+)
+move(
+    "weighed",
+    lambda x, weight: ob.sum(ob.multiply(x, weight)),
+    lambda g: (
+        (i := g.some(),),
+        {"weight": np.asarray(g.rng.uniform(0.5, 1.5, g.values[i].shape))},
+    ),
+    "sum",
+)
+move(
+    "whole_power",
+    lambda x, n: ob.pow(ob.asarray(x), n),
+    lambda g: ((g.bounded(g.some()),), {"n": g.pick((0, 1, 2, 3, 4))}),
+    "pow",
+)
+move("leaky_relu", ob.leaky_relu, lambda g: ((g.some(),), {"slope": 0.1}))
+move(
+    "clip",
+    ob.clip,
+    lambda g: ((g.some(),), {"low": -0.6, "high": 0.7}),
+)
 
 
 def broadcastable(g, i):
@@ -268,20 +314,58 @@ def two(left="some", right="some"):
     return draw
 
 
-BINARY = {"add": (), "subtract": (), "multiply": (), "divide": ("some", "positive"), "maximum": (), "minimum": (),
-          "power": ("positive", "bounded"), "atan2": ("some", "positive"), "hypot": (), "logaddexp": ()}  # fmt: skip
+BINARY = {
+    "add": (),
+    "subtract": (),
+    "multiply": (),
+    "divide": ("some", "positive"),
+    "maximum": (),
+    "minimum": (),
+    "power": ("positive", "bounded"),
+    "atan2": ("some", "positive"),
+    "hypot": (),
+    "logaddexp": (),
+}
 for _name, _domains in BINARY.items():
     move(_name, lambda x, y, _n=_name: getattr(ob, _n)(x, y), two(*_domains))
-move("special.xlogy", lambda x, y: named("special.xlogy")(x, y), two("positive", "positive"), "special.xlogy")
-move("acosh", lambda x: ob.acosh(x), lambda g: ((g.add("affine", (g.positive(g.some()),), {"a": 2.0, "b": 1.0}),), {}))
-move("sinc", lambda x: ob.sinc(x), one())
-move("tan", lambda x: ob.tan(x), one("unit"))
+move(
+    "special.xlogy",
+    named("special.xlogy"),
+    two("positive", "positive"),
+    "special.xlogy",
+)
+move(
+    "acosh",
+    ob.acosh,
+    lambda g: ((g.add("affine", (g.positive(g.some()),), {"a": 2.0, "b": 1.0}),), {}),
+)
+move("sinc", ob.sinc, one())
+move("tan", ob.tan, one("unit"))
 move("gelu_tanh", lambda x: ob.gelu(x, approximate=True), one(), "gelu")
-move("special.polygamma", lambda x, n: named("special.polygamma")(n, x),
-     lambda g: ((g.positive(g.some()),), {"n": g.pick((1, 2))}), "special.polygamma")  # fmt: skip
-move("special.beta", lambda x, y: named("special.beta")(x, y), two("positive", "positive"), "special.beta")
-move("special.xlog1py", lambda x, y: named("special.xlog1py")(x, y), two("some", "positive"), "special.xlog1py")
-move("special.betaln", lambda x, y: named("special.betaln")(x, y), two("positive", "positive"), "special.betaln")
+move(
+    "special.polygamma",
+    lambda x, n: named("special.polygamma")(n, x),
+    lambda g: ((g.positive(g.some()),), {"n": g.pick((1, 2))}),
+    "special.polygamma",
+)
+move(
+    "special.beta",
+    named("special.beta"),
+    two("positive", "positive"),
+    "special.beta",
+)
+move(
+    "special.xlog1py",
+    named("special.xlog1py"),
+    two("some", "positive"),
+    "special.xlog1py",
+)
+move(
+    "special.betaln",
+    named("special.betaln"),
+    two("positive", "positive"),
+    "special.betaln",
+)
 
 
 def draw_where(g):
@@ -324,9 +408,25 @@ def draw_slice(g):
     i = g.some(ndim=1)
     index = []
     for n in g.values[i].shape:
-        index.append(g.pick([slice(None), 0, -1, slice(None, None, -1), slice(1, None) if n > 1 else slice(None),
-                             slice(None, None, 2), slice(-1, None), None]))  # fmt: skip
-    return (i,), {"index": tuple(index[:1] + [slice(None) if e is None and k else e for k, e in enumerate(index[1:], 1)])}
+        index.append(
+            g.pick(
+                [
+                    slice(None),
+                    0,
+                    -1,
+                    slice(None, None, -1),
+                    slice(1, None) if n > 1 else slice(None),
+                    slice(None, None, 2),
+                    slice(-1, None),
+                    None,
+                ]
+            )
+        )
+    return (i,), {
+        "index": tuple(
+            index[:1] + [slice(None) if e is None and k else e for k, e in enumerate(index[1:], 1)]
+        )
+    }
 
 
 def draw_gather(g):
@@ -339,7 +439,10 @@ def draw_take_pairs(g):
     i = g.some(ndim=2)
     n, m = g.values[i].shape[:2]
     k = g.pick((1, 2, 4))
-    return (i,), {"rows": tuple(g.pick(range(n)) for _ in range(k)), "columns": tuple(g.pick(range(m)) for _ in range(k))}
+    return (i,), {
+        "rows": tuple(g.pick(range(n)) for _ in range(k)),
+        "columns": tuple(g.pick(range(m)) for _ in range(k)),
+    }
 
 
 def draw_join(g):
@@ -370,27 +473,52 @@ def replaced(x, v, index):
     return t
 
 
-move("reshape", lambda x, shape: ob.reshape(x, shape), draw_reshape)
-move("permute_dims", lambda x, axes: ob.permute_dims(x, axes), draw_transpose)
-move("broadcast_to", lambda x, shape: ob.broadcast_to(x, shape), draw_broadcast)
+move("reshape", ob.reshape, draw_reshape)
+move("permute_dims", ob.permute_dims, draw_transpose)
+move("broadcast_to", ob.broadcast_to, draw_broadcast)
 move("slice", lambda x, index: ob.asarray(x)[index], draw_slice, "asarray")
 move("gather", lambda x, index: ob.asarray(x)[np.array(index)], draw_gather, "asarray")
-move("pairs", lambda x, rows, columns: ob.asarray(x)[np.array(rows), np.array(columns)], draw_take_pairs, "asarray")
+move(
+    "pairs",
+    lambda x, rows, columns: ob.asarray(x)[np.array(rows), np.array(columns)],
+    draw_take_pairs,
+    "asarray",
+)
 move("put", replaced, draw_put, "asarray")
 move("concat", lambda *xs, axis: ob.concat(xs, axis=axis), draw_join)
 move("stack", lambda *xs, axis: ob.stack(xs, axis=axis), draw_join)
 move("flip", lambda x, axis: ob.flip(x, axis=axis), draw_axis())
-move("roll", lambda x, shift, axis: ob.roll(x, shift, axis=axis),
-     lambda g: ((i := g.some(ndim=1),), {"shift": g.pick((-2, 1, 3)), "axis": g.axis(i)}))  # fmt: skip
-move("repeat", lambda x, n, axis: ob.repeat(x, n, axis=axis),
-     lambda g: ((i := g.some(ndim=1, most=16),), {"n": g.pick((1, 2, 3)), "axis": g.axis(i)}))  # fmt: skip
-move("tile", lambda x, n: ob.tile(x, n), lambda g: ((g.some(ndim=1, most=12),), {"n": g.pick(((2,), (1, 2), (2, 1)))}))
-move("expand_dims", lambda x, axis: ob.expand_dims(x, axis=axis), lambda g: ((g.some(),), {"axis": g.pick((0, -1))}))
-move("pad", lambda x, widths: ob.pad(x, widths),
-     lambda g: ((i := g.some(ndim=1, most=9),), {"widths": tuple((g.pick((0, 1)), g.pick((0, 1, 2))) for _ in g.values[i].shape)}))  # fmt: skip
+move(
+    "roll",
+    lambda x, shift, axis: ob.roll(x, shift, axis=axis),
+    lambda g: ((i := g.some(ndim=1),), {"shift": g.pick((-2, 1, 3)), "axis": g.axis(i)}),
+)
+move(
+    "repeat",
+    lambda x, n, axis: ob.repeat(x, n, axis=axis),
+    lambda g: ((i := g.some(ndim=1, most=16),), {"n": g.pick((1, 2, 3)), "axis": g.axis(i)}),
+)
+move(
+    "tile",
+    ob.tile,
+    lambda g: ((g.some(ndim=1, most=12),), {"n": g.pick(((2,), (1, 2), (2, 1)))}),
+)
+move(
+    "expand_dims",
+    lambda x, axis: ob.expand_dims(x, axis=axis),
+    lambda g: ((g.some(),), {"axis": g.pick((0, -1))}),
+)
+move(
+    "pad",
+    ob.pad,
+    lambda g: (
+        (i := g.some(ndim=1, most=9),),
+        {"widths": tuple((g.pick((0, 1)), g.pick((0, 1, 2))) for _ in g.values[i].shape)},
+    ),
+)
 move("tril", lambda x, k: ob.tril(x, k=k), lambda g: ((g.some(ndim=2),), {"k": g.pick((-1, 0, 1))}))
 move("triu", lambda x, k: ob.triu(x, k=k), lambda g: ((g.some(ndim=2),), {"k": g.pick((-1, 0, 1))}))
-move("diagonal", lambda x: ob.diagonal(x), one(ndim=2), "diagonal")
+move("diagonal", ob.diagonal, one(ndim=2), "diagonal")
 
 
 def draw_split(g):
@@ -410,14 +538,19 @@ def draw_along(g):
 
 
 move("take_along_axis", lambda x, index, axis: ob.take_along_axis(x, index, axis=axis), draw_along)
-move("take", lambda x, index, axis: ob.take(x, np.array(index), axis=axis),
-     lambda g: ((i := g.some(ndim=1, most=16),), {"index": (0, 0, -1), "axis": g.axis(i)}))  # fmt: skip
+move(
+    "take",
+    lambda x, index, axis: ob.take(x, np.array(index), axis=axis),
+    lambda g: ((i := g.some(ndim=1, most=16),), {"index": (0, 0, -1), "axis": g.axis(i)}),
+)
 
 
 def draw_scatter(g):
     i = g.some(ndim=1, most=16)
     n = g.values[i].shape[0]
-    return (i, g.shaped(g.some(), (2, *g.values[i].shape[1:]))), {"index": (g.pick(range(n)), g.pick(range(n)))}
+    return (i, g.shaped(g.some(), (2, *g.values[i].shape[1:]))), {
+        "index": (g.pick(range(n)), g.pick(range(n)))
+    }
 
 
 move("scatter_add", lambda x, v, index: ob.scatter_add(x, np.array(index), v), draw_scatter)
@@ -441,9 +574,11 @@ def spread_out(v):
 
 for _name in ("sum", "mean", "max", "min", "logsumexp"):
     move(_name, lambda x, _n=_name, **how: getattr(ob, _n)(x, **how), draw_reduce())
-move("prod", lambda x, **how: ob.prod(x, **how), draw_reduce("bounded"))
+move("prod", ob.prod, draw_reduce("bounded"))
 for _name in ("std", "var"):
-    move(_name, lambda x, _n=_name, **how: getattr(ob, _n)(x, **how), draw_reduce("some", spread_out))
+    move(
+        _name, lambda x, _n=_name, **how: getattr(ob, _n)(x, **how), draw_reduce("some", spread_out)
+    )
 for _name in ("softmax", "log_softmax", "cumsum"):
     move(_name, lambda x, axis, _n=_name: getattr(ob, _n)(x, axis=axis), draw_axis())
 move("cumprod", lambda x, axis: ob.cumprod(x, axis=axis), draw_axis(domain="bounded"))
@@ -454,14 +589,34 @@ for _name in ("sort", "median"):
 
 
 def draw_matmul(g):
-    left, right = g.pick((((2, 3), (3, 2)), ((3,), (3, 2)), ((2, 3), (3,)), ((3,), (3,)), ((2, 2, 3), (3, 2)),
-                          ((2, 3), (2, 3, 2)), ((2, 1, 2, 3), (2, 3, 1)), ((2, 1, 3), (2, 3, 2))))  # fmt: skip
+    left, right = g.pick(
+        (
+            ((2, 3), (3, 2)),
+            ((3,), (3, 2)),
+            ((2, 3), (3,)),
+            ((3,), (3,)),
+            ((2, 2, 3), (3, 2)),
+            ((2, 3), (2, 3, 2)),
+            ((2, 1, 2, 3), (2, 3, 1)),
+            ((2, 1, 3), (2, 3, 2)),
+        )
+    )
     return (g.shaped(g.some(), left), g.shaped(g.some(), right)), {}
 
 
-EINSUMS = {"ij,jk->ik": ((2, 3), (3, 2)), "ij,ij->": ((2, 3), (2, 3)), "i,j->ij": ((3,), (2,)), "ii->i": ((3, 3),),
-           "ij->ji": ((2, 3),), "bij,bjk->bik": ((2, 2, 3), (2, 3, 2)), "ij,j->i": ((2, 3), (3,)), "ii": ((3, 3),),
-           "...i,ij->...j": ((2, 2, 3), (3, 2)), "i,i,i->i": ((3,), (3,), (3,)), "ijk->j": ((2, 2, 3),)}  # fmt: skip
+EINSUMS = {
+    "ij,jk->ik": ((2, 3), (3, 2)),
+    "ij,ij->": ((2, 3), (2, 3)),
+    "i,j->ij": ((3,), (2,)),
+    "ii->i": ((3, 3),),
+    "ij->ji": ((2, 3),),
+    "bij,bjk->bik": ((2, 2, 3), (2, 3, 2)),
+    "ij,j->i": ((2, 3), (3,)),
+    "ii": ((3, 3),),
+    "...i,ij->...j": ((2, 2, 3), (3, 2)),
+    "i,i,i->i": ((3,), (3,), (3,)),
+    "ijk->j": ((2, 2, 3),),
+}
 
 
 def draw_einsum(g):
@@ -488,37 +643,119 @@ def draw_solve(g):
     return (a, g.shaped(g.some(), (*g.values[a].shape[:-1], 2))), {}
 
 
-move("matmul", lambda a, b: ob.matmul(a, b), draw_matmul)
+move("matmul", ob.matmul, draw_matmul)
 move("einsum", lambda *xs, spec: ob.einsum(spec, *xs), draw_einsum)
-move("outer", lambda a, b: ob.outer(a, b), lambda g: ((g.shaped(g.some(), (3,)), g.shaped(g.some(), (2,))), {}))
-move("kron", lambda a, b: ob.kron(a, b), lambda g: ((g.shaped(g.some(), (2, 2)), g.shaped(g.some(), (1, 3))), {}))
-move("tensordot", lambda a, b: ob.tensordot(a, b, axes=1), lambda g: ((g.shaped(g.some(), (2, 3)), g.shaped(g.some(), (3, 2))), {}))
-move("dominant", lambda x: ob.add(x, 3 * np.eye(ob.asarray(x).shape[-1])), lambda g: ((g.unit(g.shaped(g.some(), (3, 3))),), {}), "add")
-move("gram", lambda x: ob.add(ob.matmul(x, ob.matrix_transpose(ob.asarray(x))), np.eye(ob.asarray(x).shape[-2])),
-     lambda g: ((g.unit(g.shaped(g.some(), (3, 2))),), {}), "matmul")  # fmt: skip
-move("ladder", lambda x: ob.add(x, np.diag([0.0, 2.0, 5.0])), lambda g: ((g.shaped(g.some(), (3, 3)),), {}), "add")
-move("linalg.solve", lambda a, b: named("linalg.solve")(a, b), draw_solve, "linalg.solve")
+move(
+    "outer",
+    ob.outer,
+    lambda g: ((g.shaped(g.some(), (3,)), g.shaped(g.some(), (2,))), {}),
+)
+move(
+    "kron",
+    ob.kron,
+    lambda g: ((g.shaped(g.some(), (2, 2)), g.shaped(g.some(), (1, 3))), {}),
+)
+move(
+    "tensordot",
+    lambda a, b: ob.tensordot(a, b, axes=1),
+    lambda g: ((g.shaped(g.some(), (2, 3)), g.shaped(g.some(), (3, 2))), {}),
+)
+move(
+    "dominant",
+    lambda x: ob.add(x, 3 * np.eye(ob.asarray(x).shape[-1])),
+    lambda g: ((g.unit(g.shaped(g.some(), (3, 3))),), {}),
+    "add",
+)
+move(
+    "gram",
+    lambda x: ob.add(
+        ob.matmul(x, ob.matrix_transpose(ob.asarray(x))), np.eye(ob.asarray(x).shape[-2])
+    ),
+    lambda g: ((g.unit(g.shaped(g.some(), (3, 2))),), {}),
+    "matmul",
+)
+move(
+    "ladder",
+    lambda x: ob.add(x, np.diag([0.0, 2.0, 5.0])),
+    lambda g: ((g.shaped(g.some(), (3, 3)),), {}),
+    "add",
+)
+move("linalg.solve", named("linalg.solve"), draw_solve, "linalg.solve")
 for _name in ("inv", "det"):
-    move(f"linalg.{_name}", lambda a, _n=f"linalg.{_name}": named(_n)(a), lambda g: ((square_matrix(g),), {}), f"linalg.{_name}")
-move("linalg.cholesky", lambda a: named("linalg.cholesky")(a), lambda g: ((g.add("gram", (g.unit(g.shaped(g.some(), (3, 2))),)),), {}), "linalg.cholesky")
-move("linalg.slogdet", lambda a: named("linalg.slogdet")(a)[1], lambda g: ((square_matrix(g),), {}), "linalg.slogdet")
-move("linalg.eigvalsh", lambda a: named("linalg.eigvalsh")(a), draw_apart, "linalg.eigvalsh")
-move("linalg.svdvals", lambda a: named("linalg.svdvals")(a), draw_apart, "linalg.svdvals")
-move("linalg.norm_of_rows", lambda x, p: named("linalg.vector_norm")(x, ord=p, axis=-1),
-     lambda g: ((g.some(ndim=1, ok=spread_out),), {"p": g.pick((1, 2, 3, math.inf))}), "linalg.vector_norm")  # fmt: skip
-move("linalg.norm", lambda x: named("linalg.vector_norm")(x), one(ok=spread_out), "linalg.vector_norm")
+    move(
+        f"linalg.{_name}",
+        lambda a, _n=f"linalg.{_name}": named(_n)(a),
+        lambda g: ((square_matrix(g),), {}),
+        f"linalg.{_name}",
+    )
+move(
+    "linalg.cholesky",
+    named("linalg.cholesky"),
+    lambda g: ((g.add("gram", (g.unit(g.shaped(g.some(), (3, 2))),)),), {}),
+    "linalg.cholesky",
+)
+move(
+    "linalg.slogdet",
+    lambda a: named("linalg.slogdet")(a)[1],
+    lambda g: ((square_matrix(g),), {}),
+    "linalg.slogdet",
+)
+move("linalg.eigvalsh", named("linalg.eigvalsh"), draw_apart, "linalg.eigvalsh")
+move("linalg.svdvals", named("linalg.svdvals"), draw_apart, "linalg.svdvals")
+move(
+    "linalg.norm_of_rows",
+    lambda x, p: named("linalg.vector_norm")(x, ord=p, axis=-1),
+    lambda g: ((g.some(ndim=1, ok=spread_out),), {"p": g.pick((1, 2, 3, math.inf))}),
+    "linalg.vector_norm",
+)
+move(
+    "linalg.norm",
+    named("linalg.vector_norm"),
+    one(ok=spread_out),
+    "linalg.vector_norm",
+)
 
 # -- windows ----------------------------------------------------------------------------------
 
-move("conv", lambda x, w, stride, padding: ob.conv(x, w, stride=stride, padding=padding),
-     lambda g: ((g.shaped(g.some(), (1, 2, 5)), g.shaped(g.some(), (2, 2, 3))), {"stride": g.pick((1, 2)), "padding": g.pick((0, 1))}))  # fmt: skip
-move("conv2", lambda x, w, stride, padding: ob.conv(x, w, stride=stride, padding=padding),
-     lambda g: ((g.shaped(g.some(), (1, 1, 4, 4)), g.shaped(g.some(), (2, 1, 2, 2))), {"stride": g.pick((1, 2)), "padding": g.pick((0, 1))}), "conv")  # fmt: skip
-move("conv_transpose", lambda x, w, stride: ob.conv_transpose(x, w, stride=stride),
-     lambda g: ((g.shaped(g.some(), (1, 2, 4)), g.shaped(g.some(), (2, 1, 3))), {"stride": g.pick((1, 2))}))  # fmt: skip
-move("unfold", lambda x, size: ob.unfold(x, size), lambda g: ((g.shaped(g.some(), (1, 1, 4, 3)),), {"size": 2}))
-move("max_pool", lambda x, size: ob.max_pool(x, size),
-     lambda g: ((g.shaped(g.some(ok=spread_out, ndim=2), (1, 1, 4, 4)),), {"size": 2}))  # fmt: skip
-move("avg_pool", lambda x, size: ob.avg_pool(x, size), lambda g: ((g.shaped(g.some(), (1, 1, 4, 4)),), {"size": 2}))
+move(
+    "conv",
+    lambda x, w, stride, padding: ob.conv(x, w, stride=stride, padding=padding),
+    lambda g: (
+        (g.shaped(g.some(), (1, 2, 5)), g.shaped(g.some(), (2, 2, 3))),
+        {"stride": g.pick((1, 2)), "padding": g.pick((0, 1))},
+    ),
+)
+move(
+    "conv2",
+    lambda x, w, stride, padding: ob.conv(x, w, stride=stride, padding=padding),
+    lambda g: (
+        (g.shaped(g.some(), (1, 1, 4, 4)), g.shaped(g.some(), (2, 1, 2, 2))),
+        {"stride": g.pick((1, 2)), "padding": g.pick((0, 1))},
+    ),
+    "conv",
+)
+move(
+    "conv_transpose",
+    lambda x, w, stride: ob.conv_transpose(x, w, stride=stride),
+    lambda g: (
+        (g.shaped(g.some(), (1, 2, 4)), g.shaped(g.some(), (2, 1, 3))),
+        {"stride": g.pick((1, 2))},
+    ),
+)
+move(
+    "unfold",
+    ob.unfold,
+    lambda g: ((g.shaped(g.some(), (1, 1, 4, 3)),), {"size": 2}),
+)
+move(
+    "max_pool",
+    ob.max_pool,
+    lambda g: ((g.shaped(g.some(ok=spread_out, ndim=2), (1, 1, 4, 4)),), {"size": 2}),
+)
+move(
+    "avg_pool",
+    ob.avg_pool,
+    lambda g: ((g.shaped(g.some(), (1, 1, 4, 4)),), {"size": 2}),
+)
 
 OVERBAR = {name: m.run for name, m in MOVES.items()}

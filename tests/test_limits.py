@@ -23,14 +23,20 @@ def in_a_fresh_process(program, timeout=60):
     env = dict(os.environ, OPENBLAS_NUM_THREADS="1")
     found = subprocess.run(
         [sys.executable, "-c", PRELUDE + textwrap.dedent(program)],
-        capture_output=True, text=True, timeout=timeout, env=env, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env=env,
+        check=False,
+    )
     assert found.returncode == 0, found.stderr
     return found.stdout.split()
 
 
-PRELUDE = f"import sys; sys.path.insert(0, {os.path.dirname(os.path.dirname(ob.__file__))!r})\n" + textwrap.dedent(
-    """
+PRELUDE = (
+    f"import sys; sys.path.insert(0, {os.path.dirname(os.path.dirname(ob.__file__))!r})\n"
+    + textwrap.dedent(
+        """
     import gc, resource
     import numpy as np
     import overbar as ob
@@ -39,6 +45,7 @@ PRELUDE = f"import sys; sys.path.insert(0, {os.path.dirname(os.path.dirname(ob._
         with open("/proc/self/statm") as f:
             return int(f.read().split()[1]) * resource.getpagesize() / 2**20
     """
+    )
 )
 linux = pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="reads memory from /proc")
 
@@ -168,7 +175,14 @@ def work(seed):
     f = lambda v: ob.sum(ob.tanh(ob.matmul(a, ob.sin(v))) ** 2)
     w = ob.tensor(x, requires_grad=True)
     f(w).backward()
-    return np.concatenate([ob.grad(f)(x), ob.jvp(ob.grad(f), (x,), (x,))[1], w.grad.numpy(), ob.vmap(ob.grad(f))(np.stack([x, -x])).ravel()])
+    return np.concatenate(
+        [
+            ob.grad(f)(x),
+            ob.jvp(ob.grad(f), (x,), (x,))[1],
+            w.grad.numpy(),
+            ob.vmap(ob.grad(f))(np.stack([x, -x])).ravel(),
+        ]
+    )
 
 
 def test_eight_threads_record_at_once_and_give_the_bits_of_one():
@@ -271,7 +285,12 @@ def test_an_error_in_the_function_leaves_no_transform_in_progress():
         raise ZeroDivisionError
 
     before = CONTEXT.get()
-    for transform in (ob.grad, ob.vmap, lambda f: lambda x: ob.jvp(f, (x,), (x,)), lambda f: lambda x: ob.vjp(f, x)):
+    for transform in (
+        ob.grad,
+        ob.vmap,
+        lambda f: lambda x: ob.jvp(f, (x,), (x,)),
+        lambda f: lambda x: ob.vjp(f, x),
+    ):
         with pytest.raises(ZeroDivisionError):
             transform(bad)(np.ones(3))
         assert CONTEXT.get() is before

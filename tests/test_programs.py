@@ -74,7 +74,7 @@ def test_reverse_forward_and_finite_differences_agree(p, rng):
 def test_the_second_derivative_is_the_same_by_every_route(p, rng):
     f, x_dots = scalar(p), directions(p.xs, rng)
     slope = ob.grad(f, argnums=all_of(p))
-    gradient, forward = ob.jvp(lambda *xs: slope(*xs), tuple(p.xs), tuple(x_dots))
+    gradient, forward = ob.jvp(slope, tuple(p.xs), tuple(x_dots))
     along = lambda *xs: sum(ob.sum(a * b) for a, b in zip(slope(*xs), x_dots, strict=True))
     reverse = ob.grad(along, argnums=all_of(p))(*p.xs)
     sideways = ob.grad(lambda *xs: ob.jvp(f, xs, tuple(x_dots))[1], argnums=all_of(p))(*p.xs)
@@ -96,7 +96,7 @@ def test_backward_and_grad_give_the_same_bits(p, rng):
 def test_vmap_equals_a_loop(p, rng):
     lanes = [x + 0.01 * rng.standard_normal((3, *x.shape)) for x in p.xs]
     both = ob.value_and_grad(scalar(p), argnums=all_of(p))
-    totals, gradients = ob.vmap(lambda *xs: both(*xs))(*lanes)
+    totals, gradients = ob.vmap(both)(*lanes)
     for k in range(3):
         total, gradient = both(*(x[k] for x in lanes))
         np.testing.assert_allclose(totals[k], total, rtol=1e-11, atol=1e-11)
@@ -108,11 +108,25 @@ def test_vmap_equals_a_loop(p, rng):
 @over_programs(length=12)
 def test_a_traced_program_gives_the_bits_of_an_eager_one(p, rng):
     both = ob.value_and_grad(scalar(p), argnums=all_of(p))
-    captured = capture(lambda *xs: both(*xs), [spec_of(x) for x in p.xs])
+    captured = capture(both, [spec_of(x) for x in p.xs])
     found = interpret(captured.graph, [*p.xs, *(r.now.value for r in captured.reads)])
     total, gradient = both(*p.xs)
     for a, b in zip(found, (total, *gradient), strict=True):
         assert_same_bits(a, b)
+
+
+@over_programs(length=8)
+def test_a_jitted_program_and_its_derivatives_are_those_of_an_eager_one(p, rng):
+    f = scalar(p)
+    jitted = ob.jit(f)
+    both = ob.value_and_grad(f, argnums=all_of(p))
+    total, gradient = both(*p.xs)
+    for found in (ob.jit(both)(*p.xs), ob.value_and_grad(jitted, argnums=all_of(p))(*p.xs)):
+        assert_same_bits(found[0], total)
+        for a, b in zip(found[1], gradient, strict=True):
+            assert_same_bits(a, b)
+    x_dots = tuple(directions(p.xs, rng))
+    assert_same_bits(ob.jvp(jitted, tuple(p.xs), x_dots)[1], ob.jvp(f, tuple(p.xs), x_dots)[1])
 
 
 @over_programs(length=12)
@@ -121,8 +135,11 @@ def test_float32_stays_float32(p, rng):
     total, gradient = ob.value_and_grad(
         lambda *ys: sum(
             OVERBAR["weighed"](v, weight=p.weights[i].astype(np.float32))
-            for i, v in enumerate(p.values(OVERBAR, ys)) if i in p.weights
-        ), argnums=all_of(p))(*xs)  # fmt: skip
+            for i, v in enumerate(p.values(OVERBAR, ys))
+            if i in p.weights
+        ),
+        argnums=all_of(p),
+    )(*xs)
     if any(s.name in ("dominant", "gram", "ladder", "weighed") for s in p.steps):
         return  # they bring a float64 of their own
     assert total.dtype == np.float32
@@ -176,7 +193,9 @@ def test_programs_use_every_move_and_use_values_again():
 
 
 def test_programs_reach_most_differentiable_primitives():
-    smooth = {op.name for op in PRIMITIVES.values() if not op.flat} - set(ELSEWHERE) - set(UNREACHED)
+    smooth = (
+        {op.name for op in PRIMITIVES.values() if not op.flat} - set(ELSEWHERE) - set(UNREACHED)
+    )
     reached = set()
     for seed in range(400):
         p = program(seed)

@@ -255,6 +255,13 @@ class Handles(World):
         return t
 
 
+def _array(bar: Any) -> Any:
+    """An adjoint's values; None where they are not known."""
+    if isinstance(bar, tuple):
+        return tuple(map(_array, bar))
+    return bar.value if isinstance(bar, Tensor) else bar
+
+
 def guarded(steps: Generator[Any, None, list[Any]]) -> Generator[Any, None, list[Any]]:
     """A backward sweep under `nan_guard`: it raises NonFiniteError at the first rule that makes a
     NaN or an infinity of finite numbers. Only then does the guard cost anything."""
@@ -269,8 +276,7 @@ def guarded(steps: Generator[Any, None, list[Any]]) -> Generator[Any, None, list
         finally:
             CONTEXT.reset(token)
         for x, x_bar in messages:
-            sent = x_bar.value if isinstance(x_bar, Tensor) else x_bar
-            came = y_bar.value if isinstance(y_bar, Tensor) else y_bar
+            sent, came = _array(x_bar), _array(y_bar)
             if sent is not None and came is not None and not is_finite(sent) and is_finite(came):
                 values = [("ȳ", came), *(("abcdefgh"[i % 8], v.value) for i, v in enumerate(node.inputs) if v.value is not None)]
                 at = (node.origin.filename, node.origin.line) if node.origin else None

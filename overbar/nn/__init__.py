@@ -21,7 +21,8 @@ from .layers import (
     Softplus,
     Tanh,
 )
-from .module import Buffer, Module, Parameter
+from .module import Module
+from .roles import Buffer, Parameter
 
 __all__ = [
     "Module", "Parameter", "Buffer", "Sequential", "ModuleList", "Linear", "Identity", "Flatten",

@@ -27,7 +27,8 @@ from .losses import (
 
 __all__ = [
     "linear", "flatten", "dropout", "like",
-    "relu", "leaky_relu", "elu", "sigmoid", "tanh", "softplus", "gelu", "silu", "softmax", "log_softmax",
+    "relu", "leaky_relu", "elu", "sigmoid", "tanh", "softplus", "gelu", "silu",
+    "softmax", "log_softmax",
     "mse_loss", "l1_loss", "squared_error", "binary_cross_entropy",
     "binary_cross_entropy_with_logits", "cross_entropy", "nll_loss", "huber_loss", "smooth_l1_loss",
 ]  # fmt: skip
@@ -46,8 +47,9 @@ def linear(x: Any, weight: ob.Tensor, bias: ob.Tensor | None = None) -> ob.Tenso
     """
     x = like(x, weight)
     if x.ndim < 1 or x.shape[-1] != weight.shape[-1]:
+        has = x.shape[-1] if x.ndim else "no axis"
         raise ShapeError(
-            f"linear: the weight takes {weight.shape[-1]} features, x has {x.shape[-1] if x.ndim else 'no axis'}",
+            f"linear: the weight takes {weight.shape[-1]} features, x has {has}",
             got={"x": x, "weight": weight},
             want=f"x: (..., {weight.shape[-1]})",
             hint="a single feature per row is x[:, None]"

@@ -13,7 +13,8 @@ import overbar as ob
 from overbar.errors import DomainError, ShapeError
 
 from . import functional, init
-from .module import Module, Parameter
+from .module import Module
+from .roles import Parameter
 
 __all__ = [
     "Sequential", "ModuleList", "Linear", "Identity", "Flatten", "Dropout",

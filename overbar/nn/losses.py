@@ -14,7 +14,7 @@ import numpy as np
 import overbar as ob
 from overbar.errors import DomainError, DTypeError, IndexingError, ShapeError
 
-from .module import as_numpy
+from .roles import as_numpy
 
 __all__ = [
     "mse_loss", "l1_loss", "squared_error", "huber_loss", "smooth_l1_loss",
@@ -79,8 +79,8 @@ def binary_cross_entropy(y: Any, t: Any, reduction: str = "mean") -> ob.Tensor:
         0.1643
     """
     y, t = _pair("binary_cross_entropy", y, t)
-    _check_probabilities("binary_cross_entropy", "prediction", y, "a tanh or linear output is no probability: "
-                         "use a sigmoid, or binary_cross_entropy_with_logits")  # fmt: skip
+    hint = "other outputs than a sigmoid's go to binary_cross_entropy_with_logits"
+    _check_probabilities("binary_cross_entropy", "prediction", y, hint)
     _check_probabilities("binary_cross_entropy", "target", t, None)
     losses = -(ob.special.xlogy(t, y) + ob.special.xlog1py(1 - t, -y))
     return _reduced("binary_cross_entropy", losses, reduction)
@@ -225,14 +225,13 @@ def _chosen(what: str, log_p: ob.Tensor, t: ob.Tensor, axis: int) -> ob.Tensor:
         )
     if t.shape != want:
         last = log_p.ndim > 2 and t.shape == log_p.shape[:-1]
+        column = "drop the target's last axis, t[..., 0]" if t.shape == (*want, 1) else None
         raise ShapeError(
             f"{what}: one class label per row is wanted",
             got={"logits": log_p, "target": t},
             want=f"labels of shape {list(want)}, classes along axis {axis}",
-            hint="the classes are on the last axis? say axis=-1" if last
-            else "drop the target's last axis, t[..., 0], or one-hot targets as floats" if t.shape == (*want, 1)
-            else None,
-        )  # fmt: skip
+            hint="the classes are on the last axis? say axis=-1" if last else column,
+        )
     known = as_numpy(t)
     if known is not None and known.size and (known.min() < 0 or known.max() >= classes):
         first = tuple(int(i) for i in np.argwhere((known < 0) | (known >= classes))[0])

@@ -9,45 +9,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
-
-import numpy as np
+from typing import Any, Self
 
 import overbar as ob
 from overbar.errors import DTypeError, RebindError, ShapeError, StructureError
 from overbar.trees import touch
 
-__all__ = ["Module", "Parameter", "Buffer"]
+from .roles import role_of
 
-
-def Parameter(
-    data: Any, requires_grad: bool = True, *, dtype: Any = None, name: str | None = None
-) -> ob.Tensor:  # noqa: N802
-    """A tensor that is trained: a leaf which asks for a gradient and which modules know.
-
-    Example:
-        >>> w = ob.nn.Parameter([1.0, 2.0])
-        >>> w.requires_grad, w.is_leaf
-        (True, True)
-    """
-    return _with_role("parameter", data, dtype, name).requires_grad_(requires_grad)
-
-
-def Buffer(data: Any, *, dtype: Any = None, name: str | None = None) -> ob.Tensor:  # noqa: N802
-    """A tensor that is saved with a module but not trained: a running mean, a count."""
-    return _with_role("buffer", data, dtype, name)
-
-
-def _with_role(role: str, data: Any, dtype: Any, name: str | None) -> ob.Tensor:
-    known = isinstance(data, ob.Tensor) and (dtype is None or data.dtype == dtype)
-    t = data.detach() if known else ob.tensor(data, dtype=dtype)
-    t.name, t._role = name, role
-    return t
-
-
-def role_of(thing: Any) -> str | None:
-    """ "parameter", "buffer", or None for everything else."""
-    return getattr(thing, "_role", None) if isinstance(thing, ob.Tensor) else None
+__all__ = ["Module"]
 
 
 class Module:
@@ -75,7 +45,7 @@ class Module:
 
     training = True
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Module:
+    def __new__(cls, *_: Any, **__: Any) -> Self:
         self = object.__new__(cls)
         vars(self)["_local"] = ob.is_tracing()  # born inside a trace, it may be changed there
         return self
@@ -136,7 +106,7 @@ class Module:
                     yield (f"{path}.{name}" if path else name), t
 
     def _name_all(self) -> None:
-        """Give parameters the names that explanations use: their paths from the outermost module."""
+        """Name parameters as explanations do: by their paths from the outermost module."""
         for _, module in self.named_modules():
             vars(module)["_named"] = True
         for role in ("parameter", "buffer"):
@@ -222,14 +192,14 @@ class Module:
     def __setattr__(self, name: str, value: Any) -> None:
         before = vars(self).get(name)
         role = role_of(before)
-        if role and value is not None and role_of(value) is None:
+        if isinstance(before, ob.Tensor) and role and value is not None and role_of(value) is None:
             _rebind(before, value, f"{type(self).__name__}.{name}", fixed=role == "parameter")
-        elif ob.is_tracing() and not self._local and not isinstance(value, ob.Tensor):
+        elif ob.is_tracing() and not vars(self)["_local"] and not isinstance(value, ob.Tensor):
             raise RebindError(
                 f"{type(self).__name__}.{name} is written while tracing: it would be written once, "
                 "and not each time the compiled program runs",
                 got={"value": value},
-                hint=f"make it a tensor in __init__: self.{name} = nn.Buffer(...), and assign tensors",
+                hint=f"in __init__ make it a tensor, self.{name} = nn.Buffer(...); assign tensors",
             )
         else:
             in_use = name in vars(self) or "_named" in vars(self)
@@ -283,7 +253,7 @@ def _rebind(handle: ob.Tensor, value: Any, name: str, *, fixed: bool) -> None:
 
 
 def _attributes(module: Module, kind: type) -> Iterator[tuple[str, Any]]:
-    """What of this kind is in the attributes, and in lists, tuples and dicts there: (path, thing)."""
+    """(path, thing) for what of this kind is in the attributes, and in lists and dicts there."""
     for name, thing in vars(module).items():
         if isinstance(thing, kind):
             yield name, thing
@@ -313,16 +283,3 @@ def _twin(thing: Any, new: dict[int, Any], seen: dict[int, Module]) -> Any:
     if type(thing) in (list, tuple):
         return type(thing)(_twin(part, new, seen) for part in thing)
     return thing
-
-
-def parameters_of(thing: Any) -> list[ob.Tensor]:
-    """The tensors in a module, an iterable of tensors, or a single tensor."""
-    if isinstance(thing, ob.Tensor):
-        return [thing]
-    return list(thing.parameters() if isinstance(thing, Module) else thing)
-
-
-def as_numpy(thing: Any) -> np.ndarray | None:
-    """The numbers of a tensor, where they may be looked at: not while tracing, nor under vmap."""
-    t = ob.asarray(thing)
-    return None if ob.is_tracing() or t.value is None else np.asarray(t.value)

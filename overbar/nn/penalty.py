@@ -10,7 +10,7 @@ from typing import Any
 
 import overbar as ob
 
-from .module import parameters_of
+from .roles import parameters_of
 
 __all__ = ["l1", "l2", "elastic"]
 

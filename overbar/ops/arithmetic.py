@@ -73,7 +73,9 @@ def _times(xp: Any, bar: Any, partial: Any) -> Any:
 
 times = elementwise(
     "times", namespace=None, arity=2, forward=_times, text="{0} {1}", tex=r"{0}\,{1}", complex=True,
-    rules=(lambda bar, _z, _x, y: times(bar, y), lambda bar, _z, x, _y: times(x, bar)), selects=True,
+    rules=(lambda bar, _z, _x, y: times(bar, y), lambda bar, _z, x, _y: times(x, bar)),
+    partials=(lambda _z, _x, y: y, lambda _z, x, _y: x),
+    selects=True,
     doc="x y, and 0 where x is 0, whatever y: for an x that is zero because y was not selected.",
 )  # fmt: skip
 

@@ -110,7 +110,7 @@ class CosineAnnealingLR(LRScheduler):
     Source:  Loshchilov and Hutter (2017), SGDR, without the restarts.
     """
 
-    def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0) -> None:  # noqa: N803
+    def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0) -> None:
         self.T_max, self.eta_min = _positive("T_max", T_max), eta_min
         super().__init__(optimizer)
 
@@ -121,7 +121,7 @@ class CosineAnnealingLR(LRScheduler):
 
 
 class LinearLR(LRScheduler):
-    """η₀ times a factor that goes from `start_factor` to `end_factor` in total_iters steps: a warm-up."""
+    """η₀ times a factor that goes from `start_factor` to `end_factor` in total_iters steps."""
 
     def __init__(
         self,

@@ -112,7 +112,7 @@ class Optimizer:
             raise StructureError(
                 f"load_state_dict: this is not the state of this {type(self).__name__}\n    "
                 + "\n    ".join(sorted(wrong)),
-                want=f"the state_dict() of a {type(self).__name__} with {len(self.params)} parameters alike",
+                want=f"the state_dict() of a {type(self).__name__} with parameters alike",
             )
         values = [ob.asarray(given[name], dtype=t.dtype).detach() for name, t in own.items()]
         ob.rebind(
@@ -126,7 +126,8 @@ class Optimizer:
     def __repr__(self) -> str:
         count = sum(p.size for p in self.params)
         shown = "".join(f", {name}={x}" for name, x in self.settings.items())
-        return f"{type(self).__name__}({len(self.params)} tensors, {count:,} numbers, lr={self._lr:g}{shown})"
+        size = f"{len(self.params)} tensors, {count:,} numbers"
+        return f"{type(self).__name__}({size}, lr={self._lr:g}{shown})"
 
 
 def _checked(params: Iterable[ob.Tensor], name: str, kinds: str) -> list[ob.Tensor]:
@@ -156,7 +157,7 @@ def _checked(params: Iterable[ob.Tensor], name: str, kinds: str) -> list[ob.Tens
             )
         if not p.is_leaf:
             raise StructureError(
-                f"{name}: parameter {i} was computed from others, and only what was given can be trained",
+                f"{name}: parameter {i} was computed, and only what was given can be trained",
                 got={"parameter": p},
                 hint="make it with nn.Parameter, or ob.tensor(..., requires_grad=True)",
             )
@@ -166,8 +167,9 @@ def _checked(params: Iterable[ob.Tensor], name: str, kinds: str) -> list[ob.Tens
             )
     if len({id(p) for p in params}) < len(params):
         first = next(i for i, p in enumerate(params) if any(p is q for q in params[:i]))
+        called = f" ({params[first].name})" if params[first].name else ""
         raise StructureError(
-            f"{name}: parameter {first}{f' ({params[first].name})' if params[first].name else ''} comes twice, so it would be moved twice",
+            f"{name}: parameter {first}{called} comes twice, so it would be moved twice",
             hint="model.parameters() gives each once",
         )
     return params

@@ -129,7 +129,7 @@ class Sine(ob.Function):
 
 def jitted(f):
     compiled = ob.jit(f)
-    return lambda x: compiled(x)
+    return compiled
 
 
 PAIRS = {
@@ -147,17 +147,40 @@ PAIRS = {
     "jit of scan": (jitted(recurrence_by_scan), recurrence),
     "jit of cond": (jitted(branch_by_cond), branch),
     "jit of while": (jitted(doubling_by_while), doubling),
-    "scan in cond": (lambda x: ob.cond(x[0] > 0, recurrence_by_scan, branch_by_cond, x), recurrence),
+    "scan in cond": (
+        lambda x: ob.cond(x[0] > 0, recurrence_by_scan, branch_by_cond, x),
+        lambda x: recurrence(x) if float(ob.stop_gradient(x[0])) > 0 else branch(x),
+    ),
     "cond in scan": (
-        lambda x: ob.scan(lambda c, k: (ob.cond(k > 1, ob.sin, lambda v: v * v, c), None), x, np.arange(4.0))[0][1],
-        lambda x: ob.sin(ob.sin((x * x) * (x * x)))[1]),
+        lambda x: ob.scan(
+            lambda c, k: (ob.cond(k > 1, ob.sin, lambda v: v * v, c), None), x, np.arange(4.0)
+        )[0][1],
+        lambda x: ob.sin(ob.sin((x * x) * (x * x)))[1],
+    ),
     "checkpoint in scan": (
-        lambda x: ob.sum(ob.scan(lambda c, _: (ob.checkpoint(lambda v: ob.sin(ob.matmul(A, v)))(c), None), x, length=3)[0]),
-        lambda x: ob.sum(ob.sin(ob.matmul(A, ob.sin(ob.matmul(A, ob.sin(ob.matmul(A, x)))))))),
+        lambda x: ob.sum(
+            ob.scan(
+                lambda c, _: (ob.checkpoint(lambda v: ob.sin(ob.matmul(A, v)))(c), None),
+                x,
+                length=3,
+            )[0]
+        ),
+        lambda x: ob.sum(ob.sin(ob.matmul(A, ob.sin(ob.matmul(A, ob.sin(ob.matmul(A, x))))))),
+    ),
     "scan in scan": (
-        lambda x: ob.sum(ob.scan(lambda c, _: (ob.scan(lambda d, k: (ob.sin(d) * k, None), c, np.array([1.0, 2.0]))[0], None), x, length=2)[0]),
-        lambda x: ob.sum(2 * ob.sin(ob.sin(2 * ob.sin(ob.sin(x)))))),
-}  # fmt: skip
+        lambda x: ob.sum(
+            ob.scan(
+                lambda c, _: (
+                    ob.scan(lambda d, k: (ob.sin(d) * k, None), c, np.array([1.0, 2.0]))[0],
+                    None,
+                ),
+                x,
+                length=2,
+            )[0]
+        ),
+        lambda x: ob.sum(2 * ob.sin(ob.sin(2 * ob.sin(ob.sin(x))))),
+    ),
+}
 
 # A reverse rule of one's own has no forward sweep.
 REVERSE_ONLY = {
@@ -165,9 +188,13 @@ REVERSE_ONLY = {
     "Function": (lambda x: ob.sum(Sine()(x * x)), lambda x: ob.sum(ob.sin(x * x))),
     "custom_vjp in scan": (
         lambda x: ob.sum(ob.scan(lambda c, _: (ob.sin(squared(c)), None), x, length=2)[0]),
-        lambda x: ob.sum(ob.sin(ob.sin(x * x) ** 2))),
-    "jit of custom_vjp": (jitted(lambda x: ob.sum(ob.sin(squared(x)))), lambda x: ob.sum(ob.sin(x * x))),
-}  # fmt: skip
+        lambda x: ob.sum(ob.sin(ob.sin(x * x) ** 2)),
+    ),
+    "jit of custom_vjp": (
+        jitted(lambda x: ob.sum(ob.sin(squared(x)))),
+        lambda x: ob.sum(ob.sin(x * x)),
+    ),
+}
 
 both_ways = pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)
 reverse = pytest.mark.parametrize("pair", (PAIRS | REVERSE_ONLY).values(), ids=PAIRS | REVERSE_ONLY)
@@ -213,7 +240,7 @@ def test_all_four_second_derivatives_agree_with_plain_code(pair):
     f, plain = pair
     d = np.array([0.2, 1.0, -0.5])
     grads = {
-        "reverse": lambda h: ob.grad(h),
+        "reverse": ob.grad,
         "forward": lambda h: lambda x: ob.jvp(h, (x,), (d,))[1],
     }
     for outer, inner in itertools.product(grads.values(), repeat=2):
@@ -257,7 +284,11 @@ def test_the_gradient_of_jit_gives_the_same(pair):
     f, plain = pair
     step = ob.jit(f)
     close(ob.grad(step)(X), ob.grad(plain)(X))
-    close(ob.grad(lambda x: ob.sum(ob.grad(step)(x)))(X), ob.grad(lambda x: ob.sum(ob.grad(plain)(x)))(X), 1e-11)
+    close(
+        ob.grad(lambda x: ob.sum(ob.grad(step)(x)))(X),
+        ob.grad(lambda x: ob.sum(ob.grad(plain)(x)))(X),
+        1e-11,
+    )
 
 
 def test_a_loop_is_one_node():
@@ -285,7 +316,8 @@ def test_a_loop_of_no_steps_is_the_identity():
 def test_a_branch_that_is_not_taken_leaks_nothing():
     f = lambda x: ob.cond(x > 0, ob.sqrt, lambda v: 0.0 * v, x)
     assert float(ob.grad(f)(0.0)) == 0.0
-    close(ob.vmap(ob.grad(f))(np.array([0.0, 4.0])), [0.0, 0.25])
+    with np.errstate(divide="ignore"):
+        close(ob.vmap(ob.grad(f))(np.array([0.0, 4.0])), [0.0, 0.25])
 
 
 def test_checkpoint_keeps_less():
@@ -299,7 +331,11 @@ def test_checkpoint_keeps_less():
     def kept(f):
         x = ob.tensor(np.ones(1000), requires_grad=True)
         y = ob.sum(f(x))
-        return sum(np.asarray(n.value).nbytes for n in ancestors([y.node]) if n.inputs and n.value is not None)
+        return sum(
+            np.asarray(n.value).nbytes
+            for n in ancestors([y.node])
+            if n.inputs and n.value is not None
+        )
 
     assert kept(ob.checkpoint(tower)) <= 8000 < 10 * 8000 <= kept(tower)
 

@@ -104,10 +104,12 @@ class Layer:
 
 def network(rng):
     return {
-        "layers": [Layer(rng.standard_normal((3, 4)), rng.standard_normal(4)),
-                   Layer(rng.standard_normal((4, 2)), rng.standard_normal(2))],
+        "layers": [
+            Layer(rng.standard_normal((3, 4)), rng.standard_normal(4)),
+            Layer(rng.standard_normal((4, 2)), rng.standard_normal(2)),
+        ],
         "scale": (rng.standard_normal(), None),
-    }  # fmt: skip
+    }
 
 
 def loss(net, x):
@@ -160,7 +162,10 @@ def test_per_sample_gradients_average_to_the_batch_gradient(rng):
 def test_a_fourth_derivative_of_containers_is_symmetric(rng):
     net, x = network(rng), rng.standard_normal((2, 3))
     leaves, structure = ob.tree_flatten(net)
-    vs = [ob.tree_unflatten(structure, [rng.standard_normal(np.shape(p)) for p in leaves]) for _ in range(4)]
+    vs = [
+        ob.tree_unflatten(structure, [rng.standard_normal(np.shape(p)) for p in leaves])
+        for _ in range(4)
+    ]
 
     def along(f, v):
         return lambda n: ob.jvp(f, (n,), (v,))[1]
@@ -172,7 +177,9 @@ def test_a_fourth_derivative_of_containers_is_symmetric(rng):
         )
 
     found = []
-    for order, ways in itertools.product([(0, 1, 2, 3), (3, 1, 0, 2)], [(along,) * 4, (against, along) * 2]):
+    for order, ways in itertools.product(
+        [(0, 1, 2, 3), (3, 1, 0, 2)], [(along,) * 4, (against, along) * 2]
+    ):
         f = lambda n: loss(n, x)
         for k, way in zip(order, ways, strict=True):
             f = way(f, vs[k])
@@ -308,7 +315,7 @@ def test_has_aux_hands_out_what_came_beside_the_loss():
     assert_same_bits(gradient, np.array([2.0, 4.0]))
     gradient, aux = ob.grad(f, has_aux=True)(np.array([1.0, 2.0]))
     assert isinstance(aux["double"], np.ndarray)
-    y, pull, aux = ob.vjp(f, np.array([1.0, 2.0]), has_aux=True)
+    _y, pull, aux = ob.vjp(f, np.array([1.0, 2.0]), has_aux=True)
     assert_same_bits(pull(1.0)[0], np.array([2.0, 4.0]))
 
 
@@ -350,7 +357,9 @@ def test_pull_may_be_called_again_and_later():
     assert_same_bits(first, again)
     assert pull(np.array([0.0, 1.0]))[0][0] == 0.0
     jacobian = ob.vmap(lambda e: pull(e)[0])(np.eye(2))
-    np.testing.assert_allclose(jacobian, np.diag(np.cos([1.0, 2.0]) * [1.0, 2.0] + np.sin([1.0, 2.0])))
+    np.testing.assert_allclose(
+        jacobian, np.diag(np.cos([1.0, 2.0]) * [1.0, 2.0] + np.sin([1.0, 2.0]))
+    )
 
 
 def test_a_linearized_function_is_linear_and_is_not_run_again():

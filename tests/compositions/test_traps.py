@@ -36,15 +36,27 @@ def small(x):
 TRAPS = {
     # -- the branch not taken -------------------------------------------------------------------
     "where sqrt": (chosen(positive, ob.sqrt), [-1.0, 0.0, 4.0], [0.0, 0.0, 0.25]),
-    "where sqrt, taken at 0 from the right": (chosen(lambda x: x >= 1, ob.sqrt), [0.0, 1.0], [0.0, 0.5]),
+    "where sqrt, taken at 0 from the right": (
+        chosen(lambda x: x >= 1, ob.sqrt),
+        [0.0, 1.0],
+        [0.0, 0.5],
+    ),
     "where log": (chosen(positive, ob.log), [-1.0, 0.0, 2.0], [0.0, 0.0, 0.5]),
-    "where log of log": (chosen(lambda x: x > 1, lambda x: ob.log(ob.log(x))), [0.0, 1.0, math.e], [0.0, 0.0, 1 / math.e]),
+    "where log of log": (
+        chosen(lambda x: x > 1, lambda x: ob.log(ob.log(x))),
+        [0.0, 1.0, math.e],
+        [0.0, 0.0, 1 / math.e],
+    ),
     "where 1/x": (chosen(lambda x: x != 0, lambda x: 1 / x), [0.0, 2.0], [0.0, -0.25]),
     "where reciprocal": (chosen(lambda x: x != 0, ob.reciprocal), [0.0, 2.0], [0.0, -0.25]),
     "where 1/x²": (chosen(lambda x: x != 0, lambda x: 1 / (x * x)), [0.0, 2.0], [0.0, -0.25]),
     "where x/x": (chosen(lambda x: x != 0, lambda x: x / x, 1.0), [0.0, 2.0], [0.0, 0.0]),
     "where √x/x": (chosen(positive, lambda x: ob.sqrt(x) / x), [0.0, 4.0], [0.0, -1 / 16]),
-    "where sin x/x": (chosen(lambda x: x != 0, lambda x: ob.sin(x) / x, 1.0), [0.0, math.pi], [0.0, -1 / math.pi]),
+    "where sin x/x": (
+        chosen(lambda x: x != 0, lambda x: ob.sin(x) / x, 1.0),
+        [0.0, math.pi],
+        [0.0, -1 / math.pi],
+    ),
     "where x log x": (chosen(positive, lambda x: x * ob.log(x)), [0.0, 1.0], [0.0, 1.0]),
     "where x^0.5": (chosen(positive, lambda x: x**0.5), [0.0, 4.0], [0.0, 0.25]),
     "where x^-1": (chosen(lambda x: x != 0, lambda x: x**-1), [0.0, 2.0], [0.0, -0.25]),
@@ -52,29 +64,87 @@ TRAPS = {
     "where asin": (chosen(small, ob.asin), [1.0, 2.0, 0.0], [0.0, 0.0, 1.0]),
     "where acos": (chosen(small, ob.acos), [-1.0, 3.0, 0.0], [0.0, 0.0, -1.0]),
     "where atanh": (chosen(small, ob.atanh), [1.0, -1.0, 0.0], [0.0, 0.0, 1.0]),
-    "where acosh": (chosen(lambda x: x > 1, ob.acosh), [1.0, 0.0, 2.0], [0.0, 0.0, 1 / math.sqrt(3)]),
+    "where acosh": (
+        chosen(lambda x: x > 1, ob.acosh),
+        [1.0, 0.0, 2.0],
+        [0.0, 0.0, 1 / math.sqrt(3)],
+    ),
     "where log1p": (chosen(lambda x: x > -1, ob.log1p), [-1.0, -2.0, 1.0], [0.0, 0.0, 0.5]),
     "where exp overflows": (chosen(lambda x: x < 700, ob.exp), [1000.0, 0.0], [0.0, 1.0]),
     "where sinh overflows": (chosen(lambda x: x < 700, ob.sinh), [1000.0, 0.0], [0.0, 1.0]),
-    "where tan": (chosen(small, lambda x: ob.tan(x) / x, 1.0), [1e300, 0.5], [0.0, float((1 / np.cos(0.5) ** 2 - np.tan(0.5) / 0.5) / 0.5)]),
-    "where gammaln": (chosen(positive, lambda x: special["gammaln"](x)), [0.0, 1.0], [0.0, -float(np.euler_gamma)]),
-    "where logit": (chosen(small, lambda x: special["logit"](x)), [1.0, 0.5], [0.0, 4.0]),
-    "where erfinv": (chosen(small, lambda x: special["erfinv"](x)), [1.0, 0.0], [0.0, math.sqrt(math.pi) / 2]),
+    "where tan": (
+        chosen(small, lambda x: ob.tan(x) / x, 1.0),
+        [1e300, 0.5],
+        [0.0, float((1 / np.cos(0.5) ** 2 - np.tan(0.5) / 0.5) / 0.5)],
+    ),
+    "where gammaln": (
+        chosen(positive, special["gammaln"]),
+        [0.0, 1.0],
+        [0.0, -float(np.euler_gamma)],
+    ),
+    "where logit": (chosen(small, special["logit"]), [1.0, 0.5], [0.0, 4.0]),
+    "where erfinv": (chosen(small, special["erfinv"]), [1.0, 0.0], [0.0, math.sqrt(math.pi) / 2]),
     "where in where": (
         lambda x: ob.sum(ob.where(x > 0, ob.where(x > 1, ob.sqrt(x - 1), ob.log(x)), ob.sqrt(-x))),
-        [-4.0, 0.5, 1.0, 5.0], [-0.25, 2.0, 1.0, 0.25]),
-    "the other branch of where": (lambda x: ob.sum(ob.where(x <= 0, 0.0, ob.sqrt(x))), [-1.0, 0.0, 4.0], [0.0, 0.0, 0.25]),
-    "where, then more": (lambda x: ob.sum(ob.exp(2 * ob.where(x > 0, ob.sqrt(x), 0.0)) * 3), [0.0, 1.0], [0.0, 3 * math.e**2]),
-    "more, then where": (lambda x: ob.sum(ob.where(x > 0, 3 * ob.sin(ob.sqrt(2 * x)), 0.0)), [0.0, 2.0], [0.0, 3 * math.cos(2) / 2]),
-    "a chain under where": (chosen(positive, lambda x: ob.exp(-1 / ob.sqrt(x))), [0.0, 1.0], [0.0, 0.5 / math.e]),
-    "where, reshaped": (lambda x: ob.sum(ob.where(x > 0, ob.reshape(ob.reshape(ob.sqrt(x), (3, 1)), (3,)), 0.0)), [0.0, 0.0, 4.0], [0.0, 0.0, 0.25]),
-    "where, transposed": (lambda x: ob.sum(ob.where(x.T > 0, ob.sqrt(x).T, 0.0)), [[0.0, 4.0]], [[0.0, 0.25]]),
-    "where, broadcast": (lambda x: ob.sum(ob.where(np.array([[False], [False]]), ob.sqrt(x), 1.0)), [0.0, 0.0], [0.0, 0.0]),
+        [-4.0, 0.5, 1.0, 5.0],
+        [-0.25, 2.0, 1.0, 0.25],
+    ),
+    "the other branch of where": (
+        lambda x: ob.sum(ob.where(x <= 0, 0.0, ob.sqrt(x))),
+        [-1.0, 0.0, 4.0],
+        [0.0, 0.0, 0.25],
+    ),
+    "where, then more": (
+        lambda x: ob.sum(ob.exp(2 * ob.where(x > 0, ob.sqrt(x), 0.0)) * 3),
+        [0.0, 1.0],
+        [0.0, 3 * math.e**2],
+    ),
+    "more, then where": (
+        lambda x: ob.sum(ob.where(x > 0, 3 * ob.sin(ob.sqrt(2 * x)), 0.0)),
+        [0.0, 2.0],
+        [0.0, 3 * math.cos(2) / 2],
+    ),
+    "a chain under where": (
+        chosen(positive, lambda x: ob.exp(-1 / ob.sqrt(x))),
+        [0.0, 1.0],
+        [0.0, 0.5 / math.e],
+    ),
+    "where, reshaped": (
+        lambda x: ob.sum(ob.where(x > 0, ob.reshape(ob.reshape(ob.sqrt(x), (3, 1)), (3,)), 0.0)),
+        [0.0, 0.0, 4.0],
+        [0.0, 0.0, 0.25],
+    ),
+    "where, transposed": (
+        lambda x: ob.sum(ob.where(x.T > 0, ob.sqrt(x).T, 0.0)),
+        [[0.0, 4.0]],
+        [[0.0, 0.25]],
+    ),
+    "where, broadcast": (
+        lambda x: ob.sum(ob.where(np.array([[False], [False]]), ob.sqrt(x), 1.0)),
+        [0.0, 0.0],
+        [0.0, 0.0],
+    ),
     "where on a number": (lambda x: ob.where(x > 0, ob.sqrt(x), x * 3), 0.0, 3.0),
-    "where with a NaN that was not chosen": (chosen(lambda x: x == x, lambda x: x * x), [nan, 3.0], [0.0, 6.0]),
-    "where with an infinity that was not chosen": (chosen(ob.isfinite, lambda x: x * x), [inf, 3.0], [0.0, 6.0]),
-    "where with a NaN constant": (lambda x: ob.sum(ob.where(np.array([True, False]), x, nan)[:1]), [1.0, 2.0], [1.0, 0.0]),
-    "the safe square root of both": (lambda x: ob.sum(ob.where(x == 0, 0.0, ob.sqrt(ob.where(x == 0, 1.0, x)))), [0.0, 4.0], [0.0, 0.25]),
+    "where with a NaN that was not chosen": (
+        chosen(lambda x: x == x, lambda x: x * x),
+        [nan, 3.0],
+        [0.0, 6.0],
+    ),
+    "where with an infinity that was not chosen": (
+        chosen(ob.isfinite, lambda x: x * x),
+        [inf, 3.0],
+        [0.0, 6.0],
+    ),
+    "where with a NaN constant": (
+        lambda x: ob.sum(ob.where(np.array([True, False]), x, nan)[:1]),
+        [1.0, 2.0],
+        [1.0, 0.0],
+    ),
+    "the safe square root of both": (
+        lambda x: ob.sum(ob.where(x == 0, 0.0, ob.sqrt(ob.where(x == 0, 1.0, x)))),
+        [0.0, 4.0],
+        [0.0, 0.25],
+    ),
     # -- the lesser and the greater --------------------------------------------------------------
     "maximum of sqrt": (lambda x: ob.sum(ob.maximum(ob.sqrt(x), 1.0)), [0.0, 4.0], [0.0, 0.25]),
     "minimum of 1/x": (lambda x: ob.sum(ob.minimum(1 / x, 2.0)), [0.0, 1.0], [0.0, -1.0]),
@@ -90,22 +160,46 @@ TRAPS = {
     "one entry of √": (lambda x: ob.sqrt(x)[1], [0.0, 4.0], [0.0, 0.25]),
     "a mask on log": (lambda x: ob.sum(ob.log(x)[np.array([False, True])]), [0.0, 2.0], [0.0, 0.5]),
     "a gather from 1/x": (lambda x: ob.sum((1 / x)[np.array([1, 1])]), [0.0, 2.0], [0.0, -0.5]),
-    "tril of √": (lambda x: ob.sum(ob.tril(ob.sqrt(x))), [[1.0, 0.0], [4.0, 1.0]], [[0.5, 0.0], [0.25, 0.5]]),
-    "the diagonal of √": (lambda x: ob.sum(ob.diagonal(ob.sqrt(x))), [[1.0, 0.0], [0.0, 4.0]], [[0.5, 0.0], [0.0, 0.25]]),
+    "tril of √": (
+        lambda x: ob.sum(ob.tril(ob.sqrt(x))),
+        [[1.0, 0.0], [4.0, 1.0]],
+        [[0.5, 0.0], [0.25, 0.5]],
+    ),
+    "the diagonal of √": (
+        lambda x: ob.sum(ob.diagonal(ob.sqrt(x))),
+        [[1.0, 0.0], [0.0, 4.0]],
+        [[0.5, 0.0], [0.0, 0.25]],
+    ),
     # -- norms and deviations ---------------------------------------------------------------------
-    "norm at 0": (lambda x: linalg["vector_norm"](x), [0.0, 0.0], [0.0, 0.0]),
-    "norm of rows, one of them 0": (lambda x: ob.sum(linalg["vector_norm"](x, axis=-1)), [[0.0, 0.0], [3.0, 4.0]], [[0.0, 0.0], [0.6, 0.8]]),
+    "norm at 0": (linalg["vector_norm"], [0.0, 0.0], [0.0, 0.0]),
+    "norm of rows, one of them 0": (
+        lambda x: ob.sum(linalg["vector_norm"](x, axis=-1)),
+        [[0.0, 0.0], [3.0, 4.0]],
+        [[0.0, 0.0], [0.6, 0.8]],
+    ),
     "hypot at 0": (lambda x: ob.hypot(x[0], x[1]), [0.0, 0.0], [0.0, 0.0]),
     "abs at 0": (lambda x: ob.sum(ob.abs(x)), [0.0, -2.0], [0.0, -1.0]),
-    "std of a constant": (lambda x: ob.std(x), [3.0, 3.0, 3.0], [0.0, 0.0, 0.0]),
-    "std of rows, one of them constant": (lambda x: ob.sum(ob.std(x, axis=1)), [[1.0, 1.0], [0.0, 2.0]], [[0.0, 0.0], [-0.5, 0.5]]),
-    "distance of a point to itself": (lambda x: linalg["vector_norm"](x - np.array([1.0, 2.0])), [1.0, 2.0], [0.0, 0.0]),
+    "std of a constant": (ob.std, [3.0, 3.0, 3.0], [0.0, 0.0, 0.0]),
+    "std of rows, one of them constant": (
+        lambda x: ob.sum(ob.std(x, axis=1)),
+        [[1.0, 1.0], [0.0, 2.0]],
+        [[0.0, 0.0], [-0.5, 0.5]],
+    ),
+    "distance of a point to itself": (
+        lambda x: linalg["vector_norm"](x - np.array([1.0, 2.0])),
+        [1.0, 2.0],
+        [0.0, 0.0],
+    ),
     # -- products, powers, logarithms ------------------------------------------------------------
-    "prod with one zero": (lambda x: ob.prod(x), [0.0, 2.0, 3.0], [6.0, 0.0, 0.0]),
-    "prod with two zeros": (lambda x: ob.prod(x), [0.0, 2.0, 0.0], [0.0, 0.0, 0.0]),
+    "prod with one zero": (ob.prod, [0.0, 2.0, 3.0], [6.0, 0.0, 0.0]),
+    "prod with two zeros": (ob.prod, [0.0, 2.0, 0.0], [0.0, 0.0, 0.0]),
     "cumprod with a zero": (lambda x: ob.sum(ob.cumprod(x)), [2.0, 0.0, 3.0], [1.0, 2 + 6.0, 0.0]),
-    "det of a singular matrix": (lambda x: linalg["det"](x), [[1.0, 2.0], [2.0, 4.0]], [[4.0, -2.0], [-2.0, 1.0]]),
-    "det of zeros": (lambda x: linalg["det"](x), [[0.0, 0.0], [0.0, 0.0]], [[0.0, 0.0], [0.0, 0.0]]),
+    "det of a singular matrix": (
+        linalg["det"],
+        [[1.0, 2.0], [2.0, 4.0]],
+        [[4.0, -2.0], [-2.0, 1.0]],
+    ),
+    "det of zeros": (linalg["det"], [[0.0, 0.0], [0.0, 0.0]], [[0.0, 0.0], [0.0, 0.0]]),
     "x² at 0": (lambda x: ob.sum(x**2), [0.0], [0.0]),
     "x¹ at 0": (lambda x: ob.sum(x**1), [0.0], [1.0]),
     "x⁰ at 0": (lambda x: ob.sum(x**0), [0.0], [0.0]),
@@ -113,21 +207,37 @@ TRAPS = {
     "x^y at x = 0, y = 2": (lambda x: ob.pow(x, np.array([2.0]))[0], [0.0], [0.0]),
     "0^y in y": (lambda y: ob.sum(ob.pow(np.zeros(1), y)), [2.0], [0.0]),
     "xlogy(0, 0)": (lambda x: ob.sum(special["xlogy"](np.zeros(1), x)), [0.0], [0.0]),
-    "logsumexp of nothing likely": (lambda x: ob.logsumexp(x), [-inf, -inf], [0.0, 0.0]),
-    "logsumexp with one −∞": (lambda x: ob.logsumexp(x), [-inf, 0.0], [0.0, 1.0]),
+    "logsumexp of nothing likely": (ob.logsumexp, [-inf, -inf], [0.0, 0.0]),
+    "logsumexp with one −∞": (ob.logsumexp, [-inf, 0.0], [0.0, 1.0]),
     "logaddexp of nothing likely": (lambda x: ob.logaddexp(x[0], x[1]), [-inf, -inf], [0.0, 0.0]),
-    "softmax with a masked score": (lambda x: ob.softmax(x)[1], [-inf, 0.0, 0.0], [0.0, 0.25, -0.25]),
-    "log_softmax with a masked score": (lambda x: ob.log_softmax(x)[1], [-inf, 0.0, 0.0], [0.0, 0.5, -0.5]),
-    "masked attention": (lambda x: ob.softmax(ob.where(np.array([True, False]), x, -inf))[0] + 2 * ob.sum(x), [1.0, 5.0], [2.0, 2.0]),
+    "softmax with a masked score": (
+        lambda x: ob.softmax(x)[1],
+        [-inf, 0.0, 0.0],
+        [0.0, 0.25, -0.25],
+    ),
+    "log_softmax with a masked score": (
+        lambda x: ob.log_softmax(x)[1],
+        [-inf, 0.0, 0.0],
+        [0.0, 0.5, -0.5],
+    ),
+    "masked attention": (
+        lambda x: ob.softmax(ob.where(np.array([True, False]), x, -inf))[0] + 2 * ob.sum(x),
+        [1.0, 5.0],
+        [2.0, 2.0],
+    ),
     # -- saturation -------------------------------------------------------------------------------
     "sigmoid at ±1000": (lambda x: ob.sum(ob.sigmoid(x)), [1000.0, -1000.0, 0.0], [0.0, 0.0, 0.25]),
-    "log sigmoid at −800: S1-9": (lambda x: -ob.sum(ob.log_sigmoid(x)), [-800.0, 800.0], [-1.0, 0.0]),
+    "log sigmoid at −800: S1-9": (
+        lambda x: -ob.sum(ob.log_sigmoid(x)),
+        [-800.0, 800.0],
+        [-1.0, 0.0],
+    ),
     "softplus at ±1000": (lambda x: ob.sum(ob.softplus(x)), [1000.0, -1000.0], [1.0, 0.0]),
     "tanh at ±1000": (lambda x: ob.sum(ob.tanh(x)), [1000.0, -1000.0], [0.0, 0.0]),
-    "logsumexp at ±1e4: S3-8": (lambda x: ob.logsumexp(x), [1e4, -1e4], [1.0, 0.0]),
+    "logsumexp at ±1e4: S3-8": (ob.logsumexp, [1e4, -1e4], [1.0, 0.0]),
     "gelu and silu at ±1e4": (lambda x: ob.sum(ob.gelu(x) + ob.silu(x)), [1e4, -1e4], [2.0, 0.0]),
     "elu at 1000": (lambda x: ob.sum(ob.elu(x)), [1000.0, -1000.0], [1.0, 0.0]),
-}  # fmt: skip
+}
 
 traps = pytest.mark.parametrize("trap", TRAPS.values(), ids=TRAPS)
 
@@ -207,9 +317,20 @@ def test_the_second_derivative_has_no_nan(name):
 
 
 @pytest.mark.parametrize(
-    "f", [ob.relu, lambda x: ob.maximum(x, 0.0), lambda x: ob.minimum(0.0, x), lambda x: ob.clip(x, -1.0, 1.0),
-          lambda x: ob.max(x), lambda x: ob.min(x), lambda x: ob.sort(x)[-1], ob.sigmoid, ob.leaky_relu, ob.abs],
-)  # fmt: skip
+    "f",
+    [
+        ob.relu,
+        lambda x: ob.maximum(x, 0.0),
+        lambda x: ob.minimum(0.0, x),
+        lambda x: ob.clip(x, -1.0, 1.0),
+        ob.max,
+        ob.min,
+        lambda x: ob.sort(x)[-1],
+        ob.sigmoid,
+        ob.leaky_relu,
+        ob.abs,
+    ],
+)
 def test_nan_propagates(f):
     assert np.isnan(value(f(ob.tensor([1.0, nan])))).any()
 
@@ -225,8 +346,8 @@ def test_an_infinity_that_was_selected_stays_infinite():
 
 
 def test_ties_share_equally():
-    check(ob.grad(lambda x: ob.max(x))(np.array([3.0, 3.0, 1.0])), [0.5, 0.5, 0.0])
-    check(ob.grad(lambda x: ob.min(x))(np.array([3.0, 1.0, 1.0])), [0.0, 0.5, 0.5])
+    check(ob.grad(ob.max)(np.array([3.0, 3.0, 1.0])), [0.5, 0.5, 0.0])
+    check(ob.grad(ob.min)(np.array([3.0, 1.0, 1.0])), [0.0, 0.5, 0.5])
     gx, gy = ob.grad(ob.maximum, argnums=(0, 1))(2.0, 2.0)
     assert (float(gx), float(gy)) == (0.5, 0.5)
     gx, gy = ob.grad(ob.minimum, argnums=(0, 1))(2.0, 2.0)
@@ -234,10 +355,15 @@ def test_ties_share_equally():
 
 
 def test_clip_passes_the_gradient_inside_and_at_the_bound():
-    check(ob.grad(lambda x: ob.sum(ob.clip(x, -1.0, 1.0)))(np.array([-2.0, -1.0, 0.0, 1.0, 2.0])), [0, 1, 1, 1, 0])
+    check(
+        ob.grad(lambda x: ob.sum(ob.clip(x, -1.0, 1.0)))(np.array([-2.0, -1.0, 0.0, 1.0, 2.0])),
+        [0, 1, 1, 1, 0],
+    )
 
 
-@pytest.mark.parametrize(("choice", "at_zero"), [("default", 0.0), ("left", 0.0), ("right", 1.0), ("middle", 0.5)])
+@pytest.mark.parametrize(
+    ("choice", "at_zero"), [("default", 0.0), ("left", 0.0), ("right", 1.0), ("middle", 0.5)]
+)
 def test_the_derivative_at_a_kink_is_a_choice(choice, at_zero):
     with ob.config(kinks=choice):
         assert float(ob.grad(ob.relu)(0.0)) == at_zero
@@ -261,8 +387,12 @@ def test_a_whole_power_is_exact_at_zero_to_all_orders(n):
 
 
 def test_prod_and_det_are_exact_with_zeros_to_second_order():
-    hessian = ob.vmap(lambda e: ob.jvp(ob.grad(lambda x: ob.prod(x)), (np.array([0.0, 2.0, 3.0]),), (e,))[1])(np.eye(3))
+    hessian = ob.vmap(lambda e: ob.jvp(ob.grad(ob.prod), (np.array([0.0, 2.0, 3.0]),), (e,))[1])(
+        np.eye(3)
+    )
     check(hessian, [[0, 3, 2], [3, 0, 0], [2, 0, 0]])
-    det = lambda x: linalg["det"](x)
-    bars = ob.jvp(ob.grad(det), (np.array([[1.0, 2.0], [2.0, 4.0]]),), (np.array([[1.0, 0.0], [0.0, 0.0]]),))[1]
+    det = linalg["det"]
+    bars = ob.jvp(
+        ob.grad(det), (np.array([[1.0, 2.0], [2.0, 4.0]]),), (np.array([[1.0, 0.0], [0.0, 0.0]]),)
+    )[1]
     check(bars, [[0, 0], [0, 1]])

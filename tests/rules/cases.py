@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 import overbar as ob
+from overbar.elementwise import Elementwise
 from overbar.handle import Tensor, from_value
 from overbar.ops.movement import parts
-from overbar.elementwise import Elementwise
 from overbar.primitive import PRIMITIVES, Primitive
 
 # Primitives that these files cannot feed, and where they are tested instead.
@@ -107,9 +107,7 @@ def cases(op: Primitive, seed: int = 0, kind: str = "d") -> list[Case]:
             found += [c.of(cut(x) for x in c.xs) for c in found[:1] for cut in (_number, _nothing)]
     else:
         assert isinstance(op, Elementwise), f"{op.name} has no samples, so nothing can test it"
-        found = [
-            Case(op, tuple(drawn(op, rng, shape)), {}) for shape in ((2, 3), (4,), (), (0, 2))
-        ]
+        found = [Case(op, tuple(drawn(op, rng, shape)), {}) for shape in ((2, 3), (4,), (), (0, 2))]
     assert found, f"{op.name} has no samples, so nothing can test it"
     return [c.of(_as_kind(x, _kind_for(c, kind), rng) for x in c.xs) for c in found]
 
@@ -257,7 +255,7 @@ def assert_close(found: Any, wanted: Any, tolerance: float, scale: float = 0.0) 
 
 def noise(values: Any) -> float:
     """Below which differences of these values say nothing: their rounding, at the least step."""
-    return 1e-4 * max((float(np.max(np.abs(value(v)), initial=0)) for v in values), default=0.0)
+    return 1e-4 * max(1e-4, *(float(np.max(np.abs(value(v)), initial=0)) for v in values), 0.0)
 
 
 def pairing(bars: Any, dots: Any) -> tuple[float, float]:
@@ -330,5 +328,5 @@ def tensors(xs: Any) -> list[Tensor]:
 
 def gradients(case: Case, points: Any, y_bars: Any) -> list[np.ndarray]:
     """The adjoints of the case's floating arguments."""
-    ys, pull = ob.vjp(case, *points)
+    _ys, pull = ob.vjp(case, *points)
     return [value(b) for b in pull(tuple(y_bars))]

@@ -54,7 +54,9 @@ def uses(code, name):
     """How a local is used: "value", "shape"; once per place, in nested functions too."""
     instructions = [i for i in dis.get_instructions(code) if i.opname != "NOP"]
     for i, instruction in enumerate(instructions):
-        loaded = instruction.argval if isinstance(instruction.argval, tuple) else (instruction.argval,)
+        loaded = (
+            instruction.argval if isinstance(instruction.argval, tuple) else (instruction.argval,)
+        )
         if instruction.opname.startswith("LOAD_") and "GLOBAL" not in instruction.opname:
             closure = instruction.opname == "LOAD_CLOSURE"
             if name in loaded and not closure and "ATTR" not in instruction.opname:
@@ -118,7 +120,10 @@ def test_the_reverse_rules_need_no_value_they_do_not_name(op):
                     pairs = [(a, b) for a, b, w in zip(full, lean, asked, strict=True) if w]
                 else:
                     pairs = [
-                        (op.vjp[i](y_bar, y, *xs, **params), op.vjp[i](y_bar, bare[0], *bare[1], **params))
+                        (
+                            op.vjp[i](y_bar, y, *xs, **params),
+                            op.vjp[i](y_bar, bare[0], *bare[1], **params),
+                        )
                         for i in range(n)
                         if wanted >> i & 1 and callable(op.vjp[i])
                     ]
@@ -147,16 +152,24 @@ def test_the_forward_rules_need_no_value_they_do_not_name(op):
                 if type(op.jvp) is shared:
                     some = [d if given >> i & 1 else None for i, d in enumerate(dots)]
                     pairs = [
-                        (op.jvp.rule(some, y, *xs, **params), op.jvp.rule(some, bare[0], *bare[1], **params))
+                        (
+                            op.jvp.rule(some, y, *xs, **params),
+                            op.jvp.rule(some, bare[0], *bare[1], **params),
+                        )
                     ]
                 else:
                     pairs = [
-                        (op.jvp[i](dots[i], y, *xs, **params), op.jvp[i](dots[i], bare[0], *bare[1], **params))
+                        (
+                            op.jvp[i](dots[i], y, *xs, **params),
+                            op.jvp[i](dots[i], bare[0], *bare[1], **params),
+                        )
                         for i in range(n)
                         if given >> i & 1 and callable(op.jvp[i])
                     ]
                 for a, b in pairs:
-                    for one, other in zip(*(v if isinstance(v, tuple) else (v,) for v in (a, b)), strict=True):
+                    for one, other in zip(
+                        *(v if isinstance(v, tuple) else (v,) for v in (a, b)), strict=True
+                    ):
                         if one is not None:
                             assert_same_bits(other, value(one))
 
@@ -170,6 +183,8 @@ def test_these_tests_see_a_value_that_is_kept_in_vain():
 
 
 def test_an_elementwise_primitive_is_checked_by_its_partials():
-    smooth = [op for op in SMOOTH if isinstance(op, Elementwise) and any(map(callable, op.partials))]
+    smooth = [
+        op for op in SMOOTH if isinstance(op, Elementwise) and any(map(callable, op.partials))
+    ]
     assert smooth
     assert all(rules_of(op) for op in smooth)

@@ -70,7 +70,10 @@ def test_vmap_in_vmap_equals_two_loops(op):
     for row in lanes(op, 4):
         grid = [[c.xs for c in row[:2]], [c.xs for c in row[2:]]]
         params = row[0].params
-        args = [np.stack([np.stack([xs[i] for xs in line]) for line in grid]) for i in range(len(row[0].xs))]
+        args = [
+            np.stack([np.stack([xs[i] for xs in line]) for line in grid])
+            for i in range(len(row[0].xs))
+        ]
         with saying(row[0]):
             found = ob.vmap(ob.vmap(lambda *xs, p=params: results(op, xs, p)))(*args)
             for k in range(len(found)):
@@ -130,7 +133,7 @@ def test_the_reverse_rule_of_vmap_equals_the_sum_over_the_lanes(op):
                 xs = list(args)
                 for i, x in zip(first.floats, points, strict=True):
                     xs[i] = x
-                one = lambda *ys: tuple(  # noqa: E731
+                one = lambda *ys: tuple(
                     y for y in results(op, ys, first.params) if y.dtype.kind in "fc"
                 )
                 return ob.vmap(one, in_axes=axes)(*xs)
@@ -142,7 +145,9 @@ def test_the_reverse_rule_of_vmap_equals_the_sum_over_the_lanes(op):
                 for k in range(LANES):
                     case = first.of(lane(k))
                     rows.append(ob.vjp(case, *case.points)[1](tuple(y_bars[k])))
-                for i, x_bar, parts in zip(first.floats, found, zip(*rows, strict=True), strict=True):
+                for i, x_bar, parts in zip(
+                    first.floats, found, zip(*rows, strict=True), strict=True
+                ):
                     wanted = np.stack(parts) if pattern[i] else np.sum(parts, axis=0)
                     assert_close(x_bar, wanted, 1e-12, 1.0)
 

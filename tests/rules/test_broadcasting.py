@@ -87,7 +87,9 @@ def test_it_broadcasts_as_numpy_does_and_its_adjoints_fit_their_variables(op):
             (y_bar,) = directions([value(found)], rng)
             _, pull = ob.vjp(case, *case.points)
             _, full_pull = ob.vjp(full, *full.points)
-            for x, x_bar, wide in zip(case.points, pull((y_bar,)), full_pull((y_bar,)), strict=True):
+            for x, x_bar, wide in zip(
+                case.points, pull((y_bar,)), full_pull((y_bar,)), strict=True
+            ):
                 assert (x_bar.shape, x_bar.dtype) == (x.shape, x.dtype)
                 assert_close(x_bar, summed_to(wide, x.shape), 1e-13, 1.0)
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import overbar as ob
+from overbar.elementwise import Elementwise
 from tests.rules.cases import (
     FLAT_OPS,
     SMOOTH,
@@ -22,10 +23,10 @@ from tests.rules.cases import (
     value,
 )
 
-from overbar.elementwise import Elementwise
-
 COMPLEX = [op for op in SMOOTH if op.complex]
-ANALYTIC = [op for op in COMPLEX if isinstance(op, Elementwise) and op.partials and op.name != "where"]
+ANALYTIC = [
+    op for op in COMPLEX if isinstance(op, Elementwise) and op.partials and op.name != "where"
+]
 EVERY = [(op, "d") for op in SMOOTH] + [(op, "D") for op in COMPLEX]
 every_primitive = pytest.mark.parametrize(
     ("op", "kind"), EVERY, ids=[op.name + (", complex" if k == "D" else "") for op, k in EVERY]
@@ -74,7 +75,9 @@ def test_the_reverse_rule_agrees_with_finite_differences(op, kind):
                 found, also = pairing([x_bars[i]], [x_dots[i]])
                 within = precisely(1e-8, ys)
                 least = noise(ys) * sum(b.size for b in y_bars)
-                assert found == pytest.approx(wanted, rel=within, abs=within * max(scale, also, least))
+                assert found == pytest.approx(
+                    wanted, rel=within, abs=within * max(scale, also, least)
+                )
 
 
 @every_primitive
