@@ -113,7 +113,7 @@ class Draft:
             if v.ndim >= ndim and 0 < v.size <= most and (ok is None or ok(v))
         ]
         if not fits:
-            raise Impossible
+            raise ImpossibleError
         return self.pick(fits[-6:])
 
     def axis(self, i: int) -> int:
@@ -140,7 +140,7 @@ class Draft:
                 MOVES[name].run(*(self.values[i] for i in step.inputs), **step.params).value
             )
         if not np.all(np.isfinite(value)):
-            raise Impossible
+            raise ImpossibleError
         self.steps.append(step)
         self.values.append(value)
         at = len(self.values) - 1
@@ -179,7 +179,7 @@ class Draft:
         return Program(self.xs, self.steps, weights)
 
 
-class Impossible(Exception):
+class ImpossibleError(Exception):
     """The move that was picked does not fit what is there."""
 
 
@@ -195,7 +195,7 @@ def drafted(pick: Callable[[Sequence[Any]], Any], rng: np.random.Generator, leng
         try:
             drawn = MOVES[name].draw(draft)
             draft.add(name, *drawn)
-        except Impossible:
+        except ImpossibleError:
             del draft.steps[before[0] :], draft.values[before[1] :]
     return draft.finished()
 
@@ -223,7 +223,10 @@ def one(domain="some", **limits):
     return draw
 
 
-ANYWHERE = "positive negative sin cos tanh sigmoid square abs relu atan asinh softplus silu gelu elu log_sigmoid hard_tanh"
+ANYWHERE = (
+    "positive negative sin cos tanh sigmoid square abs relu atan asinh "
+    "softplus silu gelu elu log_sigmoid hard_tanh"
+)
 SMALL = "exp expm1 sinh cosh exp2"
 POSITIVE = "log sqrt log1p reciprocal log2 log10 cbrt"
 UNIT = "asin acos atanh"
@@ -406,27 +409,15 @@ def draw_broadcast(g):
 
 def draw_slice(g):
     i = g.some(ndim=1)
-    index = []
-    for n in g.values[i].shape:
-        index.append(
-            g.pick(
-                [
-                    slice(None),
-                    0,
-                    -1,
-                    slice(None, None, -1),
-                    slice(1, None) if n > 1 else slice(None),
-                    slice(None, None, 2),
-                    slice(-1, None),
-                    None,
-                ]
-            )
-        )
-    return (i,), {
-        "index": tuple(
-            index[:1] + [slice(None) if e is None and k else e for k, e in enumerate(index[1:], 1)]
-        )
-    }
+    first, *rest = (slice_of(g, n) for n in g.values[i].shape)
+    index = (g.pick((first, first, None)), *rest)
+    return (i,), {"index": index}
+
+
+def slice_of(g, n):
+    """An index of an axis of size n."""
+    whole, back, every_other = slice(None), slice(None, None, -1), slice(None, None, 2)
+    return g.pick([whole, 0, -1, back, slice(min(1, n - 1), None), every_other, slice(-1, None)])
 
 
 def draw_gather(g):
@@ -634,7 +625,7 @@ def draw_apart(g):
     a = g.add("gram", (g.unit(g.shaped(g.some(), (3, 2))),))
     i = g.add("ladder", (a,))
     if np.min(np.diff(np.linalg.eigvalsh(g.values[i]))) < 0.2:
-        raise Impossible
+        raise ImpossibleError
     return (i,), {}
 
 

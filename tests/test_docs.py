@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import overbar as ob
-from docs import catalogue, generate, pages, stubs
+from docs import catalogue, generate, outputs, pages, stubs
 from overbar import errors
 from overbar.primitive import PRIMITIVES, PUBLIC
 
@@ -51,7 +51,9 @@ def test_the_page_of_an_error_raises_it_word_for_word(kind):
     report = []
     test = doctest.DocTestParser().get_doctest(text, {"ob": ob, "np": np}, page.name, page.name, 0)
     doctest.DocTestRunner(optionflags=WORDS, verbose=False).run(test, out=report.append)
-    assert not report, "".join(report)
+    assert not report, (
+        f"{''.join(report)}\npython -m docs.outputs {name_of(page)} writes what is said now"
+    )
 
 
 def test_every_error_page_is_of_an_error():
@@ -137,3 +139,19 @@ def test_the_reference_knows_every_primitive_and_every_operation():
         n for n, f in PUBLIC[""].items() if callable(f) and getattr(ob, n) is f and n[:1] != "_"
     ]
     assert not [name for name in ours if f"`ob.{name}(" not in operations]
+
+
+# -- filling in outputs -----------------------------------------------------------------------
+
+
+def test_an_output_is_filled_in_as_it_is():
+    page = "# Sums\n\n```python\n>>> x = 1\n>>> x + 1\n3\n>>> x / 0\n```\n"
+    end = "Traceback (most recent call last):\n    ...\nZeroDivisionError: division by zero\n```\n"
+    wanted = f"# Sums\n\n```python\n>>> x = 1\n>>> x + 1\n2\n>>> x / 0\n{end}"
+    assert outputs.filled(page, "sums.md") == wanted
+    assert outputs.filled(wanted, "sums.md") == wanted
+
+
+def test_an_output_that_fits_stays():
+    page = ">>> list(range(100))\n[0, 1, ..., 99]\n>>> print('a\\n\\nb')\na\n<BLANKLINE>\nb\n"
+    assert outputs.filled(page, "numbers.md") == page

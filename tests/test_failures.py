@@ -17,7 +17,7 @@ errors = ob.errors
 linalg = PUBLIC["linalg"]
 
 
-# -- 1, 9, 10: what a compiler gets wrong ---------------------------------------------------------
+# -- 1, 9, 10: what a compiler gets wrong ----------------------------------------------------------
 
 
 def test_a_constant_closed_over_is_part_of_the_key():
@@ -62,7 +62,7 @@ def test_true_one_and_one_point_zero_are_different_constants():
 
 
 def test_tracing_takes_time_in_proportion():
-    """Class 9: an unrolled loop of 5,000 steps is traced, swept and run; the limit is for explosions."""
+    """Class 9: an unrolled loop of 5,000 steps is traced, swept and run, or the suite hangs."""
 
     def f(x):
         for _ in range(5000):
@@ -73,7 +73,7 @@ def test_tracing_takes_time_in_proportion():
     assert float(step(1.0)) == pytest.approx(float(ob.grad(f)(1.0)), rel=1e-12)
 
 
-# -- 4: in place, aliasing --------------------------------------------------------------------------
+# -- 4: in place, aliasing -------------------------------------------------------------------------
 
 
 class TestAliasing:
@@ -129,7 +129,7 @@ class TestAliasing:
         assert_same_bits(f(np.ones(3)), np.ones(3))
 
 
-# -- 11: nothing is clamped, nothing is silently an integer ------------------------------------------
+# -- 11: nothing is clamped, nothing is silently an integer ----------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_an_index_outside_raises(index):
         ob.tensor([1.0, 2.0, 3.0])[index]
 
 
-# -- R13: bad inputs -----------------------------------------------------------------------------------
+# -- R13: bad inputs -------------------------------------------------------------------------------
 
 ONE, TWO = np.ones(3), np.ones((2, 3))
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -34,7 +35,7 @@ def in_a_fresh_process(program, timeout=60):
 
 
 PRELUDE = (
-    f"import sys; sys.path.insert(0, {os.path.dirname(os.path.dirname(ob.__file__))!r})\n"
+    f"import sys; sys.path.insert(0, {str(Path(ob.__file__).parent.parent)!r})\n"
     + textwrap.dedent(
         """
     import gc, resource
@@ -47,7 +48,7 @@ PRELUDE = (
     """
     )
 )
-linux = pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="reads memory from /proc")
+linux = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads memory from /proc")
 
 
 @linux
@@ -143,7 +144,8 @@ def test_ten_thousand_training_steps_do_not_grow_the_process():
         gc.disable()
         rng = np.random.default_rng(0)
         x, t = rng.standard_normal((16, 4)), rng.standard_normal((16, 2))
-        w = [ob.tensor(rng.standard_normal(s) * 0.3, requires_grad=True) for s in ((4, 8), (8,), (8, 2), (2,))]
+        shapes = (4, 8), (8,), (8, 2), (2,)
+        w = [ob.tensor(0.3 * rng.standard_normal(s), requires_grad=True) for s in shapes]
 
         def step():
             h = ob.tanh(ob.matmul(x, w[0]) + w[1])

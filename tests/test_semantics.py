@@ -21,7 +21,7 @@ def leaf(x, **how):
     return ob.tensor(x, requires_grad=True, **how)
 
 
-# -- 1. the handle owns the value ----------------------------------------------------------------
+# -- 1. the handle owns the value ------------------------------------------------------------------
 
 
 class TestValues:
@@ -81,7 +81,7 @@ class TestValues:
             gc.enable()
 
 
-# -- 2. leaves, gradients, trees ------------------------------------------------------------------
+# -- 2. leaves, gradients, trees -------------------------------------------------------------------
 
 
 class TestHandles:
@@ -132,7 +132,7 @@ class TestHandles:
         assert {a: "a"}[a] == "a"
 
 
-# -- 3. in and out --------------------------------------------------------------------------------
+# -- 3. in and out ---------------------------------------------------------------------------------
 
 
 class TestInAndOut:
@@ -211,7 +211,7 @@ class TestInAndOut:
                 call()
 
 
-# -- 5. recording ---------------------------------------------------------------------------------
+# -- 5. recording ----------------------------------------------------------------------------------
 
 
 class TestRecording:
@@ -222,7 +222,7 @@ class TestRecording:
 
     def test_no_grad_records_nothing_and_restores(self):
         x = leaf(1.0)
-        with pytest.raises(KeyError), ob.no_grad():
+        with pytest.raises(KeyError), ob.no_grad():  # noqa: PT012  (what is tested is the exit)
             assert not (x * 2.0).requires_grad
             raise KeyError
         assert (x * 2.0).requires_grad
@@ -234,7 +234,7 @@ class TestRecording:
         assert not ob.floor(x).requires_grad
 
 
-# -- 6. tracing: the context decides ----------------------------------------------------------------
+# -- 6. tracing: the context decides ---------------------------------------------------------------
 
 
 class TestTracing:
@@ -288,7 +288,7 @@ class TestTracing:
 
     def test_an_exception_rolls_rebinds_back(self):
         w = ob.tensor(1.0)
-        with pytest.raises(KeyError), Trace() as trace:
+        with pytest.raises(KeyError), Trace() as trace:  # noqa: PT012  (so is this)
             trace.argument(w.spec)
             w.rebind(w + 1.0)
             raise KeyError
@@ -302,7 +302,7 @@ class TestTracing:
         assert not ob.is_tracing()
 
 
-# -- 7. what jit looks at ---------------------------------------------------------------------------
+# -- 7. what jit looks at --------------------------------------------------------------------------
 
 
 class TestJit:
@@ -322,7 +322,7 @@ class TestJit:
 
     def test_a_draw_from_numpys_generator_raises(self):
         with pytest.raises(errors.RebindError, match=r"ob\.random"):
-            ob.jit(lambda x: x + np.random.rand())(1.0)
+            ob.jit(lambda x: x + np.random.rand())(1.0)  # noqa: NPY002
 
     def test_a_jitted_function_says_why_it_was_traced_again(self):
         f = ob.jit(lambda x: x * 2.0)
@@ -331,7 +331,7 @@ class TestJit:
         assert len(f.why_compiled().splitlines()) == 2
 
 
-# -- 9 to 11. control flow is in compositions; random numbers -----------------------------------------
+# -- 9 to 11. control flow is in compositions; random numbers --------------------------------------
 
 
 class TestRandom:
@@ -384,7 +384,7 @@ class TestRandom:
         assert_same_bits(ob.random.default_generator().normal((3,)), a)
 
 
-# -- 12 and 13. dtypes and shapes ----------------------------------------------------------------------
+# -- 12 and 13. dtypes and shapes ------------------------------------------------------------------
 
 
 class TestNumbers:
@@ -439,7 +439,7 @@ class TestNumbers:
             leaf([1, 2])
 
 
-# -- 16. complex numbers -----------------------------------------------------------------------------
+# -- 16. complex numbers ---------------------------------------------------------------------------
 
 
 class TestComplex:
@@ -477,7 +477,7 @@ class TestComplex:
             ob.grad(lambda z: z * z)(1.0 + 2.0j)
 
 
-# -- 17. determinism ---------------------------------------------------------------------------------
+# -- 17. determinism -------------------------------------------------------------------------------
 
 
 def test_the_same_computation_gives_the_same_bits():
@@ -489,7 +489,7 @@ def test_the_same_computation_gives_the_same_bits():
         assert_same_bits(f(x), first)
 
 
-# -- 18. trust -----------------------------------------------------------------------------------------
+# -- 18. trust -------------------------------------------------------------------------------------
 
 
 def test_nothing_in_the_package_imports_pickle_or_evaluates_text():
@@ -505,7 +505,7 @@ def test_nothing_in_the_package_imports_pickle_or_evaluates_text():
                 assert node.func.id not in {"eval", "exec"}, path
 
 
-# -- the sweep ---------------------------------------------------------------------------------------
+# -- the sweep -------------------------------------------------------------------------------------
 
 
 class TestTheSweep:

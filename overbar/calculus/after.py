@@ -231,10 +231,11 @@ def node_vjp(node: Node, y_bar: Any) -> dict[str, Tensor]:
     Broadcasts and casts that the operation made of its operands are undone.
 
     Example:
-        >>> x, w = ob.tensor([1.0, 2.0], name="x"), ob.tensor([[1.0, 0.0], [3.0, 4.0]], requires_grad=True, name="w")
-        >>> sent = (w @ x).node.vjp(np.array([1.0, 10.0]))
+        >>> x = ob.tensor([[1.0, 2.0]], name="x")
+        >>> w = ob.tensor([[1.0, 0.0], [3.0, 4.0]], requires_grad=True, name="w")
+        >>> sent = (x @ w).node.vjp(np.array([[1.0, 10.0]]))
         >>> sent["x"].tolist(), sent["w"].tolist()
-        ([31.0, 40.0], [[1.0, 2.0], [10.0, 20.0]])
+        ([[1.0, 43.0]], [[1.0, 10.0], [2.0, 20.0]])
     """
     if isinstance(node.spec, tuple) or not node.inputs:
         raise GradientError("vjp: only a node with inputs and one result has adjoints to send", got={"node": node})

@@ -67,22 +67,15 @@ def backward_of(roots: list[Tensor], seeds: Any, retain_graph: bool, create_grap
     seeds = [y_bar.value for _, y_bar in tracked] if raw else [y_bar for _, y_bar in tracked]
     changes = {} if create_graph or raw else {"allowed": context.allowed & ~WANTED}
     with within(**changes), np.errstate(all="ignore"):
-        steps = pullback_steps(outputs, leaves, seeds, path, world)
-        steps = guarded(steps) if context.guard else steps
-        bars = finish(steps) if retain_graph or create_graph or not raw else _letting_go(steps)
+        release = raw and not retain_graph
+        steps = pullback_steps(
+            outputs, leaves, seeds, path, world, pause=context.guard, release=release
+        )
+        bars = finish(guarded(steps) if context.guard else steps)
         for leaf, bar in zip(leaves, bars, strict=True):
             handle = leaf.handle()
             if handle is not None and bar is not None:
                 _accumulate(handle, bar)
-
-
-def _letting_go(steps: Any) -> list[Any]:
-    """Run the sweep; a value that was kept for a node's rules goes when the sweep has passed it."""
-    try:
-        while True:
-            next(steps)[0].value = None
-    except StopIteration as end:
-        return end.value
 
 
 def path_from_leaves(outputs: Sequence[Node]) -> list[Node]:

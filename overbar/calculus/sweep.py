@@ -28,10 +28,14 @@ def pullback_steps(
     y_bars: Sequence[Any],
     path: list[Node],
     world: World,
+    *,
+    pause: bool = True,
+    release: bool = False,
 ) -> Generator[tuple[Node, Any, list[tuple[Node, Any]]], None, list[Any]]:
     """Adjoints of `inputs` given adjoints of `outputs`, youngest node first.
 
-    Yields (node, its adjoint, [(input, message), ...]).
+    Yields (node, its adjoint, [(input, message), ...]) after each node; without `pause` it runs
+    through. With `release`, a value kept for a node's rules goes when the sweep has passed it.
     """
     on_path, wanted, found = set(path), set(inputs), {}
     bar: dict[Node, Any] = {}  # a node with no entry has received nothing
@@ -55,7 +59,10 @@ def pullback_steps(
             bar[x] = x_bar if before is None else before + x_bar
         if op.selects or (op.moves and node in chosen):
             chosen.update(x for x, _ in messages)
-        yield node, y_bar, messages
+        if release:
+            node.value = None
+        if pause:
+            yield node, y_bar, messages
     return [found.get(x) for x in inputs]
 
 
@@ -304,8 +311,10 @@ def pullback(
     mask: int = 0,
 ) -> list[Any]:
     """Adjoints of `inputs`, None where nothing arrived."""
-    steps = pullback_steps(outputs, inputs, y_bars, span(outputs, inputs, mask=mask), world)
-    return finish(guarded(steps) if CONTEXT.get().guard else steps)
+    guard = CONTEXT.get().guard
+    path = span(outputs, inputs, mask=mask)
+    steps = pullback_steps(outputs, inputs, y_bars, path, world, pause=guard)
+    return finish(guarded(steps) if guard else steps)
 
 
 def pushforward(

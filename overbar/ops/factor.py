@@ -78,26 +78,31 @@ def _symmetric_part(a: np.ndarray) -> np.ndarray:
 
 
 def _symmetric_matrix(what: str, a: Any) -> Tensor:
-    """A square matrix that, if its value is known, is symmetric to a thousandth of its size.
+    """A square matrix, refused if its value is known and plainly not meant to be symmetric.
 
-    What is refused is a matrix of which one triangle was left empty; rounding passes, and so do the
-    steps of finite differences.
+    That is: of which one triangle was left empty, as other libraries allow, or whose halves differ
+    by much. Rounding passes, and so do the steps of finite differences, which move single entries.
 
-    Raises:  DomainError if it is not.
+    Raises:  DomainError
     """
     (t,) = matrices(what, a, square=True)
     value = t.value
-    if value is not None and value.size:
-        other = np.abs(value - value.conj().swapaxes(-1, -2))
-        if other.max() > 1e-3 * np.abs(value).max():
-            *at, i, j = (int(k) for k in np.unravel_index(np.argmax(other), other.shape))
-            which = f" of matrix {at}" if at else ""
-            raise DomainError(
-                f"{what}: the matrix is not symmetric, [{i}, {j}] and [{j}, {i}]{which} differ",
-                got={"a": t},
-                want="a symmetric matrix (of complex numbers: a Hermitian one)",
-                hint="of a lower triangle l make l + ob.tril(l, k=-1).mT; else (a + a.mT) / 2",
-            )
+    if value is None or not value.size:
+        return t
+    apart_by = np.abs(value - value.conj().swapaxes(-1, -2))
+    odd = apart_by.max((-2, -1)) > 0.3 * np.abs(value).max((-2, -1))
+    below, above = (np.count_nonzero(cut(value, k), (-2, -1)) for cut, k in ((np.tril, -1), (np.triu, 1)))
+    odd |= (np.minimum(below, above) == 0) & (np.maximum(below, above) > 1)
+    if odd.any():
+        at = tuple(int(i) for i in np.argwhere(odd)[0])
+        i, j = (int(k) for k in np.unravel_index(np.argmax(apart_by[at]), value.shape[-2:]))
+        which = f" of matrix {list(at)}" if at else ""
+        raise DomainError(
+            f"{what}: the matrix is not symmetric, [{i}, {j}] and [{j}, {i}]{which} differ",
+            got={"a": t},
+            want="a symmetric matrix (of complex numbers: a Hermitian one)",
+            hint="of a lower triangle l make l + ob.tril(l, k=-1).mT; else (a + a.mT) / 2",
+        )
     return t
 
 
@@ -111,16 +116,13 @@ def _like(a: Spec) -> Spec:
 def _cholesky(xp: Any, a: Any) -> Any:
     a = _symmetric_part(a)
     try:
-        return xp.linalg.cholesky(a)
-    except np.linalg.LinAlgError:
+        return decomposed("cholesky", xp.linalg.cholesky, a)
+    except SingularError:
         raise _indefinite(a) from None
 
 
-def _indefinite(a: np.ndarray) -> Exception:
-    if not np.isfinite(a).all():
-        return DomainError(
-            "cholesky: the matrix holds a NaN or an infinity", got={"a": a}, want="finite entries"
-        )
+def _indefinite(a: np.ndarray) -> SingularError:
+    """The error for a matrix without the factor: which one it is, and why."""
     least = np.linalg.eigvalsh(a)[..., 0]
     at = np.unravel_index(np.argmin(least), least.shape)
     which = f"matrix {[int(i) for i in at]}" if at else "the matrix"

@@ -48,8 +48,9 @@ def _length(xp: Any, x: Any, *, axis: tuple[int, ...]) -> Any:
         return xp.sqrt((size * size).sum(axis))
     scale = size.max(axis, keepdims=True)
     scale = xp.where((scale > 0) & (scale < np.inf), scale, size.dtype.type(1))
-    size = size / scale
-    return xp.sqrt((size * size).sum(axis)) * scale.reshape(dropped(x.shape, axis))
+    with np.errstate(over="ignore", under="ignore"):  # beside an infinity, or far below the largest
+        size = size / scale
+        return xp.sqrt((size * size).sum(axis)) * scale.reshape(dropped(x.shape, axis))
 
 
 def _reciprocal(y: Any) -> Any:

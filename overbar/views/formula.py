@@ -145,10 +145,12 @@ def product(a: Expr, b: Expr) -> Expr:
     return _product(t * u, o * p, top + more, bottom + under)
 
 
-def inverse(a: Expr) -> Expr:
-    """1 / a."""
-    t, o, top, bottom = _split(a)
-    return Applied(None, (a,), "inverse", {}) if t == 0 else _product(o, t, bottom, top)
+def quotient(a: Expr, b: Expr) -> Expr:
+    """a / b."""
+    (t, o, top, bottom), (u, p, more, under) = _split(a), _split(b)
+    if u == 0:
+        return Applied(None, (a, b), "quotient", {}, scalar=a.scalar and b.scalar)
+    return _product(t * p, o * u, top + under, bottom + more)
 
 
 def _product(times: float, over: float, top: tuple[Expr, ...], bottom: tuple[Expr, ...]) -> Expr:
@@ -156,12 +158,10 @@ def _product(times: float, over: float, top: tuple[Expr, ...], bottom: tuple[Exp
         times, over = -times, -over
     if over != 1 and (times / over).is_integer():
         times, over = times / over, 1
-    elif abs(times) != 1 and times and (over / times).is_integer():
+    elif over != 1 and abs(times) != 1 and times and (over / times).is_integer():
         times, over = math.copysign(1, times), abs(over / times)
-    if times == 0 or (not top and not bottom):
-        return Number(times / over)
-    if times == over == 1 and len(top) == 1 and not bottom:
-        return top[0]
+    if times == 0 or (over == 1 and not top and not bottom):
+        return Number(times)
     for e in {e for e in top if isinstance(e, Symbol) and top.count(e) == 2}:  # noqa: PLR2004
         at = top.index(e)
         top = (*top[:at], _squared(e), *(f for f in top[at + 1 :] if f != e))
@@ -176,18 +176,15 @@ def _squared(e: Expr) -> Expr:
 
 def total(*terms: Expr) -> Expr:
     """The sum: nested sums flattened, like terms counted, zeros dropped."""
-    count: dict[Expr, float] = {}
-    whole: dict[Expr, Expr] = {}
+    found: dict[Expr, list[Expr]] = {}
     for term in (t for e in terms for t in (e.terms if isinstance(e, Sum) else (e,))):
-        times, over, top, bottom = _split(term)
-        core = _product(1, 1, top, bottom)
-        whole[core] = core if core in whole else term
-        count[core] = count.get(core, 0) + times / over
-    kept = [
-        _product(c, 1, *_split(core)[2:]) if whole[core] is core else whole[core]
-        for core, c in count.items()
-        if c != 0
-    ]
+        _, _, top, bottom = _split(term)
+        found.setdefault(_product(1, 1, top, bottom), []).append(term)
+    kept = []
+    for alike in found.values():
+        count = math.fsum(t / o for t, o, *_ in map(_split, alike))
+        if count:
+            kept.append(alike[0] if len(alike) == 1 else _product(count, 1, *_split(alike[0])[2:]))
     if len(kept) < 2:  # noqa: PLR2004
         return kept[0] if kept else Number(0)
     return Sum(tuple(kept), scalar=all(e.scalar for e in kept))
@@ -226,8 +223,8 @@ TIDY: dict[str, Callable[..., Expr]] = {
     "negative": lambda _, a: product(MINUS, a),
     "multiply": lambda _, a, b: product(a, b),
     "times": lambda _, a, b: product(a, b),
-    "divide": lambda _, a, b: product(a, inverse(b)),
-    "reciprocal": lambda _, a: inverse(a),
+    "divide": lambda _, a, b: quotient(a, b),
+    "reciprocal": lambda _, a: quotient(Number(1), a),
     "whole_power": _power,
     "transpose": _turned,
 }
@@ -280,7 +277,7 @@ def _write(e: Expr, how: Notation) -> tuple[str, int, bool]:
         return _write_product(e, how)
     assert isinstance(e, Applied)
     if e.op is None:
-        return f"1 / {_within(e.args[0], POWER, how)}", PRODUCT, False
+        return f"{_within(e.args[0], PRODUCT, how, closed=True)} / {_within(e.args[1], POWER, how)}", PRODUCT, False
     form = form_of(_skeleton(e, how.tex))
     text, opened = form.skeleton, False
     for i, arg in enumerate(e.args):
@@ -321,6 +318,8 @@ def _write_product(e: Product, how: Notation) -> tuple[str, int, bool]:
     sign = how.minus if e.times < 0 else ""
     number = (Number(abs(e.times)),) if abs(e.times) != 1 or not e.top else ()
     above, level, opened = _factors(number + e.top, how, closed=bool(under) and not how.tex)
+    if sign and level < DOTTED:
+        above = above.join(how.group)
     if not under:
         return sign + above, SUM if sign else level, opened
     below, tight, _ = _factors(under, how, closed=False)

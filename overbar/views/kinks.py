@@ -13,7 +13,8 @@ import numpy as np
 
 from ..errors import GradientError
 from ..graph import Node
-from .answer import Answer, Table, number, padded, plain
+from .answer import Answer, Table, padded, plain
+from .formula import spelled
 from .names import names_of, width
 from .record import Record, record_of
 
@@ -83,7 +84,7 @@ CORNERS: dict[str, Corner] = {
     "abs": Corner(_zero, lambda p: BALL, lambda p: 2 * p.get("kink", 0.5) - 1, "|x| at 0"),
     "maximum": Corner(_tie, lambda p: UNIT, lambda p: p.get("kink", 0.5), "both are equal; the share of the first"),
     "minimum": Corner(_tie, lambda p: UNIT, lambda p: 1 - p.get("kink", 0.5), "both are equal; the share of the first"),
-    "clip": Corner(_bounds, lambda p: UNIT, lambda p: f"{number(p['below'])} at the lower, {number(1 - p['above'])} at the upper",
+    "clip": Corner(_bounds, lambda p: UNIT, lambda p: f"{spelled(p['below'])} at the lower, {spelled(1 - p['above'])} at the upper",
                    "x is at a bound"),
     "max": Corner(_ties, lambda p: UNIT, lambda p: _TIES[p["ties"]], "several entries are the greatest"),
     "min": Corner(_ties, lambda p: UNIT, lambda p: _TIES[p["ties"]], "several entries are the least"),
@@ -137,8 +138,8 @@ class KinkReport(Answer):
         rows = []
         for k in self.found:
             low, high = k.between
-            interval = "infinite" if np.isinf(low) else f"[{number(low)}, {number(high)}]"
-            taken = k.taken if isinstance(k.taken, str) else number(k.taken)
+            interval = "infinite" if np.isinf(low) else f"[{spelled(low)}, {spelled(high)}]"
+            taken = k.taken if isinstance(k.taken, str) else spelled(k.taken)
             at = f"{k.count} of {k.size}" + (f", first at {list(k.first)}" if k.first else "")
             rows.append([k.name, k.op, k.note, at, interval, taken, k.where])
         return rows

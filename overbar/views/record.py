@@ -95,8 +95,9 @@ class Record:
     def value(self, node: Node) -> Any:
         """The value of a node, in its full shape."""
         value = self.values[node]
-        shape = getattr(node.spec, "shape", None)
-        return value if shape is None or np.shape(value) == shape else np.broadcast_to(value, shape)
+        if isinstance(node.spec, tuple) or np.shape(value) == node.spec.shape:
+            return value
+        return np.broadcast_to(value, node.spec.shape)
 
     def seeds(self) -> list[Any]:
         """What the sweep starts from: ones."""

@@ -127,11 +127,6 @@ class Sine(ob.Function):
         return y_bar * ob.cos(self.x)
 
 
-def jitted(f):
-    compiled = ob.jit(f)
-    return compiled
-
-
 PAIRS = {
     "scan": (recurrence_by_scan, recurrence),
     "scan, reversed": (recurrence_by_reverse_scan, recurrence_backwards),
@@ -143,10 +138,10 @@ PAIRS = {
     "checkpoint": (network_checkpointed, network),
     "checkpoint in checkpoint": (network_checkpointed_twice, network),
     "custom_jvp": (lambda x: ob.sum(ob.sin(cubed(x))), lambda x: ob.sum(ob.sin(x**3))),
-    "jit": (jitted(network), network),
-    "jit of scan": (jitted(recurrence_by_scan), recurrence),
-    "jit of cond": (jitted(branch_by_cond), branch),
-    "jit of while": (jitted(doubling_by_while), doubling),
+    "jit": (ob.jit(network), network),
+    "jit of scan": (ob.jit(recurrence_by_scan), recurrence),
+    "jit of cond": (ob.jit(branch_by_cond), branch),
+    "jit of while": (ob.jit(doubling_by_while), doubling),
     "scan in cond": (
         lambda x: ob.cond(x[0] > 0, recurrence_by_scan, branch_by_cond, x),
         lambda x: recurrence(x) if float(ob.stop_gradient(x[0])) > 0 else branch(x),
@@ -191,7 +186,7 @@ REVERSE_ONLY = {
         lambda x: ob.sum(ob.sin(ob.sin(x * x) ** 2)),
     ),
     "jit of custom_vjp": (
-        jitted(lambda x: ob.sum(ob.sin(squared(x)))),
+        ob.jit(lambda x: ob.sum(ob.sin(squared(x)))),
         lambda x: ob.sum(ob.sin(x * x)),
     ),
 }

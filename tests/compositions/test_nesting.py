@@ -1,4 +1,4 @@
-"""Transforms of transforms, to depth 4 in any order; nobody's perturbation is taken for another's."""
+"""Transforms of transforms, to depth 4 in any order; no perturbation is taken for another."""
 
 import itertools
 

@@ -1,6 +1,6 @@
 """Random programs by three libraries: overbar's values and gradients against torch's and jax's.
 
-OVERBAR_PROGRAMS sets how many programs (400 if it is not set), OVERBAR_PROGRAMS_FROM the first seed.
+OVERBAR_PROGRAMS sets how many programs (400 if it is not set), OVERBAR_PROGRAMS_FROM the first.
 """
 
 import os
@@ -224,6 +224,11 @@ def jax_windows(x, size, start, join):
     return jax.lax.reduce_window(x, start, join, full, full, "VALID")
 
 
+def jax_reduce(name):
+    f = getattr(jnp, name)
+    return lambda x, axis=None, keepdims=False: f(x, axis=axis, keepdims=keepdims)
+
+
 def jax_conv(x, w, stride, padding):
     n = x.ndim - 2
     return jax.lax.conv_general_dilated(x, w, (stride,) * n, [(padding, padding)] * n)
@@ -325,12 +330,7 @@ JAX = {
     "take_along_axis": jnp.take_along_axis,
     "take": lambda x, index, axis: jnp.take(x, np.array(index) % x.shape[axis], axis=axis),
     "scatter_add": lambda x, v, index: x.at[np.array(index)].add(v),
-    **{
-        name: (lambda f: lambda x, axis=None, keepdims=False: f(x, axis=axis, keepdims=keepdims))(
-            getattr(jnp, name)
-        )
-        for name in ("sum", "mean", "max", "min", "prod", "std", "var")
-    },
+    **{name: jax_reduce(name) for name in ("sum", "mean", "max", "min", "prod", "std", "var")},
     "logsumexp": lambda x, axis=None, keepdims=False: jsp.special.logsumexp(
         x, axis=axis, keepdims=keepdims
     ),

@@ -285,7 +285,7 @@ def _turned(case: Case, i: int) -> Case:
 
 
 def patterns(arity: int) -> list[tuple[bool, ...]]:
-    """Which inputs are mapped: every way, at least one; of many inputs, one or all but one or all."""
+    """Which inputs are mapped: every way, at least one; of many, one, all but one, or all."""
     if arity <= 4:
         return [p for p in itertools.product((True, False), repeat=arity) if any(p)]
     single = [tuple(i == j for j in range(arity)) for i in range(arity)]

@@ -77,7 +77,7 @@ def test_every_value_that_is_kept_for_a_rule_is_used_by_it(op):
             how = set(uses(rule.__code__, name))
             assert "value" in how, (
                 f"{op.name}: the {direction} rule on line {rule.__code__.co_firstlineno} keeps "
-                f"{name!r}, of which it uses {'only the shape' if how else 'nothing'}: name it _{name}"
+                f"{name!r} and uses {'only its shape' if how else 'nothing of it'}: name it _{name}"
             )
 
 

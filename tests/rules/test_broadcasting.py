@@ -112,7 +112,6 @@ def test_a_tangent_broadcasts_with_its_variable(op):
 
 @several
 def test_of_two_dtypes_each_adjoint_has_its_variables(op):
-    rng = rng_for(op, 502)
     for like in cases(op):
         if len(like.floats) < 2:
             continue
