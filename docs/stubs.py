@@ -143,12 +143,14 @@ def stub() -> str:
         if is_operation(n, v) and unwrapped(v) is not getattr(ob.handle, n, None)
     }
     ours = {n: v for n, v in ours.items() if not isinstance(v, type)}
+    ours["__array_namespace_info__"] = ob.__array_namespace_info__
     constants = {n: v for n, v in names.items() if not callable(v)}
     offered = [f"from . import {m} as {m}" for m in sorted(n for n in dir(ob) if is_offered(n))]
     for name, value in names.items():
         if name not in ours and name not in constants:
             offered.append(f"from {_relative(value.__module__)} import {value.__name__} as {name}")
-    body = "".join(f"{n}: {_type_name(v)}\n" for n, v in constants.items())
+    said_of_itself = {n: getattr(ob, n) for n in ("__version__", "__array_api_version__")}
+    body = "".join(f"{n}: {_type_name(v)}\n" for n, v in {**said_of_itself, **constants}.items())
     body += "\n" + functions_of("", ours, imports)
     return _assembled(
         f"`import {NAME}`",

@@ -49,6 +49,7 @@ from .graph import Graph as Graph
 from .handle import Tensor as Tensor
 from .handle import asarray as asarray
 from .handle import tensor as tensor
+from .ops.dtypes import ArrayNamespaceInfo
 from .ops.dtypes import FloatInfo
 from .ops.dtypes import IntInfo
 from .ops.sorting import TopK
@@ -75,6 +76,8 @@ import numpy.typing as npt
 
 ArrayLike: TypeAlias = Tensor | npt.ArrayLike
 
+__version__: str
+__array_api_version__: str
 bool: np.dtype
 complex128: np.dtype
 complex64: np.dtype
@@ -94,6 +97,9 @@ uint16: np.dtype
 uint32: np.dtype
 uint64: np.dtype
 uint8: np.dtype
+
+def __array_namespace_info__() -> ArrayNamespaceInfo:
+    """What this implementation of the Array API can do: its dtypes, devices and limits."""
 
 def abs(x: ArrayLike, /) -> Tensor:
     """The absolute value, entry by entry."""

@@ -8,14 +8,16 @@ ends, all handles are as they were. One mechanism serves jit, scan, cond, while_
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from .apply import apply, stage
-from .context import CONTEXT, UNKNOWN, changed, tracker
+from .context import CONTEXT, UNKNOWN, WANTED, changed, tracker
 from .errors import LeakedTraceError
 from .graph import CONST, EMPTY, INPUT, Graph, Node
 from .handle import Tensor, as_tensor, from_node, from_value
+from .primitive import PRIMITIVES
 from .spec import Spec
 from .trees import Structure, tree_flatten
 
@@ -50,6 +52,7 @@ class Trace:
         self.rebinds: dict[int, tuple[Tensor, Any]] = {}
         self.grads: dict[int, tuple[Tensor, Any]] = {}
         self.grad_owner: dict[int, Tensor] = {}
+        self.looked: dict[int, tuple[Tensor, bool]] = {}
 
     def __enter__(self) -> Trace:
         outer = self.outer
@@ -124,6 +127,10 @@ class Trace:
             found = self.reads[id(t)] = Read(t, self._mine(inner), owner or t, owner is not None)
         return found.inner
 
+    def result(self, t: Tensor) -> Tensor:
+        """As `read`, on a handle of its own: the one returned may be rebound, and is put back."""
+        return from_node(self.read(t).node)
+
     def stage(self, op: Any, inputs: Sequence[Tensor], params: dict[str, Any]) -> Tensor:
         """One operation, without its value."""
         nodes, mask = [], 0
@@ -136,19 +143,27 @@ class Trace:
         self.own.update(t.node.inputs)  # the broadcasts and casts in between
         return t
 
-    def rebind(self, handle: Tensor, to: Tensor) -> None:
-        """A handle is about to stand for another value."""
+    def rebind(self, handle: Tensor, to: Tensor) -> Tensor:
+        """A handle is about to stand for another value: for the one that is given back. If it asks
+        for gradients and the value has no history, it is a leaf from here on, as in eager."""
         if id(handle) not in self.rebinds and (
             handle._node is None or handle._node not in self.own
         ):
             self.rebinds[id(handle)] = handle, (handle._node, handle.value, handle.spec)
             if self.outer.trace is not None:
                 self.outer.trace.rebind(handle, to)
+        if getattr(handle, "_wants", False) and not self.read(to).node.mask & WANTED:
+            to = self.stage(PRIMITIVES["alias"], [to], EMPTY)
+            to.node.mask |= WANTED & CONTEXT.get().allowed
+            to.node.handle = weakref.ref(handle)
+        return to
 
     def read_grad(self, handle: Tensor, grad: Tensor | None) -> Tensor | None:
         """`.grad` of a handle is being looked at."""
-        if grad is not None and id(handle) not in self.grads:
-            self.grad_owner[id(grad)] = handle
+        if id(handle) not in self.grads:
+            self.looked.setdefault(id(handle), (handle, grad is not None))
+            if grad is not None:
+                self.grad_owner[id(grad)] = handle
         return grad
 
     def write_grad(self, handle: Tensor) -> None:
@@ -164,12 +179,14 @@ class Captured:
              then the gradients written
     reads    what to feed the inputs that are reads
     rebinds  the handles to rebind, grads the handles whose `.grad` to write (None: clear it)
+    looked   the handles whose `.grad` was looked at, and whether there was one: it holds for such only
     """
 
     def __init__(
         self, trace: Trace, results: Sequence[Tensor], out_tree: Structure | None = None
     ) -> None:
         self.reads = list(trace.reads.values())
+        self.looked = list(trace.looked.values())
         self.out_tree = out_tree
         self.results = len(results)
         self.rebinds = [h for h, _ in trace.finals]
@@ -199,7 +216,7 @@ def capture(f: Callable[..., Any], arguments: Sequence[Spec]) -> Captured:
     with Trace() as trace:
         inner = [trace.argument(of) for of in arguments]
         leaves, structure = tree_flatten(f(*inner))
-        results = [trace.read(as_tensor(y)) for y in leaves]
+        results = [trace.result(as_tensor(y)) for y in leaves]
     return Captured(trace, results, structure)
 
 

@@ -299,7 +299,7 @@ class Tensor(Operators):
         """
         context = CONTEXT.get()
         if context.trace is not None:
-            context.trace.rebind(self, to)
+            to = context.trace.rebind(self, to)
         elif to.value is None and self.value is not None:
             raise RebindError(
                 "under vmap a tensor from outside cannot be given a value per lane",

@@ -102,6 +102,11 @@ def operands(code: CodeType | None, at: int) -> tuple[str, tuple[str | None, ...
     return "", ()
 
 
+def unpacked(code: CodeType | None, at: int) -> tuple[str, ...]:
+    """The names that the results of an instruction are unpacked into: `Q, R = qr(A)`."""
+    return () if code is None else parsed(code.co_filename).unpacked.get(_place(code, at), ())
+
+
 def statement(code: CodeType | None, at: int) -> tuple[str, int] | None:
     """The file and the first line of the statement that an instruction belongs to."""
     if code is None:
@@ -128,6 +133,7 @@ class Parsed:
 
     starts   line -> the first line of the innermost simple statement it belongs to
     modules  the names that stand for imported modules
+    unpacked the place of an expression -> the names its several results are given
     """
 
     def __init__(self, source: str) -> None:
@@ -140,6 +146,7 @@ class Parsed:
         self._lines: dict[int, str] = {}
         self.starts: dict[int, int] = {}
         self.modules = {"ob"}
+        self.unpacked: dict[Place, tuple[str, ...]] = {}
         for node in ast.walk(self.tree) if self.tree else ():
             if isinstance(node, ast.expr | ast.AugAssign):
                 self._expressions.setdefault(_span(node), node)
@@ -147,6 +154,8 @@ class Parsed:
                 self.starts.update(dict.fromkeys(range(node.lineno, (node.end_lineno or 0) + 1), node.lineno))
             if isinstance(node, ast.Import):
                 self.modules.update(a.asname or a.name.partition(".")[0] for a in node.names)
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Tuple | ast.List):
+                self.unpacked[_span(node.value)] = tuple(ast.unparse(t) for t in node.targets[0].elts)
             for target, value in assignments(node):
                 self._targets.setdefault(_span(value), target)
                 self._lines.setdefault(value.lineno, target)

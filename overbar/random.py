@@ -24,6 +24,11 @@ from .ops.index import getitem
 from .primitive import FLAT, PUBLIC, Primitive
 from .spec import spec
 
+__all__ = [
+    "Generator", "bernoulli", "categorical", "default_generator", "default_rng", "exponential",
+    "gamma", "integers", "normal", "permutation", "seed", "uniform",
+]  # fmt: skip
+
 _lock = threading.Lock()
 
 
@@ -58,7 +63,7 @@ class Generator:
             raise ShapeError(f"random: {sizes} is no shape", want="sizes from 0")
         with _lock:
             state = self.state
-            drawn = from_node_now(state)
+            drawn = as_it_is(state)
             self.state.rebind(state + np.array([0, 1], np.uint64))
         for lane in CONTEXT.get().lane or ():
             drawn = apply(threefry.fold, (drawn, lane))
@@ -67,7 +72,7 @@ class Generator:
     def split(self, n: int = 2) -> list[Generator]:
         """n generators whose numbers have nothing to do with each other, nor with this one's."""
         with _lock:
-            state = from_node_now(self.state)
+            state = as_it_is(self.state)
             self.state.rebind(self.state + np.array([0, 1], np.uint64))
         tick = apply(threefry.bits_, (state,), {"shape": (), "width": 64})
         return [Generator(_fresh(tick, i)) for i in range(n)]
@@ -162,7 +167,7 @@ def _float(dtype: Any) -> np.dtype:
     return dtype
 
 
-def from_node_now(t: Tensor) -> Tensor:
+def as_it_is(t: Tensor) -> Tensor:
     """The tensor as it is now: a later rebinding of the handle does not reach it."""
     trace = CONTEXT.get().trace
     now = trace.read(t) if trace is not None else t

@@ -63,7 +63,7 @@ def backward_of(roots: list[Tensor], seeds: Any, retain_graph: bool, create_grap
     raw = not create_graph and not mask & (context.active | UNKNOWN) and context.trace is None
     world: World = Raw() if raw else Handles()
     path = path_from_leaves(outputs)
-    leaves = [n for n in path if not n.inputs and hasattr(n, "handle")]
+    leaves = [n for n in path if hasattr(n, "handle")]
     seeds = [y_bar.value for _, y_bar in tracked] if raw else [y_bar for _, y_bar in tracked]
     changes = {} if create_graph or raw else {"allowed": context.allowed & ~WANTED}
     with within(**changes), np.errstate(all="ignore"):

@@ -82,7 +82,8 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
             if a is not None:
                 env[x.node] = t
         outs, out_structure = tree_flatten(result)
-        ys = batched([asarray(y) for y in outs], env, n, bit)
+        with np.errstate(all="ignore"):  # the lanes not chosen, and rules, make NaN and infinity
+            ys = batched([asarray(y) for y in outs], env, n, bit)
         places = _spread(out_axes, result, "out_axes", of=out_structure)
         ys = [_placed(y, a) for y, a in zip(ys, places, strict=True)]
         return tree_unflatten(out_structure, [y.value if plain else y for y in ys])
@@ -108,6 +109,8 @@ def batched(outputs: Sequence[Tensor], env: dict[Node, Any], n: int, bit: int = 
     keep = {*wanted, *inputs}
     for node in path:
         mapped = tuple(x in env for x in node.inputs)
+        if not any(mapped):  # here only because an earlier transform had the same tracker
+            continue
         xs = [env[x] if m else _same_for_all(x) for x, m in zip(node.inputs, mapped, strict=True)]
         env[node] = _lanes_of(node, n, mapped, xs)
         for x in node.inputs:

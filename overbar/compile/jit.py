@@ -19,6 +19,7 @@ from ..context import CONTEXT, Context, within
 from ..errors import DomainError, DTypeError, RebindError
 from ..graph import Graph
 from ..handle import Tensor, as_tensor, from_value
+from ..rebinding import rebind
 from ..replay import interpret
 from ..spec import spec
 from ..trees import Structure, changes, tree_flatten, tree_unflatten
@@ -35,7 +36,7 @@ class Jitted:
         functools.update_wrapper(self, f)
         self.f = f
         self._static, self._dynamic = frozenset(static), frozenset(dynamic)
-        self._traces: dict[Any, tuple[Captured, Structure, list[Any]]] = {}
+        self._traces: dict[Any, list[tuple[Captured, Structure, list[Any]]]] = {}
         self._last: tuple[Any, Captured] | None = None
         self._why: list[str] = []
 
@@ -54,13 +55,14 @@ class Jitted:
             changes(),
             _surroundings(self.f),
         )
-        found = self._traces.get(key)
+        found = next((t for t in self._traces.get(key, ()) if _holds(t[0])), None)
         tensors = [
             leaves[i] if isinstance(leaves[i], Tensor) else as_tensor(leaves[i]) for i in spots
         ]
         if found is None:
             self._why.append(_reason(self._last and self._last[0], key))
-            found = self._traces[key] = self._trace(leaves, spots, tensors, structure)
+            found = self._trace(leaves, spots, tensors, structure)
+            self._traces.setdefault(key, []).append(found)
         captured, out_tree, outs = found
         self._last = key, captured
         results = iter(_run(captured, tensors, context))
@@ -103,7 +105,7 @@ class Jitted:
             args, kwargs = tree_unflatten(structure, filled)
             out_leaves, out_tree = tree_flatten(self.f(*args, **kwargs), objects=False)
             outs = [Tensor if isinstance(y, Tensor) else y for y in out_leaves]
-            results = [trace.read(y) for y in out_leaves if isinstance(y, Tensor)]
+            results = [trace.result(y) for y in out_leaves if isinstance(y, Tensor)]
         if drawn is not None and _moved(drawn):
             raise RebindError(
                 "jit: the function draws from np.random, which would be drawn once and then never again",
@@ -138,7 +140,7 @@ class Jitted:
         return (
             f"{self.__name__}: {len(graph.nodes) - len(graph.inputs)} operations, run one by one with NumPy; "
             f"{len(captured.reads)} reads, {len(captured.rebinds)} rebinds, {len(captured.grads)} gradients; "
-            f"{len(self._traces)} traces"
+            f"{sum(map(len, self._traces.values()))} traces"
         )
 
     def why_compiled(self) -> str:
@@ -149,6 +151,11 @@ class Jitted:
         if self._last is None:
             raise DomainError(f"{self.__name__} was not called yet", hint="call it once, then ask")
         return self._last[1]
+
+
+def _holds(captured: Captured) -> bool:
+    """Whether every `.grad` that the trace looked at is there (or is not) as it was then."""
+    return all((getattr(h, "_grad", None) is not None) == there for h, there in captured.looked)
 
 
 class _Same:
@@ -231,8 +238,7 @@ def _run(captured: Captured, tensors: list[Tensor], context: Context) -> list[Te
         values = interpret(captured.graph, [t.value for t in inputs])
         results = [from_value(v) for v in values[: captured.results]]
         rebound = values[captured.results : captured.results + len(captured.rebinds)]
-    for handle, value in zip(captured.rebinds, rebound, strict=True):
-        handle.rebind(from_value(value))
+    rebind(captured.rebinds, [from_value(value) for value in rebound])  # all of them, or none
     grads = iter(values[captured.results + len(captured.rebinds) :])
     for handle, there in captured.grads:
         handle.grad = from_value(next(grads)) if there else None
@@ -262,7 +268,7 @@ def _reason(before: Any, now: Any) -> str:
                     else ""
                 )
             return f"{words[i]} changed{detail}"
-    return "an earlier signature came back after its trace was dropped"
+    return "a .grad that was there before is None now, or the other way round"
 
 
 def _argument_reason(before: tuple, now: tuple) -> str:

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from ..apply import apply
+from ..elementwise import elementwise
 from ..errors import DomainError, ShapeError
 from ..handle import Tensor, as_tensor
-from ..elementwise import elementwise
 from ..primitive import Primitive, public
 from ..spec import axes, one_axis, spec
 from .arithmetic import at_kink, clip, heaviside, minimum_, times
@@ -177,9 +177,11 @@ def _shifted(xp: Any, x: Any, axis: tuple[int, ...]) -> tuple[Any, Any]:
 def _softmax(xp: Any, x: Any, *, axis: tuple[int, ...]) -> Any:
     wide = _inside(x)
     with np.errstate(invalid="ignore", over="ignore"):
-        e = xp.exp(_shifted(xp, wide, axis)[0])
+        e, _ = _shifted(xp, wide, axis)
+        xp.exp(e, out=e)
         total = xp.sum(e, axis=axis, keepdims=True)
-        return (e / xp.where(total == 0, 1, total)).astype(x.dtype)
+        e /= xp.where(total == 0, e.dtype.type(1), total)
+        return e.astype(x.dtype, copy=False)
 
 
 def _logsumexp(xp: Any, x: Any, *, axis: tuple[int, ...]) -> Any:

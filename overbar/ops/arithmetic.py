@@ -8,9 +8,9 @@ import numpy as np
 
 from ..apply import apply
 from ..context import CONTEXT
+from ..elementwise import elementwise
 from ..errors import DTypeError
 from ..handle import Tensor, as_tensor, asarray
-from ..elementwise import elementwise
 from ..primitive import FLAT, public
 from .logic import floor_divide, isnan, logical_not, sign
 
@@ -108,7 +108,8 @@ relu_ = elementwise(
     doc="The positive part, max(0, x); its derivative is read off the output, so x is not kept.",
 )  # fmt: skip
 ramp = elementwise(
-    "ramp", namespace=None, selects=True, forward=lambda xp, x, *, left, kink: xp.where(x < 0, left * x, x),
+    "ramp", namespace=None, selects=True,
+    forward=lambda xp, x, *, left, kink: xp.where(x < 0, left * x, x),
     partials=(lambda _y, x, *, left, kink: left + (1 - left) * heaviside(x, kink=kink),),
     text="ramp({0})", samples=lambda r: [((r(3, 2),), {"left": 0.1, "kink": 0.0})],
     doc="x right of zero, `left` times x left of it.",

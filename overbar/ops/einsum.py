@@ -259,15 +259,23 @@ def einsum(form: str, /, *operands: Any) -> Tensor:
             want='einsum("ij,jk->ik", a, b)',
         )
     xs = of_one_dtype("einsum", *operands) if operands else []
-    inputs, output, dots = _read(form, xs)
-    xs, inputs = _stretched(xs, inputs, dots)
-    _check_sizes(form, xs, inputs, dots)
+    inputs, output, shapes = _understood(form, tuple(x.spec for x in xs))
+    xs = [reshape(x, shape) for x, shape in zip(xs, shapes, strict=True)]
     if len(xs) == 1:
         return _of_one(xs[0], inputs[0], output)
     return apply(einsum_, tuple(xs), {"form": _form(inputs, output)})
 
 
-def _read(form: str, xs: Sequence[Tensor]) -> tuple[list[str], str, str]:
+@functools.lru_cache(maxsize=4096)
+def _understood(form: str, xs: tuple[Spec, ...]) -> tuple[tuple[str, ...], str, Shapes]:
+    """What a specification says of such operands: all letters, and the shapes to take them in."""
+    inputs, output, dots = _read(form, xs)
+    shapes, terms = _stretched(xs, inputs, dots)
+    _check_sizes(form, xs, shapes, terms, dots)
+    return tuple(terms), output, tuple(shapes)
+
+
+def _read(form: str, xs: Sequence[Spec]) -> tuple[list[str], str, str]:
     """The specification with its spaces, dots and implications worked out: letters only."""
     text = form.replace(" ", "")
     inputs, arrow, output = text.partition("->")
@@ -344,8 +352,8 @@ def _check_output(form: str, output: str, letters: str, dots: str) -> None:
 
 
 def _stretched(
-    xs: Sequence[Tensor], inputs: Sequence[str], dots: str
-) -> tuple[list[Tensor], list[str]]:
+    xs: Sequence[Spec], inputs: Sequence[str], dots: str
+) -> tuple[list[tuple[int, ...]], list[str]]:
     """Axes of size 1 behind `...` leave where others are larger: the product repeats them."""
     found: dict[str, set[int]] = {c: set() for c in dots}
     for x, term in zip(xs, inputs, strict=True):
@@ -353,19 +361,21 @@ def _stretched(
             if c in found:
                 found[c].add(n)
     wide = {c for c, sizes in found.items() if len(sizes) > 1}
-    fitted, terms = [], []
+    shapes, terms = [], []
     for x, term in zip(xs, inputs, strict=True):
         stays = [i for i, c in enumerate(term) if not (c in wide and x.shape[i] == 1)]
-        fitted.append(reshape(x, tuple(x.shape[i] for i in stays)))
+        shapes.append(tuple(x.shape[i] for i in stays))
         terms.append("".join(term[i] for i in stays))
-    return fitted, terms
+    return shapes, terms
 
 
-def _check_sizes(form: str, xs: Sequence[Tensor], inputs: Sequence[str], dots: str) -> None:
+def _check_sizes(
+    form: str, xs: Sequence[Spec], shapes: Sequence[Any], terms: Sequence[str], dots: str
+) -> None:
     """Every index has one size."""
     first: dict[str, tuple[int, int]] = {}
-    for i, (x, term) in enumerate(zip(xs, inputs, strict=True)):
-        for c, n in zip(term, x.shape, strict=True):
+    for i, (shape, term) in enumerate(zip(shapes, terms, strict=True)):
+        for c, n in zip(term, shape, strict=True):
             there, size = first.setdefault(c, (i, n))
             if size != n:
                 which = "an axis behind ..." if c in dots else f"index {c}"

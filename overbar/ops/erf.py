@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from ..apply import apply
+from ..elementwise import elementwise
 from ..errors import DTypeError
 from ..handle import Tensor
-from ..elementwise import elementwise
 from ..primitive import public
 from .arithmetic import where
 from .logic import less
@@ -25,6 +25,7 @@ from .smooth import exp
 
 _2_SQRT_PI = 2 / math.sqrt(math.pi)
 _SQRT_HALF = math.sqrt(0.5)
+_BLOCK = 4096  # entries at a time: what is made on the way stays in the cache
 
 # Numerator and denominator, highest power first.
 _SMALL = (  # erf(x)/x − 1 as a function of x², for |x| <= 3/4
@@ -54,8 +55,17 @@ _FAR = (  # r as a function of 1/x², for x >= 4, with K = 9/16
 )  # fmt: skip
 
 
+def _polynomial(powers: tuple[float, ...], x: np.ndarray) -> np.ndarray:
+    y = powers[0] * x
+    for c in powers[1:-1]:
+        y += c
+        y *= x
+    y += powers[-1]
+    return y
+
+
 def _quotient(table: Any, x: np.ndarray) -> np.ndarray:
-    return np.polyval(table[0], x) / np.polyval(table[1], x)
+    return _polynomial(table[0], x) / _polynomial(table[1], x)
 
 
 def in_float64(values: Callable[..., np.ndarray]) -> Callable[..., Any]:
@@ -65,29 +75,37 @@ def in_float64(values: Callable[..., np.ndarray]) -> Callable[..., Any]:
         x = np.asarray(x)
         if x.dtype.kind == "c":
             raise DTypeError("of real numbers only", got={"x": x})
+        flat = x.reshape(-1)
+        y = np.empty(x.size, x.dtype if x.dtype.kind == "f" else np.float64)
         with np.errstate(all="ignore"):
-            y = values(x.astype(np.float64).reshape(-1), **params)
-        return y.reshape(x.shape).astype(x.dtype if x.dtype.kind == "f" else np.float64)[()]
+            for start in range(0, x.size, _BLOCK):
+                block = slice(start, start + _BLOCK)
+                y[block] = values(flat[block].astype(np.float64), **params)
+        return y.reshape(x.shape)[()]
 
     return forward
 
 
 def _leading(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(k, r) with exp(x²) erfc x = k (1 + r), for x >= 3/4; k is exact, r small."""
-    k, r = np.empty_like(x), np.empty_like(x)
     near, far = x < 2, x >= 4
-    middle = ~(near | far)
-    k[near], r[near] = 7 / 16, _quotient(_NEAR, x[near] - 1.375)
-    k[middle], r[middle] = 17 / 32, _quotient(_MIDDLE, x[middle] - 3)
-    k[far], r[far] = 9 / 16, _quotient(_FAR, 1 / x[far] ** 2)
-    y = k / x
-    fine = x < 1e9
-    x, k = x[fine], k[fine]
-    y[fine], z = _halved(y[fine]), _halved(x)
-    b = y[fine]
-    off = ((k - b * z) - b * (x - z)) / (b * x)  # K/x = b (1 + off); the products are exact
-    r[fine] += off + r[fine] * off
-    return y, r
+    k = np.where(near, 7 / 16, np.where(far, 9 / 16, 17 / 32))
+    r = np.empty_like(x)
+    _fill(r, near, x, lambda x: _quotient(_NEAR, x - 1.375))
+    _fill(r, ~(near | far), x, lambda x: _quotient(_MIDDLE, x - 3))
+    _fill(r, far, x, lambda x: _quotient(_FAR, 1 / x**2))
+    y, fine = k / x, x < 1e9
+    y, x = np.where(fine, _halved(y), y), np.where(fine, x, 1.0)
+    z = _halved(x)
+    off = ((k - y * z) - y * (x - z)) / (y * x)  # K/x = y (1 + off); the products are exact
+    return y, np.where(fine, r + off + r * off, r)
+
+
+def _fill(y: np.ndarray, where: np.ndarray, x: np.ndarray, f: Callable[..., np.ndarray]) -> None:
+    """y = f(x) at some places."""
+    at = np.flatnonzero(where)
+    if at.size:
+        y[at] = f(x.take(at))
 
 
 def _halved(x: np.ndarray) -> np.ndarray:
@@ -120,10 +138,9 @@ def _near_zero(x: np.ndarray) -> np.ndarray:
 
 def erf_values(x: np.ndarray) -> np.ndarray:
     """erf of float64 numbers."""
-    y, a = np.empty_like(x), np.abs(x)
-    far = a > 0.75
-    y[~far] = x[~far] + x[~far] * _near_zero(x[~far])
-    y[far] = np.copysign(1 - _tail(a[far]), x[far])
+    y, far = np.empty_like(x), np.abs(x) > 0.75
+    _fill(y, ~far, x, lambda x: x + x * _near_zero(x))
+    _fill(y, far, x, lambda x: np.copysign(1 - _tail(np.abs(x)), x))
     return y
 
 
@@ -136,21 +153,25 @@ def erfc_values(x: np.ndarray) -> np.ndarray:
     """erfc of float64 numbers."""
     y = np.empty_like(x)
     right, left = x > 0.75, x < 0.25
-    middle = ~(right | left)
-    y[right] = _tail(x[right])
-    y[left] = 1 - erf_values(x[left])
-    t = x[middle]
-    y[middle] = 0.5 - ((t - 0.5) + t * _near_zero(t))  # t − 1/2 is exact, and small
+    _fill(y, right, x, _tail)
+    _fill(y, left, x, lambda x: 1 - erf_values(x))
+    # x − 1/2 is exact, and small
+    _fill(y, ~(right | left), x, lambda x: 0.5 - ((x - 0.5) + x * _near_zero(x)))
     return y
+
+
+def _lower_tail(x: np.ndarray) -> np.ndarray:
+    """Φ(x) for x/√2 < −3/4."""
+    u = -x * _SQRT_HALF
+    k, r = _leading(u)
+    return np.where(u > 28, 0.0, _damped(x, 0.5 * k, r, 0.5))
 
 
 def ndtr_values(x: np.ndarray) -> np.ndarray:
     """The standard normal distribution function of float64 numbers."""
-    y, u = np.empty_like(x), -x * _SQRT_HALF
-    tail = u > 0.75
-    k, r = _leading(u[tail])
-    y[tail] = np.where(u[tail] > 28, 0.0, _damped(x[tail], 0.5 * k, r, 0.5))
-    y[~tail] = 0.5 * erfc_values(u[~tail])
+    y, tail = np.empty_like(x), -x * _SQRT_HALF > 0.75
+    _fill(y, tail, x, _lower_tail)
+    _fill(y, ~tail, x, lambda x: 0.5 * erfc_values(-x * _SQRT_HALF))
     return y
 
 

@@ -91,7 +91,9 @@ def _symmetric_matrix(what: str, a: Any) -> Tensor:
         return t
     apart_by = np.abs(value - value.conj().swapaxes(-1, -2))
     odd = apart_by.max((-2, -1)) > 0.3 * np.abs(value).max((-2, -1))
-    below, above = (np.count_nonzero(cut(value, k), (-2, -1)) for cut, k in ((np.tril, -1), (np.triu, 1)))
+    below, above = (
+        np.count_nonzero(cut(value, k), (-2, -1)) for cut, k in ((np.tril, -1), (np.triu, 1))
+    )
     odd |= (np.minimum(below, above) == 0) & (np.maximum(below, above) > 1)
     if odd.any():
         at = tuple(int(i) for i in np.argwhere(odd)[0])

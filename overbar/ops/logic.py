@@ -9,8 +9,8 @@ import numpy as np
 
 from .. import handle as handles
 from ..apply import apply
-from ..handle import Tensor
 from ..elementwise import elementwise
+from ..handle import Tensor
 from ..primitive import FLAT, Primitive, public
 from ..spec import Spec, spec
 

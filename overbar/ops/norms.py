@@ -37,14 +37,9 @@ def _reduced(x: Spec, *, axis: tuple[int, ...], **_: Any) -> Spec:
 def _length(xp: Any, x: Any, *, axis: tuple[int, ...]) -> Any:
     """√Σ|x|², with the entries scaled if their squares would leave the range of the dtype."""
     size = xp.abs(x)
-    if not x.size:
-        return xp.sqrt(size.sum(axis))
-    limits = np.finfo(size.dtype)
-    largest = size.max()
-    if (
-        math.sqrt(limits.tiny) / limits.eps < largest < math.sqrt(limits.max / x.size)
-        or not 0 < largest < np.inf
-    ):
+    limits, largest = np.finfo(size.dtype), size.max(initial=0)
+    safe = math.sqrt(limits.tiny) / limits.eps < largest < math.sqrt(limits.max / max(x.size, 1))
+    if safe or not largest > 0:
         return xp.sqrt((size * size).sum(axis))
     scale = size.max(axis, keepdims=True)
     scale = xp.where((scale > 0) & (scale < np.inf), scale, size.dtype.type(1))

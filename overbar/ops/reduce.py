@@ -11,9 +11,9 @@ import numpy as np
 
 from ..apply import apply
 from ..context import CONTEXT
+from ..elementwise import elementwise
 from ..errors import DomainError, ShapeError
 from ..handle import Tensor, as_tensor, asarray
-from ..elementwise import elementwise
 from ..primitive import FLAT, Primitive, public
 from ..spec import Spec, axes, one_axis, spec
 from . import movement

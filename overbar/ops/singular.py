@@ -25,7 +25,6 @@ from .factor import (
     real_part,
     rows,
 )
-from .index import stretch
 from .linear import H, matmul_, star
 from .logic import sign
 from .movement import parts
@@ -120,48 +119,21 @@ svd_ = Primitive(
 )
 
 
-def _full_shape(a: Spec) -> tuple[Spec, Spec, Spec]:
+def _bases_shape(a: Spec) -> tuple[Spec, Spec]:
     n, m = a.shape[-2:]
-    u, s, vh = _svd_shape(a)
-    return spec((*u.shape[:-1], n), a.dtype), s, spec((*vh.shape[:-2], m, m), a.dtype)
+    return spec((*a.shape[:-2], n, n), a.dtype), spec((*a.shape[:-2], m, m), a.dtype)
 
 
-def _full_back(wanted: Sequence[bool], y_bar: Any, y: Any, _a: Any) -> tuple[Any]:
-    u, s, vh = parts(y)
-    u_bar, s_bar, vh_bar = y_bar
-    if u_bar is not None or vh_bar is not None:
-        no_complement()
-    k = s.shape[-1]
-    u, vh = stretch(u, u.ndim - 1, 0, k), stretch(vh, vh.ndim - 2, 0, k)
-    return (star(matmul_(u * columns(complexes(s_bar, u)), vh)),)
-
-
-class _SizesOnly(tuple):
-    """Tangents of (u, s, vh) of which only that of s exists."""
-
-    __slots__ = ()
-
-    def __getitem__(self, i: Any) -> Any:
-        return super().__getitem__(i) if i == 1 else no_complement()
-
-
-def _full_dot(dots: Sequence[Any], y: Any, _a: Any) -> Any:
-    u, s, vh = parts(y)
-    k = s.shape[-1]
-    u, vh = stretch(u, u.ndim - 1, 0, k), stretch(vh, vh.ndim - 2, 0, k)
-    inner = matmul_(H(u), matmul_(dots[0], H(vh)))
-    return _SizesOnly((None, real_part(diagonal_(inner, offset=0)), None))
-
-
-svd_full_ = Primitive(
-    "svd_full",
-    forward=lambda xp, a: tuple(decomposed("svd", xp.linalg.svd, a)),
-    shape=_full_shape,
-    vjp=shared(_full_back, 2),
-    jvp=shared(_full_dot),
-    batch=lambda n, mapped, a: svd_full_(a),
+svd_bases_ = Primitive(
+    "svd_bases",
+    forward=lambda xp, a: decomposed("svd", xp.linalg.svd, a)[::2],
+    shape=_bases_shape,
+    vjp=(no_complement,),
+    jvp=(no_complement,),
+    batch=lambda n, mapped, a: svd_bases_(a),
+    complex=True,
     text="svd({0})",
-    doc="svd with u and vh completed to square matrices: with a derivative for s only.",
+    doc="u and vh of svd completed to square matrices: without a derivative.",
 )
 
 
@@ -205,8 +177,10 @@ def svd(a: Any, /, *, full_matrices: bool = True) -> tuple[Tensor, Tensor, Tenso
         Tensor([2., 1.], float64)
     """
     (a,) = matrices("svd", a)
-    full = full_matrices and a.shape[-1] != a.shape[-2]
-    return parts(apply(svd_full_ if full else svd_, (a,)))  # type: ignore[return-value]
+    if not full_matrices or a.shape[-1] == a.shape[-2]:
+        return parts(apply(svd_, (a,)))  # type: ignore[return-value]
+    u, vh = parts(apply(svd_bases_, (a,)))
+    return u, svdvals(a), vh
 
 
 @public(namespace="linalg")

@@ -6,8 +6,8 @@ import math
 from typing import Any
 
 from ..apply import apply
-from ..handle import Tensor, as_tensor
 from ..elementwise import elementwise
+from ..handle import Tensor, as_tensor
 from ..primitive import public
 from .arithmetic import maximum_, multiply, square, where
 from .logic import equal

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from ..apply import apply
+from ..elementwise import elementwise
 from ..errors import DomainError, MissingPackageError, RuleMissingError
 from ..handle import Tensor
-from ..elementwise import elementwise
 from ..primitive import public
 from .arithmetic import where
 from .erf import in_float64

@@ -14,7 +14,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -77,7 +77,16 @@ class Applied(Expr):
     params: dict[str, Any] = field(compare=False)
 
 
+class Mark(NamedTuple):
+    """A way of writing things together that is no primitive."""
+
+    name: str
+    text: str
+    tex: str
+
+
 MORE = Symbol("…")
+QUOTIENT = Mark("quotient", "{0} / {1}", r"\frac{{{0}}}{{{1}}}")
 
 
 # -- from nodes to formulas -------------------------------------------------------------------
@@ -149,7 +158,7 @@ def quotient(a: Expr, b: Expr) -> Expr:
     """a / b."""
     (t, o, top, bottom), (u, p, more, under) = _split(a), _split(b)
     if u == 0:
-        return Applied(None, (a, b), "quotient", {}, scalar=a.scalar and b.scalar)
+        return Applied(QUOTIENT, (a, b), "[]", {}, scalar=a.scalar and b.scalar)
     return _product(t * p, o * u, top + under, bottom + more)
 
 
@@ -276,8 +285,6 @@ def _write(e: Expr, how: Notation) -> tuple[str, int, bool]:
     if isinstance(e, Product):
         return _write_product(e, how)
     assert isinstance(e, Applied)
-    if e.op is None:
-        return f"{_within(e.args[0], PRODUCT, how, closed=True)} / {_within(e.args[1], POWER, how)}", PRODUCT, False
     form = form_of(_skeleton(e, how.tex))
     text, opened = form.skeleton, False
     for i, arg in enumerate(e.args):
@@ -293,11 +300,6 @@ def _write(e: Expr, how: Notation) -> tuple[str, int, bool]:
                 opened = form.level == APPLY or (ends and i in form.last)
                 text = text.replace(chr(BLANK + i), inside)
     return text, form.level, opened
-
-
-def _within(e: Expr, need: int, how: Notation, *, closed: bool = False) -> str:
-    text, level, opened = _write(e, how)
-    return text.join(how.group) if level < need or (closed and opened) else text
 
 
 def _write_sum(e: Sum, how: Notation) -> tuple[str, int, bool]:
@@ -438,7 +440,7 @@ def _flattened(skeleton: str) -> tuple[str, list[int]]:
 
 def fits(node: Node, i: int, child: Expr) -> bool:
     """Whether the formula of the i-th input is arithmetic that needs no brackets in a node's."""
-    if isinstance(child, Applied) and child.op is not None:
+    if isinstance(child, Applied):
         form = form_of(notation(child.op, len(child.args), child.params))
         if not form.needs or form.level == APPLY:
             return False

@@ -18,7 +18,7 @@ import numpy as np
 
 from ..graph import CONST, INPUT, Node
 from ..handle import Tensor
-from ..origin import operands
+from ..origin import operands, unpacked
 
 MACRON = "\u0304"
 _LOW = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
@@ -186,12 +186,20 @@ def _assigned(nodes: Sequence[Node]) -> dict[int, str]:
     for group in made.values():
         origin = group[0].origin
         if origin is None or origin.name is None:
+            names |= _parts(group)
             continue
         shown = [n for n in group if n.op.name not in {"broadcast", "cast"}] or group
         period = _period([n.op.name for n in shown])
         for i in range(period - 1, len(shown), period):
             names[shown[i].serial] = origin.name
     return names
+
+
+def _parts(group: Sequence[Node]) -> dict[int, str]:
+    """`Q, R = qr(A)`: what several results are unpacked into."""
+    words = unpacked(group[0].code, group[0].at)
+    there = [n for n in group if n.op.name == "part" and n.params["count"] == len(words)]
+    return {n.serial: words[n.params["index"]] for n in there}
 
 
 def _period(words: list[str]) -> int:

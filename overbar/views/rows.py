@@ -20,7 +20,7 @@ from ..graph import INPUT, Node, span
 from ..handle import Tensor, from_node
 from ..ops.movement import Parts
 from ..origin import statement
-from .formula import SILENT, Expr, Number, Symbol, constant, fits, formula_of, product
+from .formula import SILENT, Applied, Expr, Mark, Number, Symbol, constant, fits, formula_of, product
 from .names import letter_for, names_of
 from .record import Message, Record
 
@@ -238,8 +238,15 @@ def _swept(row: Row, wanted: Sequence[Node], twins: dict[Node, Node], bar: Any) 
         CONTEXT.reset(token)
 
 
+SEVERAL = Mark("several", "({*})", r"\left({*}\right)")
+"""How the adjoints of several results are written."""
+
+
 def _expression(made: Any, called: Callable[[Node], Expr | None]) -> Expr:
-    """What a rule made: a Tensor with or without a value, or a raw array."""
+    """What a rule made: a Tensor with or without a value, a raw array, or several of these."""
+    if isinstance(made, tuple):
+        parts = tuple(Symbol("0") if m is None else _expression(m, called) for m in made)
+        return Applied(SEVERAL, parts, "[]", {}, scalar=False)
     if isinstance(made, Tensor) and made._node is not None:
         return formula_of(made.node, called)
     value = np.asarray(made.value if isinstance(made, Tensor) else made)

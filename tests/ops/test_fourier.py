@@ -9,20 +9,43 @@ from overbar.testing import check_gradients
 
 REAL, HALF, FULL = "real signals", "half spectra", "complex signals"
 TAKES = {
-    "fft": FULL, "ifft": FULL, "fftn": FULL, "ifftn": FULL, "fft2": FULL, "ifft2": FULL,
-    "rfft": REAL, "rfftn": REAL, "rfft2": REAL, "ihfft": REAL,
-    "irfft": HALF, "irfftn": HALF, "irfft2": HALF, "hfft": HALF,
-}  # fmt: skip
+    "fft": FULL,
+    "ifft": FULL,
+    "fftn": FULL,
+    "ifftn": FULL,
+    "fft2": FULL,
+    "ifft2": FULL,
+    "rfft": REAL,
+    "rfftn": REAL,
+    "rfft2": REAL,
+    "ihfft": REAL,
+    "irfft": HALF,
+    "irfftn": HALF,
+    "irfft2": HALF,
+    "hfft": HALF,
+}
 ONE = ("fft", "ifft", "rfft", "irfft", "hfft", "ihfft")
 WAYS = [
-    ((4,), {}), ((5,), {}), ((1,), {}), ((2, 6), {"axis": 0}), ((3, 5), {"n": 3}), ((3, 4), {"n": 7, "axis": -2}),
-    ((4,), {"norm": "ortho"}), ((5,), {"norm": "forward"}), ((2, 3, 4), {"axis": 1, "norm": None}), ((3,), {"n": 1}),
+    ((4,), {}),
+    ((5,), {}),
+    ((1,), {}),
+    ((2, 6), {"axis": 0}),
+    ((3, 5), {"n": 3}),
+    ((3, 4), {"n": 7, "axis": -2}),
+    ((4,), {"norm": "ortho"}),
+    ((5,), {"norm": "forward"}),
+    ((2, 3, 4), {"axis": 1, "norm": None}),
+    ((3,), {"n": 1}),
     ((3, 4), {"n": 2}),
-]  # fmt: skip
+]
 MANY = [
-    ((3, 4), {}), ((2, 3, 5), {"axes": (1, 2)}), ((2, 3, 5), {"axes": (2, 0), "norm": "ortho"}), ((1, 2), {}),
-    ((3, 4), {"s": (2, 6)}), ((3, 4), {"s": (5, 3), "axes": (1, 0), "norm": "forward"}),
-]  # fmt: skip
+    ((3, 4), {}),
+    ((2, 3, 5), {"axes": (1, 2)}),
+    ((2, 3, 5), {"axes": (2, 0), "norm": "ortho"}),
+    ((1, 2), {}),
+    ((3, 4), {"s": (2, 6)}),
+    ((3, 4), {"s": (5, 3), "axes": (1, 0), "norm": "forward"}),
+]
 CASES = [
     (name, shape, how)
     for name in TAKES
@@ -63,7 +86,9 @@ def test_reverse_and_forward_are_transposes(name, shape, how, rng):
     y, pull = ob.vjp(f, x)
     _, y_dot = ob.jvp(f, (x,), (x_dot,))
     np.testing.assert_allclose(y_dot, numpys(name, x_dot, how), rtol=1e-12, atol=1e-13)
-    y_bar = rng.standard_normal(y.shape) + (1j * rng.standard_normal(y.shape) if y.dtype.kind == "c" else 0)
+    y_bar = rng.standard_normal(y.shape) + (
+        1j * rng.standard_normal(y.shape) if y.dtype.kind == "c" else 0
+    )
     (x_bar,) = pull(y_bar)
     assert (x_bar.shape, x_bar.dtype) == (x.shape, x.dtype)
     np.testing.assert_allclose(np.sum(y_bar * y_dot).real, np.sum(x_bar * x_dot).real, rtol=1e-11)
@@ -72,14 +97,18 @@ def test_reverse_and_forward_are_transposes(name, shape, how, rng):
 @every_case
 def test_derivatives_of_the_power_agree_with_differences(name, shape, how, rng):
     x = drawn(rng, name, shape)
-    check_gradients(lambda x: ob.sum(ob.square(ob.abs(getattr(ob.fft, name)(x, **how)))), x, order=2)
+    check_gradients(
+        lambda x: ob.sum(ob.square(ob.abs(getattr(ob.fft, name)(x, **how)))), x, order=2
+    )
 
 
 @every_case
 def test_vmap_equals_a_loop(name, shape, how, rng):
     x = drawn(rng, name, (3, *shape))
     found = ob.vmap(lambda x: getattr(ob.fft, name)(x, **how))(x)
-    np.testing.assert_allclose(found, [numpys(name, lane, how) for lane in x], rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(
+        found, [numpys(name, lane, how) for lane in x], rtol=1e-12, atol=1e-13
+    )
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 6])
@@ -111,7 +140,10 @@ def test_float32_stays_float32():
     assert ob.fft.fft(x).dtype == np.complex64
     assert ob.fft.rfft(x).dtype == np.complex64
     assert ob.fft.irfft(ob.fft.rfft(x)).dtype == np.float32
-    assert ob.grad(lambda x: ob.sum(ob.abs(ob.fft.rfft(x))))(x + np.arange(4, dtype=np.float32)).dtype == np.float32
+    assert (
+        ob.grad(lambda x: ob.sum(ob.abs(ob.fft.rfft(x))))(x + np.arange(4, dtype=np.float32)).dtype
+        == np.float32
+    )
 
 
 def test_integers_become_floats():
@@ -137,14 +169,26 @@ REFUSED = {
     "nothing": (ShapeError, lambda: ob.fft.fft(np.ones(0)), "0 entries cannot be transformed"),
     "n": (ShapeError, lambda: ob.fft.rfft(np.ones(3), n=0), "0 entries cannot be transformed"),
     "axis": (IndexingError, lambda: ob.fft.fft(np.ones(3), axis=1), "axis 1 does not exist"),
-    "axes": (ShapeError, lambda: ob.fft.fftn(np.ones((3, 3)), axes=(0, -2)), "an axis is named twice"),
-    "s": (ShapeError, lambda: ob.fft.fftn(np.ones((3, 3)), s=(2,), axes=(0, 1)), "1 sizes for 2 axes"),
+    "axes": (
+        ShapeError,
+        lambda: ob.fft.fftn(np.ones((3, 3)), axes=(0, -2)),
+        "an axis is named twice",
+    ),
+    "s": (
+        ShapeError,
+        lambda: ob.fft.fftn(np.ones((3, 3)), s=(2,), axes=(0, 1)),
+        "1 sizes for 2 axes",
+    ),
     "complex": (DTypeError, lambda: ob.fft.rfft(np.ones(3) + 1j), "the signal is complex"),
-    "complex, inverse": (DTypeError, lambda: ob.fft.ihfft(np.ones(3) + 1j), "the signal is complex"),
+    "complex, inverse": (
+        DTypeError,
+        lambda: ob.fft.ihfft(np.ones(3) + 1j),
+        "the signal is complex",
+    ),
     "half of one": (ShapeError, lambda: ob.fft.irfft(np.ones(1)), "a signal of 0 entries"),
     "frequencies": (ShapeError, lambda: ob.fft.fftfreq(0), "n=0"),
     "no axis": (ShapeError, lambda: ob.fft.rfftn(np.ones(3), axes=()), "no axis is named"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -214,7 +214,7 @@ def test_products_are_differentiated_exactly_with_any_number_of_zeros(x):
     first = ob.grad(ob.prod)
     np.testing.assert_allclose(first(x), [_without(x, i) for i in range(4)], rtol=1e-15)
     for i in range(4):
-        row = ob.grad(lambda x: first(x)[i])(x)
+        row = ob.grad(lambda x, i=i: first(x)[i])(x)
         right = [0.0 if i == j else _without(x, i, j) for j in range(4)]
         np.testing.assert_allclose(row, right, rtol=1e-14, atol=0)
 
@@ -227,7 +227,7 @@ def test_running_products_are_differentiated_exactly_with_any_number_of_zeros(x)
     right = [sum(y_bar[k] * _without(x[: k + 1], i) for k in range(i, 4)) for i in range(4)]
     np.testing.assert_allclose(first(x), right, rtol=1e-14)
     for i in range(4):
-        row = ob.grad(lambda x: first(x)[i])(x)
+        row = ob.grad(lambda x, i=i: first(x)[i])(x)
         right = [
             0.0
             if i == j
@@ -250,10 +250,8 @@ def test_a_product_along_several_axes_is_exact_with_zeros(x):
 
 def test_third_derivatives_of_a_product_are_exact():
     x = np.array([0.0, 0.0, 0.0, 5.0])
-    d = ob.prod
-    for i in (0, 1, 2):
-        d = (lambda f, i: lambda x: ob.grad(f)(x)[i])(d, i)
-    assert d(x) == 5.0
+    by_one = lambda f, i: lambda x: ob.grad(f)(x)[i]
+    assert by_one(by_one(by_one(ob.prod, 0), 1), 2)(x) == 5.0
 
 
 # -- running forms ----------------------------------------------------------------------------

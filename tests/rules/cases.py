@@ -34,7 +34,7 @@ ELSEWHERE = {
     "callback": "a function for a parameter",
     # Without the derivative of what completes a basis: tests/ops/test_linalg.py.
     "qr_complete": "its derivative is refused",
-    "svd_full": "its derivative is refused, but that of the singular values",
+    "svd_bases": "its derivative is refused",
 }
 
 OPS = [op for op in PRIMITIVES.values() if op.name not in ELSEWHERE]

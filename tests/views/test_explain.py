@@ -531,4 +531,5 @@ def test_operations_of_several_results_are_told():
     story = ob.explain(L)
     L.backward()
     np.testing.assert_array_equal(story.adjoint("A"), A.grad.value)
-    assert nfd("L̄ = 1") in story.text()
+    assert (story["Q"].formula, story["R"].formula) == ("v₁[0]", "v₁[1]")
+    assert nfd("v̄₁ = (Q̄, 0) + (0, R̄)") in story.text()

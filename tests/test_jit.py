@@ -1,0 +1,479 @@
+"""jit, run by the interpreter: the same bits as eager, traced once per signature, honest about why."""
+
+import dataclasses
+import gc
+import warnings
+import weakref
+
+import numpy as np
+import pytest
+
+import overbar as ob
+from overbar.errors import DomainError, DTypeError, LeakedTraceError, RebindError, UnknownValueError
+
+X = np.linspace(-1, 1, 12).reshape(4, 3)
+
+
+def same_bits(a, b):
+    a, b = (t.detach().numpy() if isinstance(t, ob.Tensor) else np.asarray(t) for t in (a, b))
+    assert (a.shape, a.dtype, a.tobytes()) == (b.shape, b.dtype, b.tobytes())
+
+
+def counted(f, **options):
+    """The jitted function, and a list that grows with every trace."""
+    runs = []
+
+    def body(*args, **kwargs):
+        runs.append(1)
+        return f(*args, **kwargs)
+
+    return ob.jit(body, **options), runs
+
+
+# -- equal to eager ----------------------------------------------------------------------------
+
+
+class Momentum:
+    """Two layers and an optimiser with state, on plain handles."""
+
+    def __init__(self, seed):
+        rng = np.random.default_rng(seed)
+        self.params = [ob.tensor(rng.standard_normal(s) / 2, requires_grad=True) for s in [(3, 5), (5,), (5, 1)]]
+        self.speeds = [ob.tensor(np.zeros(p.shape)) for p in self.params]
+        self.lr = ob.tensor(0.1)
+        self.count = ob.tensor(0)
+        self.rng = ob.random.default_rng(seed)
+
+    def step(self, x, t):
+        w1, b1, w2 = self.params
+        noisy = x + 0.01 * self.rng.normal((4, 3))
+        y = ob.tanh(noisy @ w1 + b1) @ w2
+        loss = ob.mean((y[:, 0] - t) ** 2)
+        loss.backward()
+        for p, v in zip(self.params, self.speeds, strict=True):
+            v.rebind((0.9 * v + p.grad).detach())
+            p.rebind((p - self.lr * v).detach())
+            p.grad = None
+        self.count.rebind(self.count + 1)
+        return loss.detach()
+
+
+def test_a_training_step_is_bit_equal_to_eager():
+    eager, compiled = Momentum(1), Momentum(1)
+    t = np.array([1.0, 0.0, 1.0, 0.0])
+    step = ob.jit(compiled.step)
+    for _ in range(20):
+        same_bits(eager.step(ob.tensor(X), ob.tensor(t)), step(X, t))
+    for a, b in zip([*eager.params, *eager.speeds], [*compiled.params, *compiled.speeds], strict=True):
+        same_bits(a, b)
+    assert int(compiled.count) == 20
+    same_bits(eager.rng.state, compiled.rng.state)
+    assert all(p.grad is None for p in compiled.params)
+    assert all(p.requires_grad and p.is_leaf for p in compiled.params)
+
+
+def test_a_learning_rate_is_a_handle_that_may_change_between_calls():
+    model = Momentum(2)
+    step = ob.jit(model.step)
+    t = np.zeros(4)
+    step(X, t)
+    model.lr.rebind(ob.tensor(0.0))
+    before = [p.numpy().copy() for p in model.params]
+    step(X, t)
+    for p, b in zip(model.params, before, strict=True):
+        same_bits(p, b)
+    assert "1. the first call" in step.why_compiled()
+    assert "2." not in step.why_compiled()
+
+
+def test_gradients_that_are_alive_at_the_end_are_there_after_the_call():
+    w = ob.tensor(X[0], requires_grad=True)
+    step = ob.jit(lambda x: ob.sum((x @ w) ** 2).backward())
+    v = ob.tensor(X[0], requires_grad=True)
+    for _ in range(3):
+        step(X)
+        ob.sum((ob.tensor(X) @ v) ** 2).backward()
+        same_bits(w.grad, v.grad)
+
+
+def test_a_jitted_function_is_one_node_to_those_outside_and_differentiates():
+    f = lambda x, w: ob.sum(ob.tanh(x @ w) ** 2)
+    w = ob.tensor(X.T, requires_grad=True)
+    loss = ob.jit(f)(X, w)
+    assert loss.requires_grad
+    loss.backward()
+    np.testing.assert_allclose(w.grad.numpy(), ob.grad(f, argnums=1)(X, X.T), rtol=1e-14)
+    for way in (ob.grad(ob.jit(f), argnums=1), ob.jit(ob.grad(f, argnums=1)), ob.jit(ob.grad(ob.jit(f), argnums=1))):
+        np.testing.assert_allclose(np.asarray(_plain(way(X, X.T))), ob.grad(f, argnums=1)(X, X.T), rtol=1e-14)
+    u = np.cos(X.T)
+    dots = ob.jvp(lambda w: ob.jit(f)(X, w), (X.T,), (u,))[1], ob.jvp(lambda w: f(X, w), (X.T,), (u,))[1]
+    np.testing.assert_allclose(*dots, rtol=1e-14)
+    hessians = ob.hessian(lambda w: ob.jit(f)(X, w))(X.T[:, :1]), ob.hessian(lambda w: f(X, w))(X.T[:, :1])
+    np.testing.assert_allclose(*hessians, rtol=1e-12)
+    lanes = np.stack([X, 2 * X])
+    np.testing.assert_allclose(_plain(ob.vmap(ob.jit(lambda x: ob.cumsum(x, axis=1)))(lanes)), np.cumsum(lanes, 2), rtol=1e-14)
+
+
+def _plain(t):
+    return t.detach().numpy() if isinstance(t, ob.Tensor) else t
+
+
+def test_random_numbers_are_those_of_eager():
+    ob.random.seed(3)
+    eager = [ob.random.normal((3,)).numpy() for _ in range(3)]
+    ob.random.seed(3)
+    draw = ob.jit(lambda: ob.random.normal((3,)))
+    for wanted in eager:
+        same_bits(draw(), wanted)
+    rng, other = ob.random.default_rng(4), ob.random.default_rng(4)
+    passed = ob.jit(lambda rng, x: x * rng.uniform((3,)))
+    for _ in range(3):
+        same_bits(passed(rng, X), X * other.uniform((3,)).numpy())
+
+
+def test_results_have_the_structure_of_eager_and_plain_values_pass_through():
+    f = ob.jit(lambda x: {"a": (x, [x * 2]), "word": "kept", "n": 3, "none": None})
+    found = f(X)
+    assert (found["word"], found["n"], found["none"]) == ("kept", 3, None)
+    same_bits(found["a"][1][0], X * 2)
+    assert isinstance(f(X)["a"][0], ob.Tensor)
+
+
+def test_off_runs_the_body_every_time():
+    f, runs = counted(lambda x: x * 2.0)
+    with ob.config(jit="off"):
+        for _ in range(3):
+            same_bits(f(X), X * 2)
+    assert len(runs) == 3
+
+
+# -- one trace per signature -------------------------------------------------------------------
+
+
+def test_arrays_and_floats_are_inputs_and_do_not_trace_again():
+    f, runs = counted(lambda x, lr: x * lr)
+    for k, lr in enumerate([0.1, 0.2, 7.0]):
+        same_bits(f(X + k, lr), (X + k) * lr)
+    assert len(runs) == 1
+
+
+def test_floats_stay_weak():
+    assert ob.jit(lambda x, lr: x * lr)(X.astype(np.float32), 0.1).dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("args", "word"),
+    [
+        ((X[:2], 3, "a"), "float64[4, 3] -> float64[2, 3]"),
+        ((X.astype(np.float32), 3, "a"), "float64[4, 3] -> float32[4, 3]"),
+        ((X, 4, "a"), "3 -> 4"),
+        ((X, 3, "b"), "'a' -> 'b'"),
+        ((X, True, "a"), "3 -> True"),
+        (([X], 3, "a"), "structure"),
+    ],
+)
+def test_why_it_was_traced_again_is_said(args, word):
+    f, runs = counted(lambda x, n, s: ob.sum(ob.tree_flatten(x)[0][0]) * n)
+    f(X, 3, "a")
+    f(*args)
+    f(*args)
+    f(X, 3, "a")
+    assert len(runs) == 2
+    assert "1. the first call" in f.why_compiled()
+    assert word in f.why_compiled(), f.why_compiled()
+
+
+def test_static_and_dynamic_override():
+    f, runs = counted(lambda x, n: x * n, dynamic=1)
+    for n in (2, 3, 4):
+        same_bits(f(X, n), X * n)
+    assert len(runs) == 1
+    g, runs = counted(lambda x, p: x * (2.0 if p > 1 else 3.0), static=(1,))
+    same_bits(g(X, 0.5), X * 3)
+    same_bits(g(X, 1.5), X * 2)
+    assert len(runs) == 2
+    h, runs = counted(lambda x, *, flag: x * 2 if flag else x, static="flag")
+    same_bits(h(X, flag=True), X * 2)
+    same_bits(h(X, flag=False), X)
+    assert len(runs) == 2
+    with pytest.raises(DTypeError, match="cannot be a key"):
+        ob.jit(lambda x, d: x, static=1)(X, {1: set()})
+
+
+SCALE = 2.0
+
+
+def test_globals_and_closures_that_the_code_names_are_checked_at_each_call():
+    global SCALE  # noqa: PLW0603
+    f = ob.jit(lambda x: x * SCALE)
+    same_bits(f(X), X * 2)
+    SCALE = 5.0
+    try:
+        same_bits(f(X), X * 5)
+        assert "SCALE: 2.0 -> 5.0" in f.why_compiled()
+    finally:
+        SCALE = 2.0
+    factor = 3.0
+    g = ob.jit(lambda x: x * factor)
+    same_bits(g(X), X * 3)
+    factor = 4.0
+    same_bits(g(X), X * 4)
+    same_bits(g(X), X * 4)
+    assert g.why_compiled().count("\n") == 1
+
+
+def test_closed_over_tensors_are_read_at_each_call():
+    w = ob.tensor(2.0)
+    f, runs = counted(lambda x: x * w)
+    same_bits(f(X), X * 2)
+    w.rebind(ob.tensor(3.0))
+    same_bits(f(X), X * 3)
+    w *= 2.0
+    same_bits(f(X), X * 6)
+    assert len(runs) == 1
+
+
+def test_conventions_and_no_grad_are_part_of_the_signature():
+    slope = ob.jit(ob.grad(ob.relu))
+    assert float(slope(0.0)) == 0.0
+    with ob.config(kinks="right"):
+        assert float(slope(0.0)) == 1.0
+    assert float(slope(0.0)) == 0.0
+    w = ob.tensor(2.0, requires_grad=True)
+    f = ob.jit(lambda x: x * w)
+    assert f(X).requires_grad
+    with ob.no_grad():
+        assert not f(X).requires_grad
+    assert f(X).requires_grad
+
+
+def test_containers_and_keywords_are_arguments():
+    f, runs = counted(lambda d, *, k: d["a"][0] * k + d["b"])
+    same_bits(f({"a": (X,), "b": 1.0}, k=2.0), X * 2 + 1)
+    same_bits(f({"b": 2.0, "a": (X,)}, k=3.0), X * 3 + 2)
+    assert len(runs) == 1
+
+
+# -- what is handed out never changes ----------------------------------------------------------
+
+
+def test_results_never_change_after_later_calls():
+    state = ob.tensor(np.zeros(3))
+
+    def body(x):
+        state.rebind(state + x)
+        return state * 1.0, state
+
+    step = ob.jit(body)
+    first, alias = step(np.ones(3))
+    kept, seen = first.numpy(), alias.numpy()
+    before = state.numpy()
+    for _ in range(3):
+        step(np.ones(3))
+    for array in (kept, seen, before):
+        assert array.tolist() == [1.0, 1.0, 1.0]
+    assert state.tolist() == [4.0, 4.0, 4.0]
+
+
+def test_arguments_are_not_written_and_a_later_write_does_not_reach_a_result():
+    x = np.ones(3)
+    y = ob.jit(lambda x: x)(x)
+    x[0] = 7.0
+    assert y.tolist() == [1.0, 1.0, 1.0]
+    z = ob.jit(lambda x: (x + 0.0)[0:2])(x)
+    x[:] = 0.0
+    assert z.tolist() == [7.0, 1.0]
+
+
+def test_an_argument_may_be_changed_in_place_inside():
+    def body(x):
+        y = x * x
+        x += 1.0
+        x[0] = y[1]
+        return x, y
+
+    for f in (body, ob.jit(body)):
+        came, y = f(ob.asarray(X + 0.0))
+        wanted = X + 1.0
+        wanted[0] = (X * X)[1]
+        same_bits(came, wanted)
+        same_bits(y, X * X)
+
+
+def test_two_steps_in_one_program_are_two_steps():
+    def twice(model):
+        def body(x, t):
+            model.step(x, t)
+            return model.step(x, t)
+
+        return body
+
+    eager, compiled = Momentum(5), Momentum(5)
+    t = np.ones(4)
+    step = ob.jit(twice(compiled))
+    for _ in range(3):
+        twice(eager)(ob.tensor(X), ob.tensor(t))
+        step(X, t)
+    for a, b in zip([*eager.params, *eager.speeds], [*compiled.params, *compiled.speeds], strict=True):
+        same_bits(a, b)
+
+
+def test_a_program_that_leaves_gradients_accumulates_them_as_eager_does():
+    def body(p, x):
+        ob.sum((x @ p) ** 3).backward()
+        if p.grad is not None:
+            return p.grad * 2.0
+        return None
+
+    one, two = (ob.tensor(X[0], requires_grad=True) for _ in range(2))
+    step = ob.jit(lambda x: body(one, x))
+    for k in range(5):
+        if k == 3:
+            one.grad = two.grad = None
+        same_bits(step(X), body(two, ob.tensor(X)))
+        same_bits(one.grad, two.grad)
+    assert ".grad" in step.why_compiled()
+    assert step.why_compiled().count("\n") == 1
+
+
+# -- errors ------------------------------------------------------------------------------------
+
+
+def test_a_branch_on_a_value_is_refused_with_line_and_cure():
+    def body(x):
+        if x.sum() > 0:
+            return x
+        return -x
+
+    with pytest.raises(UnknownValueError) as caught:
+        ob.jit(body)(X)
+    assert "if x.sum() > 0:" in str(caught.value)
+    assert "ob.where" in str(caught.value)
+    assert "ob.cond" in str(caught.value)
+    for look in (float, lambda x: x.numpy(), lambda x: x.item(), np.asarray, int):
+        with pytest.raises(UnknownValueError):
+            ob.jit(lambda x, look=look: look(x.sum()))(X)
+
+
+def test_shapes_may_decide():
+    f = ob.jit(lambda x: x * 2 if x.shape[0] > 2 and len(x) > 2 and x.ndim == 2 else x)
+    same_bits(f(X), X * 2)
+    same_bits(f(X[:2]), X[:2])
+
+
+def test_a_value_that_escapes_is_refused_where_it_is_used():
+    leaked = []
+
+    def body(x):
+        leaked.append(x * 2.0)
+        return x
+
+    ob.jit(body)(X)
+    with pytest.raises(LeakedTraceError):
+        leaked[0] + 1.0
+    with pytest.raises(LeakedTraceError):
+        float(leaked[0].sum())
+    with pytest.raises(LeakedTraceError):
+        ob.jit(lambda x: x + leaked[0])(X)
+    with pytest.raises(LeakedTraceError):
+        ob.grad(lambda x: ob.sum(x * leaked[0]))(X)
+
+
+def test_an_exception_rolls_everything_back():
+    w = ob.tensor(2.0, requires_grad=True)
+    rng = ob.random.default_rng(1)
+    state = rng.state.numpy().copy()
+
+    def body(x):
+        w.rebind((w + x.sum()).detach())
+        rng.normal(())
+        (w * w).backward()
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError):
+        ob.jit(body)(X)
+    assert float(w) == 2.0
+    assert w.grad is None
+    same_bits(rng.state, state)
+    assert not ob.is_tracing()
+
+
+def test_draws_from_numpys_global_generator_are_refused():
+    with pytest.raises(RebindError, match="np.random"):
+        ob.jit(lambda x: x + np.random.normal())(X)  # noqa: NPY002
+
+
+def test_questions_before_the_first_call_are_refused():
+    f = ob.jit(lambda x: x)
+    assert f.why_compiled() == "not called yet"
+    for ask in (f.lower, f.report):
+        with pytest.raises(DomainError, match="not called yet"):
+            ask()
+
+
+def test_the_graph_and_the_report_are_those_of_the_last_call():
+    f = ob.jit(lambda x: ob.sin(x) * 2.0)
+    f(X)
+    assert [n.op.name for n in f.lower().nodes if n.inputs] == ["sin", "multiply"]
+    assert f.__name__ == "<lambda>"
+    assert isinstance(f.report(), str)
+
+
+def test_many_calls_by_run():
+    state = ob.tensor(0.0)
+
+    def body(x):
+        state.rebind(state + x)
+        return state
+
+    assert float(ob.jit(body).run(5, 2.0)) == 10.0
+
+
+def test_used_as_a_decorator_with_options():
+    @ob.jit(static=("n",))
+    def power(x, *, n):
+        return x**n
+
+    same_bits(power(X, n=3), X**3)
+
+
+# -- memory ------------------------------------------------------------------------------------
+
+
+def test_a_jitted_function_does_not_keep_its_arguments_or_results_alive():
+    w = ob.tensor(np.ones(1000), requires_grad=True)
+    step = ob.jit(lambda x: ob.sum(x * w))
+    x = ob.tensor(np.ones(1000))
+    y = step(x)
+    gone = weakref.ref(x), weakref.ref(y)
+    del x, y
+    gc.collect()
+    assert [r() for r in gone] == [None, None]
+
+
+def test_calls_leave_no_reference_cycles():
+    step = ob.jit(lambda x: ob.sum(ob.tanh(x) ** 2))
+    step(X)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            ob.grad(step)(X)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
+@dataclasses.dataclass
+class Config:
+    scale: float
+
+
+def test_objects_count_by_identity():
+    f, runs = counted(lambda x, c: x * c.scale)
+    one, two = Config(2.0), Config(3.0)
+    with warnings.catch_warnings():
+        same_bits(f(X, one), X * 2)
+        same_bits(f(X, two), X * 3)
+        same_bits(f(X, one), X * 2)
+    assert len(runs) == 2
