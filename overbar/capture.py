@@ -124,7 +124,7 @@ class Trace:
                     "a value from inside a transform (jit, vmap, scan, ...) was used after it ended",
                     hint="return it from the transformed function instead of storing it outside",
                 )
-            found = self.reads[id(t)] = Read(t, self._mine(inner), owner or t, owner is not None)
+            found = self.reads[id(t)] = Read(t, self._mine(inner), t if owner is None else owner, owner is not None)
         return found.inner
 
     def result(self, t: Tensor) -> Tensor:

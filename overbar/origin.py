@@ -21,7 +21,12 @@ from .errors import place
 def _files() -> set[str]:
     """Every source file of the package, as code objects name them."""
     root = os.path.dirname(__file__)  # noqa: PTH120  (os.walk is four times as fast, at each import)
-    return {os.path.join(here, f) for here, _, files in os.walk(root) for f in files if f.endswith(".py")}  # noqa: PTH118
+    return {
+        os.path.join(here, f)
+        for here, _, files in os.walk(root)
+        for f in files
+        if f.endswith(".py")
+    }
 
 
 OURS: set[str] = _files()
@@ -151,11 +156,15 @@ class Parsed:
             if isinstance(node, ast.expr | ast.AugAssign):
                 self._expressions.setdefault(_span(node), node)
             if isinstance(node, ast.stmt) and not hasattr(node, "body"):
-                self.starts.update(dict.fromkeys(range(node.lineno, (node.end_lineno or 0) + 1), node.lineno))
+                self.starts.update(
+                    dict.fromkeys(range(node.lineno, (node.end_lineno or 0) + 1), node.lineno)
+                )
             if isinstance(node, ast.Import):
                 self.modules.update(a.asname or a.name.partition(".")[0] for a in node.names)
             if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Tuple | ast.List):
-                self.unpacked[_span(node.value)] = tuple(ast.unparse(t) for t in node.targets[0].elts)
+                self.unpacked[_span(node.value)] = tuple(
+                    ast.unparse(t) for t in node.targets[0].elts
+                )
             for target, value in assignments(node):
                 self._targets.setdefault(_span(value), target)
                 self._lines.setdefault(value.lineno, target)
@@ -177,7 +186,8 @@ def _span(node: ast.expr | ast.stmt) -> Place:
 
 def assignments(statement: ast.AST) -> list[tuple[str, ast.expr | ast.stmt]]:
     """The (name, expression) pairs of a statement: `a = x`, `a: T = x`, `(a := x)`, `a, b = x, y`,
-    `a += x` (the whole statement makes a) and `a[i] = x` (the place written to makes a)."""
+    `a += x` (the whole statement makes a) and `a[i] = x` (the place written to makes a).
+    """
     if isinstance(statement, ast.AugAssign):
         pairs: list[tuple[ast.expr, ast.expr | ast.stmt]] = [(statement.target, statement)]
     elif isinstance(statement, ast.Assign):
@@ -187,7 +197,11 @@ def assignments(statement: ast.AST) -> list[tuple[str, ast.expr | ast.stmt]]:
     else:
         return []
     (target, value), found = pairs[0], []
-    if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple) and len(target.elts) == len(value.elts):
+    if (
+        isinstance(target, ast.Tuple)
+        and isinstance(value, ast.Tuple)
+        and len(target.elts) == len(value.elts)
+    ):
         pairs = list(zip(target.elts, value.elts, strict=True))
     for target, value in pairs:
         if isinstance(target, ast.Name | ast.Attribute):

@@ -185,10 +185,10 @@ class Primitive:
     def guard(self, value: Any, values: list[Any], params: dict[str, Any]) -> None:  # noqa: ARG002
         """Raise NonFiniteError if this operation is the first to make a NaN or an infinity."""
         for result in value if type(value) is tuple else (value,):
-            if not is_finite(result) and all(map(is_finite, values)):
+            if not is_finite(result) and (all(map(is_finite, values)) or (_has_nan(result) and not any(map(_has_nan, values)))):
                 frame = users_frame(1)
                 operands = [("abcdefgh"[i % 8], v) for i, v in enumerate(values)]
-                raise born(self.name, "forward", result, operands, (frame.f_code.co_filename, frame.f_lineno))
+                raise born(self, "forward", result, operands, (frame.f_code.co_filename, frame.f_lineno))
 
 
 RULE, PARTIAL, SCALES = object(), object(), object()
@@ -210,21 +210,28 @@ def is_finite(value: Any) -> bool:
     return value.dtype.kind not in "fc" or bool(np.isfinite(value).all())
 
 
+def _has_nan(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return any(map(_has_nan, value))
+    value = np.asarray(value)
+    return value.dtype.kind in "fc" and bool(np.isnan(value).any())
+
+
 def born(
-    op: str, way: str, result: Any, operands: list[tuple[str, Any]], at: tuple[str, int] | None, sender: str = ""
+    op: Primitive, way: str, result: Any, operands: list[tuple[str, Any]], at: tuple[str, int] | None, sender: str = ""
 ) -> NonFiniteError:
     """The error that tells of the first value that is not finite; `way` is "forward" or "backward"."""
     result = np.asarray(result)
     bad = np.isnan(result) if np.isnan(result).any() else ~np.isfinite(result)
     index = tuple(int(i) for i in np.argwhere(bad)[0])
-    there = [(n, np.broadcast_to(v, result.shape)[index]) for n, v in operands if _fits(v, result)]
-    who = op if way == "forward" else f"the rule of {op}, in the backward pass,"
+    there = [(n, np.broadcast_to(v, result.shape)[index]) for n, v in operands if op.pointwise and _fits(v, result)]
+    who = op.name if way == "forward" else f"the rule of {op.name}, in the backward pass,"
     place_in = f" at {list(index)}" if index else ""
     names = (f"{n} = {v}" if way == "backward" else f"{v}" for n, v in there)
     values = f" from {', '.join(names)}" if there else ""
     error = NonFiniteError(f"{who} made {result[index]}{place_in}{values}", where=place(*at) if at else None)
     made = "nan" if np.isnan(result[index]) else "-inf" if np.real(result[index]) < 0 else "inf"
-    error.facts = {"op": op, "born": way, "made": made, "index": index, "operands": there or operands, "at": at, "sender": sender}
+    error.facts = {"op": op.name, "born": way, "made": made, "index": index, "operands": there or operands, "at": at, "sender": sender}
     return error
 
 

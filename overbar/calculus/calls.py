@@ -14,12 +14,13 @@ import numpy as np
 from ..apply import apply
 from ..capture import Captured, Trace
 from ..errors import DTypeError, ShapeError, StructureError
-from ..graph import Graph
+from ..graph import Graph, Node
 from ..handle import Tensor, as_tensor, asarray
 from ..ops.arithmetic import where
 from ..ops.movement import Parts, parts
 from ..ops.repeat import broadcast_to, reshape
 from ..primitive import Primitive, shared
+from ..rebinding import rebind
 from ..replay import interpret
 from ..spec import Spec
 from ..trees import same_structure, tree_flatten, tree_unflatten
@@ -77,13 +78,16 @@ def call(captured: Captured, arguments: Sequence[Tensor]) -> list[Tensor]:
     results = outs[: captured.results]
     rebound = outs[captured.results : captured.results + len(captured.rebinds)]
     nodes = captured.graph.outputs[captured.results :]
-    for handle, to, node in zip(captured.rebinds, rebound, nodes, strict=False):
-        cut = getattr(node.op, "flat", False)  # a buffer would grow a history from call to call
-        handle.rebind(to.detach() if cut else to)
+    rebind(captured.rebinds, [_cut(t, n) for t, n in zip(rebound, nodes, strict=False)])
     grads = iter(outs[captured.results + len(captured.rebinds) :])
     for handle, there in captured.grads:
         handle.grad = next(grads) if there else None
     return results
+
+
+def _cut(t: Tensor, node: Node) -> Tensor:
+    """Without history what had none inside: a buffer would grow one from call to call."""
+    return t.detach() if getattr(node.op, "flat", False) or hasattr(node, "handle") else t
 
 
 def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:

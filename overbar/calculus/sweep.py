@@ -287,7 +287,7 @@ def guarded(steps: Generator[Any, None, list[Any]]) -> Generator[Any, None, list
             if sent is not None and came is not None and not is_finite(sent) and is_finite(came):
                 values = [("ȳ", came), *(("abcdefgh"[i % 8], v.value) for i, v in enumerate(node.inputs) if v.value is not None)]
                 at = (node.origin.filename, node.origin.line) if node.origin else None
-                raise born(node.op.name, "backward", sent, values, at, str(sender[node].origin or "") if node in sender else "")
+                raise born(node.op, "backward", sent, values, at, str(sender[node].origin or "") if node in sender else "")
             sender[x] = node
         yield node, y_bar, messages
 

@@ -21,7 +21,7 @@ Table = tuple[str, Sequence[str], Iterable[Sequence[str]]]
 class Answer:
     """The answer to a question about a graph: print it, show it in a notebook, or save it."""
 
-    def text(self, *, ascii: bool = False) -> str:  # noqa: A002
+    def text(self, *, ascii: bool = False) -> str:
         """The answer as plain text."""
         raise NotImplementedError
 
@@ -48,7 +48,9 @@ class Answer:
         elif path.suffix in {".html", ".htm"}:
             path.write_text(_page(path.stem, self._repr_html_()), encoding="utf-8")
         else:
-            raise FileError(f"save: {path.name} ends in nothing that can be written", want=".txt or .html")
+            raise FileError(
+                f"save: {path.name} ends in nothing that can be written", want=".txt or .html"
+            )
 
 
 def _speaks(encoding: str | None) -> bool:
@@ -97,9 +99,15 @@ def number(v: Any) -> str:
     v = float(v)
     if v == 0 or not math.isfinite(v):
         return "0" if v == 0 else str(v)
-    if 1e-4 <= abs(v) < 100:  # noqa: PLR2004
+    if 1e-4 <= abs(v) < 100:
         return f"{v:#.3g}".rstrip(".")
-    return f"{v:.6g}" if v.is_integer() and abs(v) < 1e6 else f"{v:.4g}" if 100 <= abs(v) < 1e4 else f"{v:.2e}"  # noqa: PLR2004
+    return (
+        f"{v:.6g}"
+        if v.is_integer() and abs(v) < 1e6
+        else f"{v:.4g}"
+        if 100 <= abs(v) < 1e4
+        else f"{v:.2e}"
+    )
 
 
 def value_text(value: Any) -> str:
@@ -114,7 +122,7 @@ def value_text(value: Any) -> str:
     shape = shape_text(a.shape)
     if not a.size:
         return f"{shape} empty"
-    if a.ndim == 1 and a.size <= 4:  # noqa: PLR2004
+    if a.ndim == 1 and a.size <= 4:
         return "[" + " ".join(number(v) for v in a) + "]"
     if a.dtype.kind not in "fc":
         return f"{shape} {a.dtype}"
@@ -132,7 +140,11 @@ def norm(value: Any) -> float:
         return math.hypot(*(norm(v) for v in value if v is not None))
     a = np.abs(np.asarray(value)).astype(np.float64, copy=False).ravel()
     top = float(a.max()) if a.size else 0.0
-    return top if top == 0 or not math.isfinite(top) else top * float(np.sqrt(np.sum(np.square(a / top))))
+    return (
+        top
+        if top == 0 or not math.isfinite(top)
+        else top * float(np.sqrt(np.sum(np.square(a / top))))
+    )
 
 
 def padded(text: str, to: int) -> str:
@@ -140,6 +152,6 @@ def padded(text: str, to: int) -> str:
     return text + " " * max(0, to - width(text))
 
 
-def plain(text: str, ascii: bool) -> str:  # noqa: A002
+def plain(text: str, ascii: bool) -> str:
     """The text, in ASCII if asked."""
     return ascii_of(text) if ascii else text

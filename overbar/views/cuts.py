@@ -17,23 +17,50 @@ from ..origin import Parsed, assignments, parsed
 
 CALLS = {
     "detach": ("detached", "leave .detach() out where the gradient should flow"),
-    "stop_gradient": ("stopped by stop_gradient", "leave ob.stop_gradient out where the gradient should flow"),
+    "stop_gradient": (
+        "stopped by stop_gradient",
+        "leave ob.stop_gradient out where the gradient should flow",
+    ),
     **dict.fromkeys(
         ("numpy", "tolist", "item", "float", "int", "array", "asarray"),
-        ("turned into plain numbers", "stay with overbar's functions and tensors: ob.stack collects results"),
+        (
+            "turned into plain numbers",
+            "stay with overbar's functions and tensors: ob.stack collects results",
+        ),
     ),
-    "tensor": ("copied into a new leaf by ob.tensor", "use the tensor itself, or ob.asarray, which keeps its history"),
+    "tensor": (
+        "copied into a new leaf by ob.tensor",
+        "use the tensor itself, or ob.asarray, which keeps its history",
+    ),
     **dict.fromkeys(
         ("round", "floor", "ceil", "trunc", "sign", "rint"),
-        ("rounded, and steps are flat", "use a smooth function, or pass the gradient on with ob.custom_vjp"),
+        (
+            "rounded, and steps are flat",
+            "use a smooth function, or pass the gradient on with ob.custom_vjp",
+        ),
     ),
     **dict.fromkeys(
         ("argmax", "argmin", "argsort", "nonzero", "searchsorted"),
-        ("turned into positions, which are integers", "use ob.softmax or ob.max, which have derivatives"),
+        (
+            "turned into positions, which are integers",
+            "use ob.softmax or ob.max, which have derivatives",
+        ),
     ),
     **dict.fromkeys(
-        ("greater", "less", "equal", "greater_equal", "less_equal", "not_equal", "isfinite", "isnan"),
-        ("compared, and a comparison is flat", "use a smooth stand-in such as ob.sigmoid(k * (a - b))"),
+        (
+            "greater",
+            "less",
+            "equal",
+            "greater_equal",
+            "less_equal",
+            "not_equal",
+            "isfinite",
+            "isnan",
+        ),
+        (
+            "compared, and a comparison is flat",
+            "use a smooth stand-in such as ob.sigmoid(k * (a - b))",
+        ),
     ),
 }
 """Calls that cut a gradient: what they do, and the cure."""
@@ -75,7 +102,11 @@ def cut_before(filename: str, line: int, names: Iterable[str], wanted: set[str])
 
 
 def _expressions_on(file: Parsed, line: int) -> list[ast.AST]:
-    found = [n for n in ast.walk(file.tree) if isinstance(n, ast.stmt) and n.lineno <= line <= (n.end_lineno or 0)]
+    found = [
+        n
+        for n in ast.walk(file.tree)
+        if isinstance(n, ast.stmt) and n.lineno <= line <= (n.end_lineno or 0)
+    ]
     smallest = [n for n in found if not hasattr(n, "body")]
     return [v for n in smallest for v in (getattr(n, "value", None),) if v is not None]
 
@@ -90,10 +121,15 @@ def _function_at(file: Parsed, line: int) -> ast.AST:
 
 
 def _cuts(
-    expressions: Iterable[ast.AST], scope: Scope, line: int, wanted: set[str], seen: frozenset, depth: int
+    expressions: Iterable[ast.AST],
+    scope: Scope,
+    line: int,
+    wanted: set[str],
+    seen: frozenset,
+    depth: int,
 ) -> Iterator[Cut]:
     """The cuts behind which a wanted variable is found, nearest first."""
-    if depth > 12:  # noqa: PLR2004
+    if depth > 12:
         return
     later = []
     for expression in expressions:
@@ -130,16 +166,25 @@ def _cutter(node: ast.AST) -> tuple[str, str] | None:
     name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
     if name == "astype" and node.args:
         kind = node.args[-1]
-        word = kind.attr if isinstance(kind, ast.Attribute) else getattr(kind, "id", getattr(kind, "value", ""))
+        word = (
+            kind.attr
+            if isinstance(kind, ast.Attribute)
+            else getattr(kind, "id", getattr(kind, "value", ""))
+        )
         return TO_INTEGER if word in INTEGERS else None
-    if name == "asarray" and isinstance(node.func, ast.Attribute) and getattr(node.func.value, "id", "") != "np":
+    if (
+        name == "asarray"
+        and isinstance(node.func, ast.Attribute)
+        and getattr(node.func.value, "id", "") != "np"
+    ):
         return None
     return CALLS.get(name)
 
 
 def _behind(node: ast.AST, scope: Scope, line: int) -> Iterator[tuple[ast.AST, Scope, int, bool]]:
     """What a variable was assigned, or a function of this file returns: (expression, its scope, line,
-    whether it stands under no_grad)."""
+    whether it stands under no_grad).
+    """
     if isinstance(node, ast.Name | ast.Attribute):
         name = ast.unparse(node)
         found = [(v, s) for s in _statements(scope.tree) for n, v in assignments(s) if n == name]
@@ -157,10 +202,15 @@ def _behind(node: ast.AST, scope: Scope, line: int) -> Iterator[tuple[ast.AST, S
                 outside = Scope(scope.filename, file.tree, {})
                 yield from _behind(node, outside, 10**9)
     elif isinstance(node, ast.Call):
-        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        name = (
+            node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        )
         file = parsed(scope.filename)
         for f in ast.walk(file.tree) if file.tree is not None else ():
-            if isinstance(f, ast.FunctionDef) and f.name in {name, "forward" if name[:1].islower() else ""}:
+            if isinstance(f, ast.FunctionDef) and f.name in {
+                name,
+                "forward" if name[:1].islower() else "",
+            }:
                 if f.name != name and not isinstance(node.func, ast.Name):
                     continue
                 words = [a.arg for a in f.args.args if a.arg != "self"]
@@ -189,16 +239,20 @@ def _under_no_grad(tree: ast.AST, line: int) -> bool:
     )  # fmt: skip
 
 
-def _reaches(expression: ast.AST, scope: Scope, line: int, wanted: set[str], seen: frozenset, depth: int) -> bool:
+def _reaches(
+    expression: ast.AST, scope: Scope, line: int, wanted: set[str], seen: frozenset, depth: int
+) -> bool:
     """Whether a wanted variable is somewhere behind an expression."""
     nodes = list(_walk(expression))
     if any(isinstance(n, ast.Name | ast.Attribute) and _short(n) in wanted for n in nodes):
         return True
-    if depth > 12:  # noqa: PLR2004
+    if depth > 12:
         return False
     for node in nodes:
         for inner, where, at, _ in _behind(node, scope, line):
-            if id(inner) not in seen and _reaches(inner, where, at, wanted, seen | {id(inner)}, depth + 1):
+            if id(inner) not in seen and _reaches(
+                inner, where, at, wanted, seen | {id(inner)}, depth + 1
+            ):
                 return True
     return False
 

@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 
 from ..calculus.sweep import Raw, pullback
+from ..elementwise import Elementwise
 from ..errors import GradientError
 from ..graph import Node
 from ..handle import Tensor
 from ..origin import users_frame
-from ..elementwise import Elementwise
 from .answer import Answer, Table, padded, plain, value_text
 from .formula import ASCII, SILENT, TEXT, Notation, Number, Symbol, total, written
 from .names import bar, width
-from .record import Record, record_of
+from .record import record_of
 from .rows import Row, Telling
 
 FEW = 40
@@ -122,7 +122,8 @@ def _variables() -> dict[str, Any]:
 
 class Explanation(Answer):
     """The story. `print` it; `story["w"]` is one row, `story.at("w")` what it sends and receives;
-    `.rows` is plain data, leaves first; `.adjoint(name)` a number or an array."""
+    `.rows` is plain data, leaves first; `.adjoint(name)` a number or an array.
+    """
 
     def __init__(self, telling: Telling) -> None:
         self.telling, self.record = telling, telling.record
@@ -138,7 +139,11 @@ class Explanation(Answer):
     @property
     def rows(self) -> list[Line]:
         """Every row, leaves with a name first, then oldest first."""
-        leaves = [n for n in self.record.nodes if not self.record.computed(n) and n.serial in self.telling.names]
+        leaves = [
+            n
+            for n in self.record.nodes
+            if not self.record.computed(n) and n.serial in self.telling.names
+        ]
         return [self._leaf(n) for n in leaves] + [self._line(r) for r in self.telling.rows]
 
     def __getitem__(self, name: str) -> Line:
@@ -156,7 +161,11 @@ class Explanation(Answer):
         else:
             found = [n for n in self.record.nodes if self.telling.names.get(n.serial) == name]
         if not found:
-            have = ", ".join(self.telling.names[n.serial] for n in self.record.nodes if n.serial in self.telling.names)
+            have = ", ".join(
+                self.telling.names[n.serial]
+                for n in self.record.nodes
+                if n.serial in self.telling.names
+            )
             raise GradientError(f"explain: nothing here is called {name!r}", want=f"one of {have}")
         return found[0]
 
@@ -183,7 +192,7 @@ class Explanation(Answer):
 
     # -- the two columns --------------------------------------------------------------------------
 
-    def text(self, *, ascii: bool = False, full: bool = False) -> str:  # noqa: A002
+    def text(self, *, ascii: bool = False, full: bool = False) -> str:
         """The story; `full` shows every row, however many there are."""
         how = ASCII if ascii else TEXT
         rows = list(enumerate(self.telling.rows, 1))
@@ -204,7 +213,9 @@ class Explanation(Answer):
             for j, (message, amount) in enumerate(lines or [("", "")]):
                 first = f"{i:>{digits}}   {padded(formula, left)}{padded(value, middle)}"
                 rest = padded(message, right) + amount
-                out.append(((first if not j else " " * (digits + 3 + left + middle)) + rest).rstrip())
+                out.append(
+                    ((first if not j else " " * (digits + 3 + left + middle)) + rest).rstrip()
+                )
         return plain("\n".join(out), ascii)
 
     def _parameters(self, how: Notation) -> list[str]:
@@ -215,7 +226,10 @@ class Explanation(Answer):
             for v in self.record.variables[:FEW]
         ]  # fmt: skip
         wide = [max(width(row[i]) for row in table) + 3 for i in range(3)]
-        lines = ["     " + "".join(padded(c, w) for c, w in zip(row, wide, strict=False)) + row[3] for row in table]
+        lines = [
+            "     " + "".join(padded(c, w) for c, w in zip(row, wide, strict=False)) + row[3]
+            for row in table
+        ]
         more = len(self.record.variables) - len(table)
         return [*lines, *([f"     {how.finish('…')} {more} more"] if more else []), ""]
 
@@ -246,7 +260,7 @@ class Explanation(Answer):
         return [(_cut(f, how), v) for f, v in lines]
 
     def _summed(self, x: Node, senders: Sequence[Row], how: Notation) -> str:
-        if len(senders) > 3:  # noqa: PLR2004
+        if len(senders) > 3:
             return f"the sum of {len(senders)} messages"
         terms = [self.telling.backward(row)[x] for row in reversed(senders)]
         return written(total(*terms), how)
@@ -268,11 +282,15 @@ class Explanation(Answer):
 
         t, lines = self.telling, []
         for row in t.rows:
-            lines.append(f"{written(Symbol(t.name(row.node)), TEX)} &= {written(t.forward(row), TEX)}")
+            lines.append(
+                f"{written(Symbol(t.name(row.node)), TEX)} &= {written(t.forward(row), TEX)}"
+            )
         for row in reversed(t.rows):
             for x, e in t.backward(row).items():
-                sign = "&=" if len(self._senders.get(x, [])) < 2 else r"&\mathrel{+}="  # noqa: PLR2004
-                lines.append(f"{written(Symbol(t.name(x), barred=True), TEX)} {sign} {written(e, TEX)}")
+                sign = "&=" if len(self._senders.get(x, [])) < 2 else r"&\mathrel{+}="
+                lines.append(
+                    f"{written(Symbol(t.name(x), barred=True), TEX)} {sign} {written(e, TEX)}"
+                )
         return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
 
     def at(self, name: Any) -> Exchange:
@@ -291,7 +309,10 @@ class Exchange(Answer):
         t = story.telling
         self.name, self.adjoint = t.name(node), story.record.bars.get(node)
         self._from = story._senders.get(node, [])
-        self.incoming = [Sent(t.name(r.node), self.name, written(t.backward(r)[node]), t.message(r, node)) for r in self._from]
+        self.incoming = [
+            Sent(t.name(r.node), self.name, written(t.backward(r)[node]), t.message(r, node))
+            for r in self._from
+        ]
         row = story._row_of.get(node)
         self.outgoing = list(story._line(row).messages) if row is not None else []
         self.words = words_of(row) if row is not None else ""
@@ -329,7 +350,7 @@ class Exchange(Answer):
             (f"{self.name} sends", ["", "message", ""], went),
         ]
 
-    def text(self, *, ascii: bool = False) -> str:  # noqa: A002
+    def text(self, *, ascii: bool = False) -> str:
         """Both tables as text."""
         out = []
         for title, _, rows in self.tables():
@@ -338,7 +359,11 @@ class Exchange(Answer):
                 continue
             wide = [max(width(r[i]) for r in rows) for i in range(len(rows[0]))]
             out.append(title)
-            out += ["    " + "   ".join(padded(c, w) for c, w in zip(r, wide, strict=True) if w).rstrip() for r in rows]
+            out += [
+                "    "
+                + "   ".join(padded(c, w) for c, w in zip(r, wide, strict=True) if w).rstrip()
+                for r in rows
+            ]
         if self.words:
             out.append(self.words)
         return plain("\n".join(out), ascii)
@@ -347,7 +372,8 @@ class Exchange(Answer):
 def words_of(row: Row) -> str:
     """What the operations of a row do to an adjoint, in words."""
     said: Iterable[str] = (
-        WORDS.get(n.op.name) or f"{n.op.name} scales: the adjoint is multiplied by its local derivative"
+        WORDS.get(n.op.name)
+        or f"{n.op.name} scales: the adjoint is multiplied by its local derivative"
         for n in row.members
         if n.op.name in WORDS or isinstance(n.op, Elementwise)
     )

@@ -133,11 +133,19 @@ def applied(node: Node, args: tuple[Expr, ...]) -> Expr:
     if tidy is not None:
         return tidy(node, *args)
     scalar = not isinstance(node.spec, tuple) and node.spec.ndim == 0
-    return Applied(node.op, args, repr(sorted(node.params.items(), key=str)), node.params, scalar=scalar)
+    return Applied(
+        node.op, args, repr(sorted(node.params.items(), key=str)), node.params, scalar=scalar
+    )
 
 
 def _plainly(node: Node, *args: Expr) -> Expr:
-    return Applied(node.op, args, repr(sorted(node.params.items(), key=str)), node.params, scalar=node.spec.ndim == 0)
+    return Applied(
+        node.op,
+        args,
+        repr(sorted(node.params.items(), key=str)),
+        node.params,
+        scalar=node.spec.ndim == 0,
+    )
 
 
 def _split(e: Expr) -> tuple[float, float, tuple[Expr, ...], tuple[Expr, ...]]:
@@ -171,7 +179,7 @@ def _product(times: float, over: float, top: tuple[Expr, ...], bottom: tuple[Exp
         times, over = math.copysign(1, times), abs(over / times)
     if times == 0 or (over == 1 and not top and not bottom):
         return Number(times)
-    for e in {e for e in top if isinstance(e, Symbol) and top.count(e) == 2}:  # noqa: PLR2004
+    for e in {e for e in top if isinstance(e, Symbol) and top.count(e) == 2}:
         at = top.index(e)
         top = (*top[:at], _squared(e), *(f for f in top[at + 1 :] if f != e))
     if times == over == 1 and len(top) == 1 and not bottom:
@@ -194,7 +202,7 @@ def total(*terms: Expr) -> Expr:
         count = math.fsum(t / o for t, o, *_ in map(_split, alike))
         if count:
             kept.append(alike[0] if len(alike) == 1 else _product(count, 1, *_split(alike[0])[2:]))
-    if len(kept) < 2:  # noqa: PLR2004
+    if len(kept) < 2:
         return kept[0] if kept else Number(0)
     return Sum(tuple(kept), scalar=all(e.scalar for e in kept))
 
@@ -256,7 +264,9 @@ class Notation:
 
 
 TEXT = Notation(lambda n, b: bar(n) if b else n, "−", " ", " ⊙ ", ("(", ")"))
-ASCII = Notation(lambda n, b: ascii_of(n) + "_bar" * b, "-", " ", " * ", ("(", ")"), finish=ascii_of)
+ASCII = Notation(
+    lambda n, b: ascii_of(n) + "_bar" * b, "-", " ", " * ", ("(", ")"), finish=ascii_of
+)
 TEX = Notation(tex_of, "-", r"\,", r" \odot ", (r"\left(", r"\right)"), tex=True)
 
 
@@ -267,7 +277,7 @@ def written(e: Expr, how: Notation = TEXT) -> str:
 
 def spelled(v: Any) -> str:
     """A constant as short as it can be read: `2`, `0.1`, `1e-08`."""
-    if isinstance(v, float) and v.is_integer() and abs(v) < 1e6:  # noqa: PLR2004
+    if isinstance(v, float) and v.is_integer() and abs(v) < 1e6:
         return str(int(v))
     return f"{v:.4g}" if isinstance(v, float) else str(v)
 
@@ -345,7 +355,9 @@ def _factors(factors: tuple[Expr, ...], how: Notation, *, closed: bool) -> tuple
         if level < need or (opened and (closed or not last)):
             part, opened = part.join(how.group), False
         digits = part[:1].isdigit() and text
-        text += (how.dot if array and not f.scalar else " · " if digits else how.space if text else "") + part
+        text += (
+            how.dot if array and not f.scalar else " · " if digits else how.space if text else ""
+        ) + part
         array = array or not f.scalar
     return text, DOTTED if dotted else PRODUCT, opened
 
@@ -379,7 +391,8 @@ def notation(op: Any, arity: int, params: dict[str, Any], *, tex: bool = False) 
 @dataclass(frozen=True)
 class Form:
     """A notation, read: `level` of the whole, `needs` of each operand outside brackets; the
-    operands on the `left`, which must not end open, and the `last` ones, which may."""
+    operands on the `left`, which must not end open, and the `last` ones, which may.
+    """
 
     skeleton: str
     level: int
@@ -407,7 +420,9 @@ def form_of(skeleton: str) -> Form:
     if re.fullmatch(r"1/S", flat):
         return Form(skeleton, PRODUCT, {first: POWER})
     if re.fullmatch(r"S( |\\,)S", flat):
-        return Form(skeleton, PRODUCT, dict.fromkeys(outside, PRODUCT), frozenset({first}), frozenset(rest))
+        return Form(
+            skeleton, PRODUCT, dict.fromkeys(outside, PRODUCT), frozenset({first}), frozenset(rest)
+        )
     if re.fullmatch(r"[^S ]+ S", flat):
         return Form(skeleton, APPLY, {first: POWER}, last=frozenset(outside))
     if re.fullmatch(r"S[^S ]+|[^S ]+S|S\^S", flat):

@@ -144,7 +144,7 @@ class KinkReport(Answer):
             rows.append([k.name, k.op, k.note, at, interval, taken, k.where])
         return rows
 
-    def text(self, *, ascii: bool = False) -> str:  # noqa: A002
+    def text(self, *, ascii: bool = False) -> str:
         """One line per operation."""
         if not self.found:
             return f"no kink was met in {self.operations} operations"

@@ -58,7 +58,9 @@ _ASCII = {
 
 def ascii_of(text: str) -> str:
     """The text in ASCII: `w̄` is `w_bar`, `σ(z)` is `sigmoid(z)`."""
-    barred = re.sub(rf"((?:\w{MACRON})+)(\w*)", lambda m: m[1].replace(MACRON, "") + m[2] + "_bar", text)
+    barred = re.sub(
+        rf"((?:\w{MACRON})+)(\w*)", lambda m: m[1].replace(MACRON, "") + m[2] + "_bar", text
+    )
     plain = "".join(_ASCII.get(c, c) for c in barred.translate(_HIGH))
     return unicodedata.normalize("NFKD", plain).encode("ascii", "backslashreplace").decode()
 
@@ -118,16 +120,29 @@ def names_of(
 
 
 def _wishes(
-    nodes: Sequence[Node], outputs: list[Node], given: Mapping[Node, str], variables: Mapping[str, Any]
+    nodes: Sequence[Node],
+    outputs: list[Node],
+    given: Mapping[Node, str],
+    variables: Mapping[str, Any],
 ) -> dict[int, str]:
     """What each node would like to be called."""
     assigned = _assigned(nodes)
     spoken = _spoken(nodes)
-    held = {v.node.serial: k for k, v in variables.items() if isinstance(v, Tensor) and v._node is not None}
+    held = {
+        v.node.serial: k
+        for k, v in variables.items()
+        if isinstance(v, Tensor) and v._node is not None
+    }
     wishes: dict[int, str] = {}
     for node in nodes:
         serial = node.serial
-        wish = given.get(node) or _own(node) or assigned.get(serial) or spoken.get(serial) or held.get(serial)
+        wish = (
+            given.get(node)
+            or _own(node)
+            or assigned.get(serial)
+            or spoken.get(serial)
+            or held.get(serial)
+        )
         if wish is not None:
             wishes[serial] = _short(wish)
     ends = [y for y in outputs if y.inputs and y.serial not in wishes]
@@ -160,7 +175,7 @@ def _own(node: Node) -> str | None:
 
 def _letter(node: Node) -> str:
     """A textbook letter for a leaf."""
-    matrix = node.spec.ndim >= 2  # noqa: PLR2004
+    matrix = node.spec.ndim >= 2
     if hasattr(node, "handle"):
         return "W" if matrix else "w"
     return "X" if matrix else "x"
@@ -169,7 +184,9 @@ def _letter(node: Node) -> str:
 def letter_for(node: Node) -> str:
     """A textbook letter for an inner node: e for a difference, z for a sum, y = σ(z), else v."""
     name = node.op.name
-    return {"subtract": "e", "add": "z", "matmul": "z", "sigmoid": "y", "softmax": "y"}.get(name, "v")
+    return {"subtract": "e", "add": "z", "matmul": "z", "sigmoid": "y", "softmax": "y"}.get(
+        name, "v"
+    )
 
 
 def _assigned(nodes: Sequence[Node]) -> dict[int, str]:
@@ -222,7 +239,11 @@ def _spoken(nodes: Sequence[Node]) -> dict[int, str]:
             words = ()
         for i, x in enumerate(node.inputs):
             leaf, word = x, words[i] if i < len(words) else None
-            while leaf.inputs and leaf.op.name in _IMPLICIT and (leaf.code, leaf.at) == (node.code, node.at):
+            while (
+                leaf.inputs
+                and leaf.op.name in _IMPLICIT
+                and (leaf.code, leaf.at) == (node.code, node.at)
+            ):
                 leaf = leaf.inputs[0]
             if not leaf.inputs and (word is not None or leaf.spec.weak):
                 said[leaf.serial].add(word)

@@ -15,10 +15,10 @@ import numpy as np
 
 from ..calculus.transforms import Following
 from ..context import within
+from ..elementwise import Elementwise
 from ..errors import NonFiniteError, OverbarError, place
 from ..graph import CONST, Graph, Node
 from ..handle import Tensor, as_tensor
-from ..elementwise import Elementwise
 from ..trees import tree_flatten, tree_unflatten
 from .answer import Answer, Table, plain, value_text
 from .cures import cure_for
@@ -67,7 +67,7 @@ class NonFiniteReport(Answer):
     def __bool__(self) -> bool:
         return self.birth is not None
 
-    def text(self, *, ascii: bool = False) -> str:  # noqa: A002
+    def text(self, *, ascii: bool = False) -> str:
         """The report."""
         b = self.birth
         if b is None:
@@ -125,7 +125,9 @@ def _alone(t: Tensor) -> NonFiniteReport:
     at, made = first_bad(t.value)
     cure = "compute it under ob.record(), or ask ob.why_nan(function, *arguments)"
     birth = Birth("input", t.name or "the tensor", "input", made, at, (), "", 0, "", "", (), cure)
-    return NonFiniteReport(birth, f"{birth.name} holds {made}{_at(at)}, and has no history that could tell why")
+    return NonFiniteReport(
+        birth, f"{birth.name} holds {made}{_at(at)}, and has no history that could tell why"
+    )
 
 
 def _of_record(record: Record) -> NonFiniteReport:
@@ -169,7 +171,9 @@ def first_bad(value: Any) -> tuple[Index, str]:
 
 def _forward(record: Record, end: Node, names: dict[int, str]) -> NonFiniteReport:
     """Back from a result that is not finite to where it began."""
-    at: dict[Node, Index | None] = {end: None if isinstance(record.values[end], tuple) else first_bad(record.value(end))[0]}
+    at: dict[Node, Index | None] = {
+        end: None if isinstance(record.values[end], tuple) else first_bad(record.value(end))[0]
+    }
     came: dict[Node, Node] = {}
     roots: list[Node] = []
     stack = [end]
@@ -187,7 +191,17 @@ def _forward(record: Record, end: Node, names: dict[int, str]) -> NonFiniteRepor
     while node in came:
         node = came[node]
         path.append(node)
+    if _harmless(record, root):  # a mask: at fault is what made a NaN of it
+        spoiled = next((i for i, n in enumerate(path) if _is_nan(record, n, at[n])), None)
+        if spoiled is not None:
+            root, path = path[spoiled], path[spoiled + 1 :]
     return _told(record, root, at[root], path, names)
+
+
+def _is_nan(record: Record, node: Node, at: Index | None) -> bool:
+    return not isinstance(node.spec, tuple) and bool(
+        np.isnan(record.value(node)[at] if at else record.value(node)).any()
+    )
 
 
 def _harmless(record: Record, node: Node) -> bool:
@@ -233,7 +247,9 @@ def _entry(value: Any, at: Index, shape: tuple[int, ...]) -> Any:
     return np.broadcast_to(np.asarray(value), shape)[at]
 
 
-def _told(record: Record, root: Node, at: Index | None, path: Sequence[Node], names: dict[int, str]) -> NonFiniteReport:
+def _told(
+    record: Record, root: Node, at: Index | None, path: Sequence[Node], names: dict[int, str]
+) -> NonFiniteReport:
     value = record.values[root] if isinstance(root.spec, tuple) else record.value(root)
     index, made = first_bad(value)
     if at is not None and not isinstance(value, tuple):
@@ -247,13 +263,22 @@ def _told(record: Record, root: Node, at: Index | None, path: Sequence[Node], na
         kind = "parameter" if asks(root) else "input"
         cure = cure_for(kind, "input", [], made)
         birth = Birth(kind, name, "input", made, index, (), file, line, source, "", steps, cure)
-        return NonFiniteReport(birth, f"the {kind} {name} held {made}{_at(index)} before anything was computed")
-    operands = [(names.get(x.serial, "abcdefgh"[i % 8]), record.value(x)) for i, x in enumerate(root.inputs)]
+        return NonFiniteReport(
+            birth, f"the {kind} {name} held {made}{_at(index)} before anything was computed"
+        )
+    operands = [
+        (names.get(x.serial, "abcdefgh"[i % 8]), record.value(x)) for i, x in enumerate(root.inputs)
+    ]
     there = [(n, _at_entry(v, index, root)) for n, v in operands]
     cure = cure_for(root.op.name, "forward", [v for _, v in there], made)
     shown = tuple((n, value_text(v) if v is not None else "") for n, v in there)
-    birth = Birth(root.op.name, name, "forward", made, index, shown, file, line, source, "", steps, cure)
-    return NonFiniteReport(birth, f"the first value that is not finite: {root.op.name} made {made}{_at(index)}, in the forward pass")
+    birth = Birth(
+        root.op.name, name, "forward", made, index, shown, file, line, source, "", steps, cure
+    )
+    return NonFiniteReport(
+        birth,
+        f"the first value that is not finite: {root.op.name} made {made}{_at(index)}, in the forward pass",
+    )
 
 
 def _at_entry(value: Any, index: Index, node: Node) -> Any:
@@ -273,7 +298,7 @@ def _steps(record: Record, path: Sequence[Node], names: dict[int, str]) -> tuple
         name = names.get(n.serial)
         line = f" (line {origin.line})" if origin else ""
         words.append((f"{name} = {n.op.name}" if name else n.op.name) + line)
-    return (*words[:4], f"{len(words) - 7} more", *words[-3:]) if len(words) > 8 else tuple(words)  # noqa: PLR2004
+    return (*words[:4], f"{len(words) - 7} more", *words[-3:]) if len(words) > 8 else tuple(words)
 
 
 def _at(index: Index) -> str:
@@ -308,20 +333,36 @@ def _backward(record: Record, names: dict[int, str]) -> NonFiniteReport:
     node = m.source
     index, made = first_bad(m.value if not finite(m.value) else record.bars[m.target])
     name, operands = names.get(node.serial, node.op.name), []
-    if _entrywise(node) and not isinstance(node.spec, tuple) and np.shape(m.value) == node.spec.shape:
-        operands.append((bar(name if name != node.op.name else "y"), _entry(record.bars[node], index, node.spec.shape)))
+    if (
+        _entrywise(node)
+        and not isinstance(node.spec, tuple)
+        and np.shape(m.value) == node.spec.shape
+    ):
+        operands.append(
+            (
+                bar(name if name != node.op.name else "y"),
+                _entry(record.bars[node], index, node.spec.shape),
+            )
+        )
         operands += [(names.get(x.serial, "abcdefgh"[i % 8]), _entry(record.value(x), index, node.spec.shape))
                      for i, x in enumerate(node.inputs)]  # fmt: skip
     else:
         operands.append((bar(name), record.bars[node]))
-        operands += [(names.get(x.serial, "abcdefgh"[i % 8]), record.value(x)) for i, x in enumerate(node.inputs)]
+        operands += [
+            (names.get(x.serial, "abcdefgh"[i % 8]), record.value(x))
+            for i, x in enumerate(node.inputs)
+        ]
     sender = next((str(s.source.origin) for s in sent.get(node, ()) if s.source.origin), "")
     cure = cure_for(node.op.name, "backward", [v for _, v in operands], made)
     origin = node.origin
     file, line, source = (origin.filename, origin.line, origin.source) if origin else ("", 0, "")
     shown = tuple((n, value_text(v)) for n, v in operands)
-    steps = _steps(record, path[:-1], names) + (f"the gradient of {names.get(path[-1].serial, 'a variable')}",)
-    birth = Birth(node.op.name, name, "backward", made, index, shown, file, line, source, sender, steps, cure)
+    steps = _steps(record, path[:-1], names) + (
+        f"the gradient of {names.get(path[-1].serial, 'a variable')}",
+    )
+    birth = Birth(
+        node.op.name, name, "backward", made, index, shown, file, line, source, sender, steps, cure
+    )
     said = f"the result is finite, its gradient is not: the rule of {node.op.name} made {made}{_at(index)}, in the backward pass"
     return NonFiniteReport(birth, said)
 
@@ -336,12 +377,18 @@ def _of_step(f: Callable[..., Any], args: Sequence[Any]) -> NonFiniteReport:
         ends = [t for t in results if isinstance(t, Tensor)]
         was = {id(t): dict(slots) for t, slots in before}
         new = [v for t, _ in before for v in _changed(t, was[id(t)])]
-        healthy = all(finite(r) for r in results if not isinstance(r, str)) and all(map(finite, new))
+        healthy = all(finite(r) for r in results if not isinstance(r, str)) and all(
+            map(finite, new)
+        )
         report = None
         for t in ends:
             if t._node is not None and t._node.inputs and t.value is not None:
-                variables = [n for n in Record([t.node], []).nodes if asks(n) or n.op.name == "alias"]
-                report = report or _of_record(Record([t.node], [v for v in variables if v.spec.floating]))
+                variables = [
+                    n for n in Record([t.node], []).nodes if asks(n) or n.op.name == "alias"
+                ]
+                report = report or _of_record(
+                    Record([t.node], [v for v in variables if v.spec.floating])
+                )
     if report is not None and report.birth is not None:
         return report
     if healthy:
@@ -352,8 +399,23 @@ def _of_step(f: Callable[..., Any], args: Sequence[Any]) -> NonFiniteReport:
                 _run(f, args)
         except NonFiniteError as error:
             return _caught(error)
-    birth = Birth("input", "", "input", "nan", (), (), "", 0, "", "", (), cure_for("input", "input", [], "nan"))
-    return NonFiniteReport(birth, "what is not finite was there before the step began: no operation made it")
+    birth = Birth(
+        "input",
+        "",
+        "input",
+        "nan",
+        (),
+        (),
+        "",
+        0,
+        "",
+        "",
+        (),
+        cure_for("input", "input", [], "nan"),
+    )
+    return NonFiniteReport(
+        birth, "what is not finite was there before the step began: no operation made it"
+    )
 
 
 def _run(f: Callable[..., Any], args: Sequence[Any]) -> list[Any]:
@@ -398,7 +460,10 @@ def _caught(error: NonFiniteError) -> NonFiniteReport:
     birth = Birth(facts["op"], facts["op"], facts["born"], facts["made"], facts["index"], shown, file, line, source,
                   facts.get("sender", ""), (), cure)  # fmt: skip
     what = "the rule of " if facts["born"] == "backward" else ""
-    return NonFiniteReport(birth, f"the first value that is not finite: {what}{facts['op']} made {facts['made']}{_at(birth.index)}, {where}")
+    return NonFiniteReport(
+        birth,
+        f"the first value that is not finite: {what}{facts['op']} made {facts['made']}{_at(birth.index)}, {where}",
+    )
 
 
 @contextlib.contextmanager
@@ -420,10 +485,10 @@ def nan_guard() -> Iterator[None]:
     except NonFiniteError as error:
         facts = error.facts
         if facts and error.hint is None:
-            cure = cure_for(facts["op"], facts["born"], [v for _, v in facts.get("operands", ())], facts["made"])
+            cure = cure_for(
+                facts["op"], facts["born"], [v for _, v in facts.get("operands", ())], facts["made"]
+            )
             error.hint = cure or None
             if cure:
                 error.args = (f"{error.args[0]}\nhint: {cure}",)
         raise
-
-

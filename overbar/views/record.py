@@ -143,9 +143,13 @@ def record_of(what: str, subject: Any, args: Sequence[Any] = (), wrt: Any = None
     """
     if isinstance(subject, Tensor):
         if args:
-            raise DTypeError(f"{what}: a result needs no arguments", hint="pass the function to run it on them")
+            raise DTypeError(
+                f"{what}: a result needs no arguments", hint="pass the function to run it on them"
+            )
         if subject.value is None:
-            raise UnknownValueError(f"{what}: the value is not known while tracing", got={"tensor": subject})
+            raise UnknownValueError(
+                f"{what}: the value is not known while tracing", got={"tensor": subject}
+            )
         return Record([subject.node], _asked(what, [subject.node], wrt, {}))
     if isinstance(subject, Graph):
         return _of_graph(what, subject, args, wrt)
@@ -170,10 +174,14 @@ def _asked(what: str, outputs: Sequence[Node], wrt: Any, given: dict[Node, str])
             found.append(v)
         else:
             numbered = dict(enumerate(given))
-            named = [n for n, name in given.items() if name == v] or [n for i, n in numbered.items() if i == v]
+            named = [n for n, name in given.items() if name == v] or [
+                n for i, n in numbered.items() if i == v
+            ]
             named = named or [n for n in ancestors(outputs) if n.name == v]
             if not named:
-                raise GradientError(f"{what}: nothing here is called {v!r}", want="a tensor, or the name of one")
+                raise GradientError(
+                    f"{what}: nothing here is called {v!r}", want="a tensor, or the name of one"
+                )
             found += named[-1:]
     return found
 
@@ -185,17 +193,29 @@ def _of_graph(what: str, graph: Graph, args: Sequence[Any], wrt: Any) -> Record:
     if trees is not None and leaves:
         leaves = [leaves[i] for i in trees[1]] + list(graph.derived.get("reads", ()))
     known = {n: as_tensor(a).value for n, a in zip(graph.inputs, leaves, strict=False)}
-    if len(leaves) != len(graph.inputs) and any(n.value is None for n in graph.inputs if n not in known):
-        raise DTypeError(f"{what}: the graph has {len(graph.inputs)} inputs, {len(leaves)} values came")
+    if len(leaves) != len(graph.inputs) and any(
+        n.value is None for n in graph.inputs if n not in known
+    ):
+        raise DTypeError(
+            f"{what}: the graph has {len(graph.inputs)} inputs, {len(leaves)} values came"
+        )
     values: dict[Node, Any] = {n: known.get(n, n.value) for n in graph.inputs}
     with np.errstate(all="ignore"):
         for node in graph.nodes:
             if node not in values:
                 run = node.value is None and node.inputs
-                values[node] = node.op.run(*(values[x] for x in node.inputs), **node.params) if run else node.value
+                values[node] = (
+                    node.op.run(*(values[x] for x in node.inputs), **node.params)
+                    if run
+                    else node.value
+                )
     given = {n: n.params.get("name") or "" for n in graph.inputs}
     outputs = [y for y in graph.outputs if not isinstance(y.spec, tuple) and y.spec.floating]
-    variables = [n for n in graph.inputs if n.spec.floating] if wrt is None else _asked(what, outputs, wrt, given)
+    variables = (
+        [n for n in graph.inputs if n.spec.floating]
+        if wrt is None
+        else _asked(what, outputs, wrt, given)
+    )
     return Record(outputs, variables, given=given, known=values, stop=graph.inputs)
 
 
@@ -203,12 +223,18 @@ def _of_call(what: str, f: Callable[..., Any], args: Sequence[Any], wrt: Any) ->
     leaves, structure = tree_flatten(tuple(args))
     called = _argument_names(f, args)
     tensors = [a if isinstance(a, Tensor) or not _is_number(a) else as_tensor(a) for a in leaves]
-    floats = [i for i, t in enumerate(tensors) if isinstance(t, Tensor) and t.spec.floating and not t.requires_grad]
+    floats = [
+        i
+        for i, t in enumerate(tensors)
+        if isinstance(t, Tensor) and t.spec.floating and not t.requires_grad
+    ]
     with Following([tensors[i] for i in floats]) as following:
         for i, t in zip(floats, following.inputs, strict=True):
             tensors[i] = t
         results = tree_flatten(f(*tree_unflatten(structure, tensors)))[0]
-    outputs = [t.node for t in results if isinstance(t, Tensor) and t._node is not None and t._node.mask][:1]
+    outputs = [
+        t.node for t in results if isinstance(t, Tensor) and t._node is not None and t._node.mask
+    ][:1]
     if not outputs:
         raise GradientError(
             f"{what}: the result depends on nothing that could be differentiated",
@@ -231,7 +257,10 @@ def _of_call(what: str, f: Callable[..., Any], args: Sequence[Any], wrt: Any) ->
 
 
 def _is_number(a: Any) -> bool:
-    return isinstance(a, np.ndarray | np.generic | float | complex) and np.asarray(a).dtype.kind in "fc"
+    return (
+        isinstance(a, np.ndarray | np.generic | float | complex)
+        and np.asarray(a).dtype.kind in "fc"
+    )
 
 
 def _argument_names(f: Callable[..., Any], args: Sequence[Any]) -> list[str | None]:
@@ -243,7 +272,10 @@ def _argument_names(f: Callable[..., Any], args: Sequence[Any]) -> list[str | No
     names: list[str | None] = []
     for i, arg in enumerate(args):
         word = words[i] if i < len(words) else f"x{i}"
-        own = [getattr(leaf, "name", None) if isinstance(leaf, Tensor) else None for leaf in tree_flatten(arg)[0]]
+        own = [
+            getattr(leaf, "name", None) if isinstance(leaf, Tensor) else None
+            for leaf in tree_flatten(arg)[0]
+        ]
         names += [n or word + path for n, (path, _) in zip(own, tree_paths(arg), strict=True)]
     return names
 
@@ -271,6 +303,11 @@ def unchanged() -> Iterator[list[tuple[Tensor, list[tuple[str, Any]]]]]:
 
 def _tensors() -> list[Tensor]:
     return [t for t in gc.get_objects() if issubclass(type(t), Tensor)]
+
+
+def node_of(t: Tensor) -> Node | None:
+    """The node of a tensor that has one; `t.node` would make one, and asking changes nothing."""
+    return t._node  # noqa: SLF001
 
 
 def asks(node: Node) -> bool:

@@ -20,7 +20,18 @@ from ..graph import INPUT, Node, span
 from ..handle import Tensor, from_node
 from ..ops.movement import Parts
 from ..origin import statement
-from .formula import SILENT, Applied, Expr, Mark, Number, Symbol, constant, fits, formula_of, product
+from .formula import (
+    SILENT,
+    Applied,
+    Expr,
+    Mark,
+    Number,
+    Symbol,
+    constant,
+    fits,
+    formula_of,
+    product,
+)
 from .names import letter_for, names_of
 from .record import Message, Record
 
@@ -64,7 +75,9 @@ class Telling:
             name = letter
             while name in used or (letter == "v" and name == "v"):
                 counts[letter] = counts.get(letter, 0) + 1
-                name = letter + str(counts[letter]).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
+                name = letter + str(counts[letter]).translate(
+                    str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+                )
             used.add(name)
             self.names[node.serial] = name
 
@@ -109,13 +122,21 @@ class Telling:
 
         def called(node: Node) -> Expr | None:
             if node in seeds:
-                return bar_of if not isinstance(bar, tuple) else Symbol(f"{name}[{seeds[node]}]", barred=True, scalar=False)
+                return (
+                    bar_of
+                    if not isinstance(bar, tuple)
+                    else Symbol(f"{name}[{seeds[node]}]", barred=True, scalar=False)
+                )
             source = back.get(node)
             if source is None:
                 return None
-            return self.called(source) or (None if self.record.computed(source) else constant(source))
+            return self.called(source) or (
+                None if self.record.computed(source) else constant(source)
+            )
 
-        return {x: _expression(b, called) for x, b in zip(wanted, sent, strict=True) if b is not None}
+        return {
+            x: _expression(b, called) for x, b in zip(wanted, sent, strict=True) if b is not None
+        }
 
     def message(self, row: Row, target: Node) -> Any:
         """The number that a row sends to one of its inputs: the sum of its nodes' messages."""
@@ -170,9 +191,13 @@ def _not_too_long(record: Record, above: dict[Node, Node]) -> dict[Node, Node]:
         if user is None:
             continue
         inputs = {x: text.get(x) or Symbol(f"a{x.serial}", scalar=False) for x in node.inputs}
-        here = formula_of(node, lambda n, node=node, inputs=inputs: None if n is node else inputs.get(n))
-        if size[root[node]] <= TOGETHER or node.op.name in SILENT or (
-            size[root[node]] <= TOGETHER**3 and fits(user, user.inputs.index(node), here)
+        here = formula_of(
+            node, lambda n, node=node, inputs=inputs: None if n is node else inputs.get(n)
+        )
+        if (
+            size[root[node]] <= TOGETHER
+            or node.op.name in SILENT
+            or (size[root[node]] <= TOGETHER**3 and fits(user, user.inputs.index(node), here))
         ):
             kept[node], text[node] = user, here
     return kept
@@ -218,7 +243,9 @@ def _twins(row: Row) -> tuple[dict[Node, Node], dict[Node, Node]]:
     """The row's nodes once more, without values: (the twin of each, whose twin each is)."""
     twins: dict[Node, Node] = {x: _unknown(x.spec) for x in row.inputs}
     for n in row.members:
-        twins[n] = Node(n.op, tuple(twins[x] for x in n.inputs), n.params, n.spec, mask=UNKNOWN | _bit())
+        twins[n] = Node(
+            n.op, tuple(twins[x] for x in n.inputs), n.params, n.spec, mask=UNKNOWN | _bit()
+        )
     return twins, {twin: n for n, twin in twins.items()}
 
 
@@ -251,4 +278,8 @@ def _expression(made: Any, called: Callable[[Node], Expr | None]) -> Expr:
         return formula_of(made.node, called)
     value = np.asarray(made.value if isinstance(made, Tensor) else made)
     flat = value.ravel()
-    return Number(flat[0].item()) if flat.size and (flat == flat[0]).all() else Symbol("c", scalar=not value.ndim)
+    return (
+        Number(flat[0].item())
+        if flat.size and (flat == flat[0]).all()
+        else Symbol("c", scalar=not value.ndim)
+    )

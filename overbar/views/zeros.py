@@ -37,14 +37,16 @@ class Cause:
 class ZeroReport(Answer):
     """Why a gradient is zero: `.zero` says whether it is, `.causes` why, `.adjoint` is its value."""
 
-    def __init__(self, name: str, zero: bool, said: str, causes: Sequence[Cause], adjoint: Any = None) -> None:
+    def __init__(
+        self, name: str, zero: bool, said: str, causes: Sequence[Cause], adjoint: Any = None
+    ) -> None:
         self.name, self.zero, self.said = name, zero, said
         self.causes, self.adjoint = list(causes), adjoint
 
     def __bool__(self) -> bool:
         return self.zero
 
-    def text(self, *, ascii: bool = False) -> str:  # noqa: A002
+    def text(self, *, ascii: bool = False) -> str:
         """What was found, one cause per paragraph."""
         lines = [self.said]
         for cause in self.causes:
@@ -57,10 +59,16 @@ class ZeroReport(Answer):
 
     def tables(self) -> list[Table]:
         """One row per cause."""
-        return [(self.said, ["", "why", "where", "cure"], [[c.kind, c.what, c.where, c.cure] for c in self.causes])]
+        return [
+            (
+                self.said,
+                ["", "why", "where", "cure"],
+                [[c.kind, c.what, c.where, c.cure] for c in self.causes],
+            )
+        ]
 
 
-def why_zero(parameter: Any, L: Any, *args: Any) -> ZeroReport:  # noqa: N803  (the textbook's letter)
+def why_zero(parameter: Any, L: Any, *args: Any) -> ZeroReport:
     """Why the gradient of a parameter is zero, or None; and where the path to it was cut.
 
     L is a result, or a function with its arguments (which finds more: it is run with everything
@@ -98,7 +106,9 @@ def why_zero(parameter: Any, L: Any, *args: Any) -> ZeroReport:  # noqa: N803  (
     size, top = norm(bar), max(norm(record.bars[y]) for y in record.outputs if y in record.bars)
     names = names_of(record.nodes, record.outputs, record.given)
     if size == 0:
-        causes = _kills(record, names) + _cancelled(record, names) or _overlap(record, names)
+        causes = _kills(record, names) + _cancelled(record, names)
+        if all(c.share is not None and c.share < 1 for c in causes):
+            causes = list(dict.fromkeys(causes + _partly(record, names))) or [COVERED]
         return ZeroReport(name, True, f"the gradient of {name} is zero", causes + cuts, bar)
     if size < TINY * top:
         said = f"the gradient of {name} has vanished: its norm is {number(size)}"
@@ -111,10 +121,12 @@ def why_zero(parameter: Any, L: Any, *args: Any) -> ZeroReport:  # noqa: N803  (
 
 
 def _none(name: str, causes: list[Cause]) -> ZeroReport:
-    return ZeroReport(name, True, f"the gradient of {name} is None: no path leads from the result to it", causes)
+    return ZeroReport(
+        name, True, f"the gradient of {name} is None: no path leads from the result to it", causes
+    )
 
 
-def _record(L: Any, args: tuple[Any, ...], parameter: Any) -> Record:  # noqa: N803
+def _record(L: Any, args: tuple[Any, ...], parameter: Any) -> Record:
     if isinstance(L, Tensor) or not callable(L):
         return record_of("why_zero", L, args, parameter)
     with within(record_all=[], keep=True):
@@ -147,37 +159,64 @@ def _words(parameter: Any, frame: FrameType) -> set[str]:
 # -- no path ----------------------------------------------------------------------------------
 
 
-def _off_path(parameter: Tensor, L: Any, record: Record, frame: FrameType) -> list[Cause]:  # noqa: N803
+def _off_path(parameter: Tensor, L: Any, record: Record, frame: FrameType) -> list[Cause]:
     """The parameter is nowhere in the graph: rebound, detached, or never used."""
     for node in record.nodes:
         if asks(node) and handle_of(node) is parameter:
             what = "it was rebound since the result was computed, by an optimiser's step or an assignment"
-            return [Cause("rebound", what, _where(parameter._node), "ask before the step, or compute the result again")]
+            return [
+                Cause(
+                    "rebound",
+                    what,
+                    _where(parameter._node),
+                    "ask before the step, or compute the result again",
+                )
+            ]
     words = _words(parameter, frame)
     for node in record.nodes:
         if node.op is CONST and node.value is parameter.value and node.spec.size:
             users = [n for n in record.nodes if node in n.inputs]
             where = next((_where(n) for n in users if _where(n)), "")
-            return [Cause("detached", "its value is used, without its history", where, CALLS["detach"][1])]
+            return [
+                Cause(
+                    "detached", "its value is used, without its history", where, CALLS["detach"][1]
+                )
+            ]
     causes = _source_cut(frame, L, words)
-    for node in record.nodes:
-        origin = node.origin if node.inputs else None
-        if not causes and origin is not None and any(not x.mask and not x.spec.weak for x in node.inputs):
-            cut = cut_before(origin.filename, origin.line, (), words)
+    fed = [
+        n.origin for n in record.nodes if any(not x.mask for x in n.inputs) and n.origin is not None
+    ]
+    for filename, line in dict.fromkeys((o.filename, o.line) for o in fed):
+        if not causes:
+            cut = cut_before(filename, line, (), words)
             causes = [Cause(_kind_of(cut.what), cut.what, str(cut), cut.cure)] if cut else []
     if causes:
         return causes
     twin = [n for n in record.nodes if asks(n) and (n.origin and n.origin.name) in words]
     if twin:
         what = "the result was computed from another tensor of that name"
-        return [Cause("rebound", what, _where(twin[0]), "ask about the tensor that was used: keep it, or compute again")]
+        return [
+            Cause(
+                "rebound",
+                what,
+                _where(twin[0]),
+                "ask about the tensor that was used: keep it, or compute again",
+            )
+        ]
     if isinstance(L, Tensor) and parameter.node.serial > L.node.serial:
-        return [Cause("younger", "it was made after the result", _where(parameter._node), "compute the result again")]
+        return [
+            Cause(
+                "younger",
+                "it was made after the result",
+                _where(parameter._node),
+                "compute the result again",
+            )
+        ]
     return [Cause("unused", "the result was not computed from it", _where(parameter._node),
                   "use it; or check that the layer it belongs to is called")]  # fmt: skip
 
 
-def _source_cut(frame: FrameType, L: Any, words: set[str]) -> list[Cause]:  # noqa: N803
+def _source_cut(frame: FrameType, L: Any, words: set[str]) -> list[Cause]:
     """What the caller's source says of the result."""
     both = {**frame.f_globals, **frame.f_locals}
     called = [k for k, v in both.items() if v is L]
@@ -206,7 +245,14 @@ def _cut_edges(record: Record) -> list[Cause]:
             what, cure = _flat_words(node)
             causes.append(Cause(_kind_of(what), what, _where(node), cure))
         elif follow and not node.mask & follow and any(x.mask & follow for x in node.inputs):
-            causes.append(Cause("no_grad", "computed under no_grad()", _where(node), "move it out of the `with` block"))
+            causes.append(
+                Cause(
+                    "no_grad",
+                    "computed under no_grad()",
+                    _where(node),
+                    "move it out of the `with` block",
+                )
+            )
     return causes
 
 
@@ -219,7 +265,10 @@ def _flat_words(node: Node) -> tuple[str, str]:
         return CALLS["detach"]
     if node.spec.dtype.kind == "b":
         return COMPARED
-    return CALLS.get(name) or (f"{name} is flat: its derivative is zero almost everywhere", "use a smooth function")
+    return CALLS.get(name) or (
+        f"{name} is flat: its derivative is zero almost everywhere",
+        "use a smooth function",
+    )
 
 
 def _silent(record: Record) -> list[Cause]:
@@ -252,7 +301,14 @@ def _cancelled(record: Record, names: dict[int, str]) -> list[Cause]:
             terms = ", ".join(number(s) for s in sizes[:4])
             name = names.get(target.serial, target.op.name)
             what = f"messages cancel at {name}: {len(sent)} of them, of norms {terms}, add up to nothing"
-            found.append(Cause("cancels", what, _where(sent[0].source), "the parts work against each other: look at each"))
+            found.append(
+                Cause(
+                    "cancels",
+                    what,
+                    _where(sent[0].source),
+                    "the parts work against each other: look at each",
+                )
+            )
     return found
 
 
@@ -264,27 +320,80 @@ def _blame(record: Record, node: Node, target: Node, names: dict[int, str]) -> C
         x = np.asarray(record.value(node.inputs[0]))
         share = float(np.mean(x <= 0))
         what = f"{share:.0%} of the units of {own} are dead: what goes into {op} is not positive"
-        return Cause("dead", what, where, "a smaller learning rate, another bias, or ob.leaky_relu, which is never flat", share)
+        return Cause(
+            "dead",
+            what,
+            where,
+            "a smaller learning rate, another bias, or ob.leaky_relu, which is never flat",
+            share,
+        )
     if op in SATURATES:
         share = _saturated(record, node)
         what = f"{share:.0%} of {own} = {op}(…) is saturated: its derivative there is (almost) zero"
-        return Cause("saturated", what, where, "smaller weights or inputs; a loss on the logits; normalise before it", share)
+        return Cause(
+            "saturated",
+            what,
+            where,
+            "smaller weights or inputs; a loss on the logits; normalise before it",
+            share,
+        )
     if op in {"multiply", "times", "matmul", "divide", "einsum", "conv"}:
         for x in node.inputs:
             if x is not target and norm(record.value(x)) == 0:
                 other = names.get(x.serial, "the other factor")
                 other = "the number 0" if x.spec.weak and x.serial not in names else other
-                return Cause("times zero", f"multiplied by zero: {other} is zero", where, f"see why {other} is zero", 1.0)
-        return Cause("times zero", f"the zeros of the other factor of {op} meet what arrives", where, "")
+                return Cause(
+                    "times zero",
+                    f"multiplied by zero: {other} is zero",
+                    where,
+                    f"see why {other} is zero",
+                    1.0,
+                )
+        return Cause(
+            "times zero", f"the zeros of the other factor of {op} meet what arrives", where, ""
+        )
     if op in CHOOSES:
-        return Cause("not chosen", f"nothing of it was chosen by {op}", where, "another input won, at every entry")
+        return Cause(
+            "not chosen",
+            f"nothing of it was chosen by {op}",
+            where,
+            "another input won, at every entry",
+        )
     if op in {"whole_power", "square", "power", "prod", "abs", "cos", "length", "root_of_squares"}:
-        return Cause("stationary", f"the derivative of {op} is zero at this value", where, "start elsewhere")
+        return Cause(
+            "stationary", f"the derivative of {op} is zero at this value", where, "start elsewhere"
+        )
     return Cause("zero derivative", f"the rule of {op} sends zeros", where, "")
 
 
-SATURATES = {"sigmoid", "tanh", "softmax", "log_softmax", "erf", "softplus", "log_sigmoid", "gelu", "silu", "exp", "arctan", "ndtr"}
-CHOOSES = {"maximum", "minimum", "max", "min", "where", "clip", "gather", "slice", "sort", "along", "reorder", "put"}
+SATURATES = {
+    "sigmoid",
+    "tanh",
+    "softmax",
+    "log_softmax",
+    "erf",
+    "softplus",
+    "log_sigmoid",
+    "gelu",
+    "silu",
+    "exp",
+    "arctan",
+    "ndtr",
+}
+CHOOSES = {
+    "maximum",
+    "minimum",
+    "max",
+    "min",
+    "where",
+    "clip",
+    "gather",
+    "slice",
+    "sort",
+    "along",
+    "reorder",
+    "put",
+}
 
 
 def _saturated(record: Record, node: Node) -> float:
@@ -295,12 +404,12 @@ def _saturated(record: Record, node: Node) -> float:
         return 1.0
     with np.errstate(all="ignore"):
         given = bar != 0
-        return float(np.mean(np.abs(sent)[given] <= 1e-6 * np.abs(bar)[given])) if given.any() else 1.0
+        return (
+            float(np.mean(np.abs(sent)[given] <= 1e-6 * np.abs(bar)[given])) if given.any() else 1.0
+        )
 
 
-def _overlap(record: Record, names: dict[int, str]) -> list[Cause]:
-    """No rule alone sends zeros, but all together they do."""
-    return _partly(record, names) or [Cause("zero derivative", "zeros of several rules cover each other", "", "")]
+COVERED = Cause("zero derivative", "the zeros of several rules cover each other", "", "")
 
 
 def _partly(record: Record, names: dict[int, str]) -> list[Cause]:
@@ -325,4 +434,8 @@ def _weakest(record: Record, names: dict[int, str]) -> list[Cause]:
         if before and after < before / 2:
             drops.append((after / before, lambda m=m: _blame(record, m.source, m.target, names)))
     drops.sort(key=lambda d: d[0])
-    return [dataclasses.replace(c, what=f"{c.what} (× {number(r)})") for r, make in drops[:4] for c in (make(),)]
+    return [
+        dataclasses.replace(c, what=f"{c.what} (× {number(r)})")
+        for r, make in drops[:4]
+        for c in (make(),)
+    ]

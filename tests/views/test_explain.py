@@ -13,6 +13,7 @@ from overbar.views.formula import TEX, Symbol, formula_of, written
 from overbar.views.names import ascii_of, bar, names_of, width
 from overbar.views.record import record_of
 
+
 def nfd(text):
     """With every bar as the combining U+0304, as overbar writes it."""
     return unicodedata.normalize("NFD", text)
@@ -81,7 +82,9 @@ def regularised(w, b, x, t, lam):
 
 
 def test_s2_5_bar_notation_as_values_of_a_program():
-    story = ob.explain(lambda w, b, x, t: (regularised(w, b, x, t, 0.0)), 0.5, -1.0, 2.0, 1.0, wrt=["w", "b"])
+    story = ob.explain(
+        lambda w, b, x, t: regularised(w, b, x, t, 0.0), 0.5, -1.0, 2.0, 1.0, wrt=["w", "b"]
+    )
     said = {m.target: m.formula for row in story.rows for m in row.messages if row.name != "R"}
     assert said["y"] == nfd("L̄ (y − t)")
     assert said["z"] == nfd("ȳ y (1 − y)")
@@ -129,7 +132,10 @@ def test_s1_17_rules_of_thumb():
 
     story = ob.explain(f, 1.0, 2.0, 3.0)
     assert story["s"].words == "add distributes: each input receives the adjoint as it is"
-    assert story["p"].words == "multiply switches: each input receives the adjoint scaled by the other's value"
+    assert (
+        story["p"].words
+        == "multiply switches: each input receives the adjoint scaled by the other's value"
+    )
     assert story.rows[-1].words == (
         "max routes: the adjoint goes to the greater input, the other receives nothing; a tie shares it"
     )
@@ -152,8 +158,22 @@ def test_s2_9_what_a_node_receives_and_sends():
 
 # -- every number is the engine's -------------------------------------------------------------
 
-UNARY = (ob.tanh, ob.sigmoid, ob.sin, ob.relu, lambda x: x * x, lambda x: -x, lambda x: ob.exp(0.1 * x))
-BINARY = (lambda a, b: a + b, lambda a, b: a - b, lambda a, b: a * b, ob.maximum, lambda a, b: a / (2 + b * b))
+UNARY = (
+    ob.tanh,
+    ob.sigmoid,
+    ob.sin,
+    ob.relu,
+    lambda x: x * x,
+    lambda x: -x,
+    lambda x: ob.exp(0.1 * x),
+)
+BINARY = (
+    lambda a, b: a + b,
+    lambda a, b: a - b,
+    lambda a, b: a * b,
+    ob.maximum,
+    lambda a, b: a / (2 + b * b),
+)
 
 
 def program(seed):
@@ -185,7 +205,9 @@ def test_the_messages_of_every_node_sum_to_its_adjoint(seed):
     for row in story.rows:
         came = story.at(row.name).incoming
         if came:
-            np.testing.assert_allclose(sum(m.value for m in came), row.adjoint, rtol=1e-12, atol=1e-15)
+            np.testing.assert_allclose(
+                sum(m.value for m in came), row.adjoint, rtol=1e-12, atol=1e-15
+            )
     L.backward()
     for leaf in leaves:
         if leaf.grad is not None:
@@ -212,10 +234,14 @@ def test_every_message_formula_evaluates_to_the_message(seed):
     for row in story.rows:
         for m in row.messages:
             python = _as_python(ascii_of(m.formula))
-            assert eval(python, {}, values | bars) == pytest.approx(float(m.value), rel=1e-12), m.formula  # noqa: S307
+            assert eval(python, {}, values | bars) == pytest.approx(float(m.value), rel=1e-12), (
+                m.formula
+            )
             checked += 1
         if row.formula:
-            assert eval(_as_python(ascii_of(row.formula)), {}, values) == pytest.approx(float(row.value), rel=1e-12)  # noqa: S307
+            assert eval(_as_python(ascii_of(row.formula)), {}, values) == pytest.approx(
+                float(row.value), rel=1e-12
+            )
     assert checked >= 8
     assert text
 
@@ -379,7 +405,10 @@ def test_a_bar_stands_over_the_letters(name, barred, plain):
 
 def formula(f, how=None):
     """The formula of f(a, b, c), whose arguments go by these names."""
-    tensors = [ob.tensor(v, requires_grad=True, name=n) for n, v in zip("abc", (1.5, 2.5, 0.5), strict=True)]
+    tensors = [
+        ob.tensor(v, requires_grad=True, name=n)
+        for n, v in zip("abc", (1.5, 2.5, 0.5), strict=True)
+    ]
     y = f(*tensors)
     symbols = {t.node: Symbol(t.name) for t in tensors}
     e = formula_of(y.node, symbols.get)
@@ -427,10 +456,15 @@ FORMULAS = {
 def test_brackets_stand_where_they_are_needed(text):
     f = FORMULAS[text]
     if "where" in text:
-        a, c = ob.tensor(1.0, requires_grad=True, name="a"), ob.tensor(2.0, requires_grad=True, name="c")
+        a, c = (
+            ob.tensor(1.0, requires_grad=True, name="a"),
+            ob.tensor(2.0, requires_grad=True, name="c"),
+        )
         y = f(a, None, c)
         names = {a.node: "a", c.node: "c", y.node.inputs[0]: "[a > b]"}
-        assert written(formula_of(y.node, lambda n: Symbol(names[n]) if n in names else None)) == text
+        assert (
+            written(formula_of(y.node, lambda n: Symbol(names[n]) if n in names else None)) == text
+        )
         return
     assert formula(f) == text
 

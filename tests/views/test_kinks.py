@@ -51,7 +51,9 @@ def test_a_kink_that_is_not_met_is_not_reported(op):
     assert "no kink was met" in report.text()
 
 
-@pytest.mark.parametrize(("choice", "taken"), [("left", 0.0), ("right", 1.0), ("middle", 0.5), ("default", 0.0)])
+@pytest.mark.parametrize(
+    ("choice", "taken"), [("left", 0.0), ("right", 1.0), ("middle", 0.5), ("default", 0.0)]
+)
 def test_the_choice_in_force_is_read_back(choice, taken):
     with ob.config(kinks=choice):
         (kink,) = ob.kinks(lambda x: ob.relu(x), 0.0).found

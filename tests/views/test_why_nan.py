@@ -133,21 +133,21 @@ def steep_power_at_zero():
     return y.sum()
 
 
-@fault("arccos", "forward", cure="clip first")
+@fault("acos", "forward", cure="clip first")
 def arccos_outside():
     x = param(1.0, 1.0000001)
     angle = ob.acos(x)  # here
     return angle.sum()
 
 
-@fault("arccos", "backward", "-inf", cure="edge of the domain")
+@fault("acos", "backward", "-inf", cure="edge of the domain")
 def arccos_at_the_edge():
     x = param(0.5, 1.0)
     angle = ob.acos(x)  # here
     return angle.sum()
 
 
-@fault("arctanh", "forward", "inf", cure="inside")
+@fault("atanh", "forward", "inf", cure="inside")
 def arctanh_at_one():
     x = param(0.5, 1.0)
     y = ob.atanh(x)  # here
@@ -262,7 +262,7 @@ def test_a_planted_fault_in_a_step_is_named(f, op, born, made, cure):
     def step():
         L = f()
         L.backward()
-        return float(L)
+        return L
 
     birth = ob.why_nan(step).birth
     assert (birth.op, birth.line, birth.born, birth.made) == (op, the_line(f), born, made)
@@ -384,12 +384,12 @@ def test_asking_about_a_step_undoes_it():
     value, node = w.value, w._node
 
     def step():
-        L = ob.log(w - 1.5).sum()
+        L = ob.sqrt(w - 1.5).sum()
         L.backward()
         w.rebind((w - 0.1 * w.grad).detach())
 
     birth = ob.why_nan(step).birth
-    assert birth.op == "log"
+    assert (birth.op, birth.born) == ("sqrt", "forward")
     assert w.value is value
     assert w._node is node
     assert w.grad is None
@@ -446,7 +446,6 @@ def a_small_network():
 
 def whole_power_at_zero():
     return (param(0.0, 1.0) ** 2).sum()
-
 
 
 HEALTHY = [stable_softmax, masked_attention, guarded_log, norm_at_zero, deviation_of_a_constant, exp_of_minus_infinity,

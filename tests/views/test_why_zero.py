@@ -225,7 +225,10 @@ def test_multiplied_by_zero():
     W = param(1.0, 2.0)
     mask = np.zeros(2)
     report = ob.why_zero(W, (W * mask).sum())
-    assert (report.causes[0].kind, report.causes[0].what) == ("times zero", "multiplied by zero: mask is zero")
+    assert (report.causes[0].kind, report.causes[0].what) == (
+        "times zero",
+        "multiplied by zero: mask is zero",
+    )
 
 
 def test_messages_that_cancel():
@@ -233,7 +236,10 @@ def test_messages_that_cancel():
     h = W * 2.0
     report = ob.why_zero(W, (h - h).sum())
     assert report.causes[0].kind == "cancels"
-    assert report.causes[0].what == "messages cancel at h: 2 of them, of norms 1.41, 1.41, add up to nothing"
+    assert (
+        report.causes[0].what
+        == "messages cancel at h: 2 of them, of norms 1.41, 1.41, add up to nothing"
+    )
 
 
 def test_not_chosen():
@@ -264,7 +270,10 @@ def test_a_gradient_that_is_not_zero():
     W = param(1.0, -60.0)
     report = ob.why_zero(W, ob.relu(W).sum())
     assert not report
-    assert report.said == "the gradient of W is not zero: its norm is 1.00; 50% of its entries are zero"
+    assert (
+        report.said
+        == "the gradient of W is not zero: its norm is 1.00; 50% of its entries are zero"
+    )
     assert (report.causes[0].kind, report.causes[0].share) == ("dead", 0.5)
     assert ob.why_zero(W, (W * W).sum()).causes == []
 
