@@ -186,7 +186,8 @@ def oracles(*arguments):
 
 def bench(*arguments):
     """Measure, side by side with the others; see benchmarks/README.md."""
-    scripts = [s for s in sorted((ROOT / "benchmarks").glob("*.py")) if s.stem not in ("__init__", "measure")]
+    found = sorted((ROOT / "benchmarks").glob("*.py"))
+    scripts = [s for s in found if s.stem not in ("__init__", "measure")]
     chosen = [s for s in scripts if not arguments or any(a in s.stem for a in arguments)]
     if not chosen:
         names = ", ".join(s.stem for s in scripts) or "none yet"

@@ -5,8 +5,8 @@
 
 The floor first. A chain of 200 operations (h ← tanh(h w + b)) on one element does 200 NumPy calls
 forward, about 0.17 µs each here, and some 2.3 per operation backward: 0.5 µs per operation, forward
-and backward together, is what NumPy itself costs. The rest is what an engine adds to remember and to
-walk back. Goal: 0.6 of PyTorch's time per operation, forward and backward; floor: 0.8.
+and backward together, is what NumPy itself costs. The rest is what an engine adds to remember and
+to walk back. Goal: 0.6 of PyTorch's time per operation, forward and backward; floor: 0.8.
 
 All run in one process on one thread, take turns, and agree on their results to 1e-4.
 """
@@ -180,14 +180,16 @@ def main() -> None:
                 r = ratios(timings, "torch")["overbar"]
                 per = timings["overbar"].median / 201 * 1e6
                 summary.append(
-                    f"| {what}, {title} | {per:.2f} µs per operation | {r.median:.2f} ({r.low:.2f} to {r.high:.2f}) |"
+                    f"| {what}, {title} | {per:.2f} µs per operation | "
+                    f"{r.median:.2f} ({r.low:.2f} to {r.high:.2f}) |"
                 )
     timings = interleave(steps(not asked.alone), rounds=rounds)
     show(timings, base=base, title="64-32-10 training step, batch 32")
     if not asked.alone:
         r = ratios(timings, "torch")["overbar"]
         summary.append(
-            f"| 64-32-10 step | {timings['overbar'].median * 1e6:.0f} µs | {r.median:.2f} ({r.low:.2f} to {r.high:.2f}) |"
+            f"| 64-32-10 step | {timings['overbar'].median * 1e6:.0f} µs | "
+            f"{r.median:.2f} ({r.low:.2f} to {r.high:.2f}) |"
         )
         print("| eager | overbar | times torch |\n|---|---|---|")
         print("\n".join(summary))

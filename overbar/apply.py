@@ -57,7 +57,7 @@ def apply(op: Primitive, args: tuple[Any, ...], params: dict[str, Any] = EMPTY) 
         value = op.run(*values, **params)
     except OverbarError:
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  (whatever it is, it is told in overbar's words)
         raise _explained(op, inputs, params, error) from None
     if weak == len(inputs) and op.weakens:
         value = as_number(value)  # Python numbers in, a Python number out: it stays weak
@@ -132,6 +132,7 @@ def check_alive(mask: int, context: Context, what: str) -> None:
     """Refuse a value of a trace that has ended."""
     if not mask & context.staging:
         raise LeakedTraceError(
-            f"{what}: a value from inside a transform (jit, vmap, scan, ...) was used after it ended",
+            f"{what}: a value from inside a transform (jit, vmap, scan, ...) was used "
+            "after it ended",
             hint="return it from the transformed function instead of storing it outside",
         )

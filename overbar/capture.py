@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self
 
 from .apply import apply, stage
 from .context import CONTEXT, UNKNOWN, WANTED, changed, tracker
-from .errors import LeakedTraceError
+from .errors import GradientError, LeakedTraceError
 from .graph import CONST, EMPTY, INPUT, Graph, Node
 from .handle import Tensor, as_tensor, from_node, from_value
 from .primitive import PRIMITIVES
@@ -23,7 +23,7 @@ from .trees import Structure, tree_flatten
 
 
 class Read:
-    """A tensor from outside that the function used: the handle, or the handle whose `.grad` it is."""
+    """A tensor from outside that was used: the handle, or the handle whose `.grad` it is."""
 
     __slots__ = ("handle", "inner", "of_grad", "outer")
 
@@ -36,7 +36,10 @@ class Read:
         if not self.of_grad:
             return self.handle
         grad = self.handle.grad
-        assert grad is not None
+        if grad is None:
+            raise GradientError(
+                "a .grad that was read while tracing has been cleared", got={"of": self.handle}
+            )
         return grad
 
 
@@ -53,8 +56,10 @@ class Trace:
         self.grads: dict[int, tuple[Tensor, Any]] = {}
         self.grad_owner: dict[int, Tensor] = {}
         self.looked: dict[int, tuple[Tensor, bool]] = {}
+        self.finals: list[tuple[Tensor, tuple[Any, Any, Spec]]] = []
+        self.final_grads: list[tuple[Tensor, Tensor | None]] = []
 
-    def __enter__(self) -> Trace:
+    def __enter__(self) -> Self:
         outer = self.outer
         self.token = CONTEXT.set(
             changed(
@@ -121,10 +126,12 @@ class Trace:
                     inner.node.params = node.params
             if node is not None and node.mask & UNKNOWN and not node.mask & self.outer.staging:
                 raise LeakedTraceError(
-                    "a value from inside a transform (jit, vmap, scan, ...) was used after it ended",
+                    "a value from inside a transform (jit, vmap, scan, ...) was used "
+                    "after it ended",
                     hint="return it from the transformed function instead of storing it outside",
                 )
-            found = self.reads[id(t)] = Read(t, self._mine(inner), t if owner is None else owner, owner is not None)
+            handle = t if owner is None else owner
+            found = self.reads[id(t)] = Read(t, self._mine(inner), handle, owner is not None)
         return found.inner
 
     def result(self, t: Tensor) -> Tensor:
@@ -145,7 +152,8 @@ class Trace:
 
     def rebind(self, handle: Tensor, to: Tensor) -> Tensor:
         """A handle is about to stand for another value: for the one that is given back. If it asks
-        for gradients and the value has no history, it is a leaf from here on, as in eager."""
+        for gradients and the value has no history, it is a leaf from here on, as in eager.
+        """
         if id(handle) not in self.rebinds and (
             handle._node is None or handle._node not in self.own
         ):
@@ -179,12 +187,11 @@ class Captured:
              then the gradients written
     reads    what to feed the inputs that are reads
     rebinds  the handles to rebind, grads the handles whose `.grad` to write (None: clear it)
-    looked   the handles whose `.grad` was looked at, and whether there was one: it holds for such only
+    looked   the handles whose `.grad` was looked at, and whether there was one: for such only it
+             holds
     """
 
-    def __init__(
-        self, trace: Trace, results: Sequence[Tensor], out_tree: Structure | None = None
-    ) -> None:
+    def __init__(self, trace: Trace, results: Sequence[Tensor], out_tree: Structure) -> None:
         self.reads = list(trace.reads.values())
         self.looked = list(trace.looked.values())
         self.out_tree = out_tree

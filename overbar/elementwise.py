@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .context import CONTEXT, UNKNOWN
+from .errors import DTypeError
 from .fast import caller
 from .graph import Node
 from .handle import Tensor
@@ -59,6 +60,8 @@ class Elementwise(Primitive):
             complex=complex,
             **facts,
         )
+        if callable(forward) and not complex:
+            self.run = _of_reals(name, self.run)
         if partials is not FLAT:
             strong = "both" if self.selects else "bar"
             self.vjp_selected = tuple(_product(p, strong=strong) for p in partials)
@@ -134,6 +137,18 @@ def _implicit(name: str, x: Node, params: dict[str, Any], out: Spec) -> Node:
     return Node(PRIMITIVES[name], (x,), params, out, mask=mask, code=frame.f_code, at=frame.f_lasti)
 
 
+def _of_reals(name: str, run: Callable[..., Any]) -> Callable[..., Any]:
+    """A forward that refuses complex numbers, which its formula would get wrong without a word."""
+
+    def refusing(*values: Any, **params: Any) -> Any:
+        for v in values:
+            if getattr(v, "dtype", None) is not None and v.dtype.kind == "c" or type(v) is complex:
+                raise DTypeError(f"{name} is not defined for complex numbers here", got={"x": v})
+        return run(*values, **params)
+
+    return refusing
+
+
 def _product(p: Any, *, strong: str = "") -> Any:
     """The rule from a partial: bar · ∂y/∂x, in either direction, for the reverse rule and the
     forward one are the same. The numbers 1 and -1 stay themselves, and cost nothing.
@@ -155,7 +170,8 @@ def _product(p: Any, *, strong: str = "") -> Any:
 
         def rule(bar: Any, *operands: Any, **params: Any) -> Any:
             nothing = PRIMITIVES["equal"](bar, 0)
-            return PRIMITIVES["where"](nothing, 0.0, PRIMITIVES["times"](p(*operands, **params), bar))
+            product = PRIMITIVES["times"](p(*operands, **params), bar)
+            return PRIMITIVES["where"](nothing, 0.0, product)
     else:
 
         def rule(bar: Any, *operands: Any, **params: Any) -> Any:

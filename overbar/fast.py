@@ -16,7 +16,7 @@ import numpy as np
 from .apply import apply
 from .context import CONTEXT
 from .graph import EMPTY, Node, newborn
-from .handle import Tensor, new, scalar
+from .handle import Tensor, new, number
 from .origin import OURS, users_frame
 from .spec import Spec, as_number, spec
 
@@ -133,9 +133,9 @@ def _binary(op: Any) -> Callable[..., Tensor]:
             t._node = None
             return t
         if na is None:
-            na = a.node if type(a) is Tensor else scalar(a)._node
+            na = a.node if type(a) is Tensor else number(a)
         if nb is None:
-            nb = b.node if type(b) is Tensor else scalar(b)._node
+            nb = b.node if type(b) is Tensor else number(b)
         t._node = node = new(Node)
         node.op, node.inputs, node.params, node.spec = op, (na, nb), EMPTY, out
         node.mask, node.serial = mask, newborn()

@@ -110,7 +110,7 @@ class Node:
 
 
 def ancestors(outputs: Iterable[Node], *, stop: Iterable[Node] = (), since: int = 0) -> list[Node]:
-    """Every node that `outputs` depend on, oldest first; not past `stop`, nothing older than `since`."""
+    """Every node that `outputs` depend on, oldest first; not past `stop`, none older than `since`."""
     seen: set[Node] = set()
     stop = set(stop)
     stack = list(outputs)
@@ -211,7 +211,10 @@ class Graph:
         return "\n".join(lines_of(self))
 
     def __repr__(self) -> str:
-        return f"<Graph: {len(self.inputs)} inputs, {len(self.nodes)} nodes, {len(self.outputs)} outputs>"
+        return (
+            f"<Graph: {len(self.inputs)} inputs, {len(self.nodes)} nodes, "
+            f"{len(self.outputs)} outputs>"
+        )
 
 
 def lines_of(graph: Graph, indent: str = "") -> list[str]:

@@ -78,18 +78,21 @@ def load(path: str | os.PathLike) -> Graph:
     try:
         found = meta[KEY]
         if found["version"] != VERSION:
-            raise _Damage(f"it is of version {found['version']!r:.20}")
+            raise _DamageError(f"it is of version {found['version']!r:.20}")  # noqa: TRY301
         return _Reader(arrays).whole(found)
-    except _Damage as damage:
+    except _DamageError as damage:
         why: Any = damage
     except RecursionError:
         why = "it is nested too deep"
     except Exception as error:  # noqa: BLE001  (whatever a hostile file makes a shape rule do)
         why = f"{type(error).__name__}: {error!s:.200}"
-    raise FileError(f"{os.fsdecode(path)} holds no graph that can be used: {why}", want="a file written by Graph.save")
+    raise FileError(
+        f"{os.fsdecode(path)} holds no graph that can be used: {why}",
+        want="a file written by Graph.save",
+    )
 
 
-class _Damage(Exception):
+class _DamageError(Exception):
     """What is wrong with a file."""
 
 
@@ -110,7 +113,11 @@ class _Writer:
 
     def node(self, node: Node, number: dict[Node, int], is_input: bool) -> dict[str, Any]:
         several = isinstance(node.spec, tuple)
-        said: dict[str, Any] = {"spec": {"tuple": [{"spec": _written_spec(s)} for s in node.spec]}} if several else {"spec": _written_spec(node.spec)}
+        said: dict[str, Any] = (
+            {"spec": {"tuple": [{"spec": _written_spec(s)} for s in node.spec]}}
+            if several
+            else {"spec": _written_spec(node.spec)}
+        )
         if node.name:
             said["name"] = node.name
         if is_input or not node.inputs:
@@ -135,8 +142,14 @@ class _Writer:
         """An array, and the order of its axes in memory: sums depend on it in their last bits."""
         value = value if isinstance(value, np.generic) else np.asarray(value)
         name = f"{len(self.arrays)}"
-        order = sorted(range(value.ndim), key=lambda k: -abs(value.strides[k])) if isinstance(value, np.ndarray) else []
-        self.arrays[name] = np.ascontiguousarray(np.transpose(value, order)).reshape([value.shape[k] for k in order])
+        order = (
+            sorted(range(value.ndim), key=lambda k: -abs(value.strides[k]))
+            if isinstance(value, np.ndarray)
+            else []
+        )
+        self.arrays[name] = np.ascontiguousarray(np.transpose(value, order)).reshape(
+            [value.shape[k] for k in order]
+        )
         return {"array": name, "order": order, "scalar": isinstance(value, np.generic)}
 
     def thing(self, p: Any, node: Node) -> Any:
@@ -166,10 +179,12 @@ class _Writer:
         if isinstance(p, np.ndarray | np.generic):
             return self.array(p)
         raise DTypeError(
-            f"a graph with {node.op.name!r} in it cannot be written: one of its params is a {type(p).__name__}",
+            f"a graph with {node.op.name!r} in it cannot be written: "
+            f"one of its params is a {type(p).__name__}",
             got={"made at": str(node.origin)} if node.origin else None,
             want="numbers, text, tuples, slices, dtypes, graphs",
-            hint="functions (custom_vjp, custom_jvp, Function, callback, the reverse of while_loop) are code: "
+            hint="functions (custom_vjp, custom_jvp, Function, callback, a while_loop's reverse) "
+            "are code: "
             "keep the source and trace it again",
         )
 
@@ -179,12 +194,14 @@ def _written_spec(s: Spec) -> list[Any]:
 
 
 def _written_tree(structure: Structure) -> Any:
-    """A structure of plain containers; None for one with objects in it, which is then called flat."""
+    """A structure of plain containers; None for one with objects, which is then called flat."""
     if structure.kind is Structure:
         return "leaf"
     if structure.kind is None:
         return "none"
-    if structure.kind not in (tuple, list, dict) or not all(type(n) in (str, int) for n in structure.names):
+    if structure.kind not in (tuple, list, dict) or not all(
+        type(n) in (str, int) for n in structure.names
+    ):
         return None
     children = [_written_tree(c) for c in structure.children]
     return None if None in children else [structure.kind.__name__, list(structure.names), children]
@@ -202,46 +219,56 @@ class _Reader:
         graph = self.graph(found["graph"])
         reads = [_read(self.array(r["value"]), r["name"]) for r in found["reads"]]
         if reads:
-            if [t.spec for t in reads] != [x.spec for x in graph.inputs[len(graph.inputs) - len(reads) :]]:
-                raise _Damage("what it read from outside does not fit its inputs")
+            if [t.spec for t in reads] != [
+                x.spec for x in graph.inputs[len(graph.inputs) - len(reads) :]
+            ]:
+                raise _DamageError("what it read from outside does not fit its inputs")
             graph.derived["reads"] = reads
         call = found.get("call")
         arguments = len(graph.inputs) - len(reads)
         if call is not None:
             structure, out = self.tree(call["arguments"]), self.tree(call["out"])
-            spots, count, leaves = list(map(_whole, call["spots"])), _whole(call["results"]), _whole(call["leaves"])
-            fits = len(spots) == arguments and all(0 <= i < leaves for i in spots) and count <= len(graph.outputs)
+            spots, count, leaves = (
+                list(map(_whole, call["spots"])),
+                _whole(call["results"]),
+                _whole(call["leaves"]),
+            )
+            fits = (
+                len(spots) == arguments
+                and all(0 <= i < leaves for i in spots)
+                and count <= len(graph.outputs)
+            )
             if not fits or (out is not None and out.leaves != count):
-                raise _Damage("its arguments or results are not those of its nodes")
+                raise _DamageError("its arguments or results are not those of its nodes")
             flat_out = Structure(tuple, tuple(range(count)), (LEAF,) * count)
             if structure is None:
                 spots, leaves = list(range(arguments)), arguments
             both = Structure(tuple, (0, 1), (structure or _flat(leaves), Structure(dict, (), ())))
             if both.leaves != leaves:
-                raise _Damage("its arguments are not those of its nodes")
+                raise _DamageError("its arguments are not those of its nodes")
             graph.derived["trees"] = both, spots, [None] * leaves, out or flat_out, count
         elif reads:
-            raise _Damage("it reads from outside, but was not traced")
+            raise _DamageError("it reads from outside, but was not traced")
         return graph
 
     def tree(self, said: Any, depth: int = 0) -> Structure | None:
-        if said is None or said == "leaf" or said == "none" or depth > DEPTH:
+        if said is None or said in ("leaf", "none") or depth > DEPTH:
             return None if said is None else LEAF if said == "leaf" else Structure(None, (), ())
         kind, names, children = said
         found = tuple(self.tree(c, depth + 1) for c in children)
         if kind not in ("tuple", "list", "dict") or len(names) != len(found) or None in found:
-            raise _Damage("a container of it is unknown")
+            raise _DamageError("a container of it is unknown")
         return Structure({"tuple": tuple, "list": list, "dict": dict}[kind], tuple(names), found)  # type: ignore[arg-type]
 
     def graph(self, said: dict[str, Any]) -> Graph:
         self.depth += 1
         if self.depth > DEPTH:
-            raise _Damage("it is nested too deep")
+            raise _DamageError("it is nested too deep")
         nodes: list[Node] = []
         for i, one in enumerate(said["nodes"]):
             nodes.append(self.node(one, nodes, i < said["inputs"]))
         if not 0 <= _whole(said["inputs"]) <= len(nodes):
-            raise _Damage("it has fewer nodes than inputs")
+            raise _DamageError("it has fewer nodes than inputs")
         outputs = [nodes[_before(j, len(nodes))] for j in said["outputs"]]
         self.depth -= 1
         return Graph(nodes[: said["inputs"]], outputs)
@@ -251,21 +278,21 @@ class _Reader:
         name = said.get("name")
         if is_input or said["op"] == "const":
             if is_input != (said["op"] == "input"):
-                raise _Damage("its inputs are not its first nodes")
+                raise _DamageError("its inputs are not its first nodes")
             return self.leaf(said, of, name, is_input)
         op = PRIMITIVES.get(said["op"])
         if op is None or op.name in OPAQUE:
-            raise _Damage(f"it names an operation {said['op']!r:.40} that cannot be in a file")
+            raise _DamageError(f"it names an operation {said['op']!r:.40} that cannot be in a file")
         inputs = tuple(nodes[_before(j, len(nodes))] for j in said["inputs"])
         if not inputs:
-            raise _Damage(f"{op.name} is applied to nothing")
+            raise _DamageError(f"{op.name} is applied to nothing")
         params = {str(key): self.thing(p) for key, p in said.get("params", {}).items()} or EMPTY
         _check_graphs(op.name, [x.spec for x in inputs], params)
         if callable(op.forward):
             signature(op.forward).bind(np, *inputs, **params)
         made = op.shape(*(x.spec for x in inputs), **params)
         if not _same(made, of):
-            raise _Damage(f"{op.name} gives {made}, the file says {of}")
+            raise _DamageError(f"{op.name} gives {made}, the file says {of}")
         mask = 0
         for x in inputs:
             mask |= x.mask
@@ -277,44 +304,57 @@ class _Reader:
             number = "number" in said["value"]
             value = self.thing(said["value"]["number"]) if number else self.array(said["value"])
             plain = type(value) in (bool, int, float, complex)
-            if (number and not (plain and of.weak)) or (not number and (of.weak or value.shape != of.shape or value.dtype != of.dtype)):
-                raise _Damage("a constant is not what its node says")
+            if (number and not (plain and of.weak)) or (
+                not number and (of.weak or value.shape != of.shape or value.dtype != of.dtype)
+            ):
+                raise _DamageError("a constant is not what its node says")
         elif not is_input:
-            raise _Damage("a constant has no value")
+            raise _DamageError("a constant has no value")
         params = {"name": name} if isinstance(name, str) else EMPTY
-        return Node(INPUT if is_input else CONST, (), params, of, value, mask=UNKNOWN if value is None else 0)
+        return Node(
+            INPUT if is_input else CONST,
+            (),
+            params,
+            of,
+            value,
+            mask=UNKNOWN if value is None else 0,
+        )
 
     def spec(self, said: Any) -> Any:
         if isinstance(said, dict):
             specs = self.thing(said)
             if not isinstance(specs, tuple) or not all(isinstance(s, Spec) for s in specs):
-                raise _Damage("a node has no shape")
+                raise _DamageError("a node has no shape")
             return Specs(specs)
         shape, dtype, weak = said
         sizes = tuple(map(_whole, shape))
         found = np.dtype(dtype) if isinstance(dtype, str) else None
         if found is None or found.kind not in "biufc" or type(weak) is not bool or (weak and sizes):
-            raise _Damage("a node has no shape or no dtype")
+            raise _DamageError("a node has no shape or no dtype")
         return spec(sizes, found, weak)
 
     def array(self, said: dict[str, Any]) -> Any:
         stored, order = self.arrays[said["array"]], [_whole(k) for k in said["order"]]
         if sorted(order) != list(range(stored.ndim)):
-            raise _Damage("the axes of a constant are not in any order")
+            raise _DamageError("the axes of a constant are not in any order")
         value = np.transpose(stored, np.argsort(order)) if order else stored
         return value[()] if said["scalar"] else value
 
     def thing(self, said: Any) -> Any:
         if not isinstance(said, dict):
             if isinstance(said, list):
-                raise _Damage("a list stands where a param should be")
+                raise _DamageError("a list stands where a param should be")
             return said
         if "array" in said:
             return self.array(said)
         ((tag, body),) = said.items()
         if tag in ("tuple", "list", "slice", "complex"):
             parts = [self.thing(e) for e in body]
-            return {"tuple": tuple, "list": list}[tag](parts) if tag in ("tuple", "list") else {"slice": slice, "complex": complex}[tag](*parts)
+            return (
+                {"tuple": tuple, "list": list}[tag](parts)
+                if tag in ("tuple", "list")
+                else {"slice": slice, "complex": complex}[tag](*parts)
+            )
         if tag == "dict":
             return {key: self.thing(e) for key, e in body.items()}
         if tag == "float":
@@ -329,7 +369,7 @@ class _Reader:
             return self.spec(body)
         if tag == "graph":
             return self.graph(body)
-        raise _Damage(f"it holds a {tag!r:.40}")
+        raise _DamageError(f"it holds a {tag!r:.40}")
 
 
 def _read(value: Any, name: Any) -> Tensor:
@@ -345,13 +385,13 @@ def _flat(count: int) -> Structure:
 
 def _whole(n: Any) -> int:
     if type(n) is not int or n < 0:
-        raise _Damage(f"{n!r:.20} is no size")
+        raise _DamageError(f"{n!r:.20} is no size")
     return n
 
 
 def _before(j: Any, count: int) -> int:
     if _whole(j) >= count:
-        raise _Damage("a node uses one that comes after it")
+        raise _DamageError("a node uses one that comes after it")
     return j
 
 
@@ -369,10 +409,14 @@ def _check_graphs(name: str, given: list[Any], params: dict[str, Any]) -> None:
     elif name == "switch":
         asked = [(b, given[1:]) for b in params["branches"]]
         if not asked or any(not _all_same(b.outputs, asked[0][0].outputs) for b, _ in asked):
-            raise _Damage("the branches of a switch differ")
+            raise _DamageError("the branches of a switch differ")
     elif name == "scan":
         body, first = params["body"], _whole(params["constants"]) + _whole(params["carries"])
-        rows = [spec(s.shape[1:], s.dtype) for s in given[first:] if s.shape and s.shape[0] == _whole(params["length"])]
+        rows = [
+            spec(s.shape[1:], s.dtype)
+            for s in given[first:]
+            if s.shape and s.shape[0] == _whole(params["length"])
+        ]
         asked = [(body, given[:first] + rows)]
         _check_carry(body.outputs[: params["carries"]], body.inputs[params["constants"] : first])
     elif name == "while":
@@ -381,17 +425,20 @@ def _check_graphs(name: str, given: list[Any], params: dict[str, Any]) -> None:
         asked = [(test, given[:a] + given[k:]), (body, given[a:])]
         _check_carry(body.outputs, body.inputs[params["of_body"] :])
         if len(test.outputs) != 1 or test.outputs[0].spec is not spec((), np.dtype(bool)):
-            raise _Damage("the test of a loop gives no truth value")
+            raise _DamageError("the test of a loop gives no truth value")
     for graph, wanted in asked:
-        if len(graph.inputs) != len(wanted) or not all(_same(x.spec, s) for x, s in zip(graph.inputs, wanted, strict=True)):
-            raise _Damage(f"{name} feeds its graph what it does not take")
+        if len(graph.inputs) != len(wanted) or not all(
+            _same(x.spec, s) for x, s in zip(graph.inputs, wanted, strict=True)
+        ):
+            raise _DamageError(f"{name} feeds its graph what it does not take")
 
 
 def _check_carry(after: Sequence[Node], before: Sequence[Node]) -> None:
     if not _all_same(after, before):
-        raise _Damage("a loop changes what it carries")
+        raise _DamageError("a loop changes what it carries")
 
 
 def _all_same(some: Sequence[Node], others: Sequence[Node]) -> bool:
-    return len(some) == len(others) and all(_same(a.spec, b.spec) for a, b in zip(some, others, strict=True))
-
+    return len(some) == len(others) and all(
+        _same(a.spec, b.spec) for a, b in zip(some, others, strict=True)
+    )

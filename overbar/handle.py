@@ -42,7 +42,7 @@ class Tensor(Operators):
     __array_priority__ = 1000
 
     _node: Node | None
-    spec: Spec
+    spec: Any  # a Spec; Specs, where an operation has several results, until `parts`
     value: Any
 
     # -- what it is ---------------------------------------------------------------------------
@@ -248,7 +248,8 @@ class Tensor(Operators):
         value = self._known("conversion to a NumPy array", cut=True)
         if self.requires_grad and CONTEXT.get().allowed & WANTED:
             raise CutError(
-                "conversion to a NumPy array: this tensor carries a gradient, which NumPy would lose",
+                "conversion to a NumPy array: this tensor carries a gradient, which NumPy "
+                "would lose",
                 got={"tensor": self},
                 hint="say that the cut is meant: .detach() or .numpy(); or stay with overbar's "
                 "functions (ob.stack makes an array of results)",
@@ -366,7 +367,9 @@ def as_tensor(x: Any, dtype: Any = None) -> Tensor:
     if isinstance(x, Tensor):
         return x if dtype is None or (x.dtype == dtype and not x.spec.weak) else cast_to(x, dtype)
     if type(x) in _SCALARS and dtype is None:
-        return scalar(x)
+        t, node = new(Tensor), number(x)
+        t._node, t.value, t.spec = node, x, node.spec
+        return t
     return from_value(array_of(x, dtype))
 
 
@@ -385,14 +388,7 @@ def array_of(x: Any, dtype: Any = None) -> np.ndarray:
             hint="use ob.stack([...]) or ob.concat([...])",
         )
     try:
-        if not isinstance(x, np.ndarray | np.generic):
-            if hasattr(x, "__array__"):
-                x = np.asarray(
-                    x
-                )  # np.array would ask `__array__(copy=True)`, which not every library knows
-            elif hasattr(x, "__dlpack__"):
-                x = np.from_dlpack(x)
-        array = np.array(x, dtype=dtype)
+        array = np.array(_exported(x), dtype=dtype)
     except OverbarError:
         raise
     except (ValueError, TypeError) as error:
@@ -410,6 +406,15 @@ def array_of(x: Any, dtype: Any = None) -> np.ndarray:
     return array
 
 
+def _exported(x: Any) -> Any:
+    """What another library's array gives NumPy to read."""
+    if isinstance(x, np.ndarray | np.generic):
+        return x
+    if hasattr(x, "__array__"):  # np.array would ask `__array__(copy=True)`, which not all know
+        return np.asarray(x)
+    return np.from_dlpack(x) if hasattr(x, "__dlpack__") else x
+
+
 def _flat(x: Any) -> Iterator[Any]:
     stack = [x]
     while stack:
@@ -423,16 +428,14 @@ def _flat(x: Any) -> Iterator[Any]:
 _scalars: dict[tuple[type, Any], Node] = {}
 
 
-def scalar(x: Any) -> Tensor:
-    """A Python number as a weak tensor: it takes the dtype of what it meets."""
+def number(x: Any) -> Node:
+    """The node of a Python number: weak, it takes the dtype of what it meets."""
     node = _scalars.get((type(x), x))
     if node is None or x == 0:  # 0.0 and -0.0 are equal and must not be mixed up
         node = Node(CONST, (), EMPTY, spec_of(x), x)
         if len(_scalars) < 1024:
             _scalars[type(x), x] = node
-    t = new(Tensor)
-    t._node, t.value, t.spec = node, x, node.spec
-    return t
+    return node
 
 
 def copied(t: Tensor) -> Tensor:

@@ -20,12 +20,9 @@ from .errors import place
 
 def _files() -> set[str]:
     """Every source file of the package, as code objects name them."""
-    root = os.path.dirname(__file__)  # noqa: PTH120  (os.walk is four times as fast, at each import)
+    root = os.path.dirname(__file__)  # noqa: PTH120  (strings, as in code objects; and at each import)
     return {
-        os.path.join(here, f)
-        for here, _, files in os.walk(root)
-        for f in files
-        if f.endswith(".py")
+        f"{here}{os.sep}{f}" for here, _, files in os.walk(root) for f in files if f.endswith(".py")
     }
 
 
@@ -77,7 +74,7 @@ def _resolve(code: CodeType, at: int) -> Origin:
 
 def _place(code: CodeType, at: int) -> Place:
     positions = list(code.co_positions())
-    return positions[at // 2] if at // 2 < len(positions) else (None,) * 4
+    return positions[at // 2] if at // 2 < len(positions) else (None, None, None, None)
 
 
 def operands(code: CodeType | None, at: int) -> tuple[str, tuple[str | None, ...]]:

@@ -52,7 +52,7 @@ class _Flat:
 
 
 FLAT = _Flat()
-LINEAR = "linear"
+LINEAR: Any = "linear"
 """For `jvp`: linear in each input alone, so the tangent goes where the input was."""
 
 
@@ -182,13 +182,17 @@ class Primitive:
         """The inputs as the rules want them."""
         return tuple(nodes)
 
-    def guard(self, value: Any, values: list[Any], params: dict[str, Any]) -> None:  # noqa: ARG002
+    def guard(self, value: Any, values: list[Any], params: dict[str, Any]) -> None:
         """Raise NonFiniteError if this operation is the first to make a NaN or an infinity."""
         for result in value if type(value) is tuple else (value,):
-            if not is_finite(result) and (all(map(is_finite, values)) or (_has_nan(result) and not any(map(_has_nan, values)))):
+            if is_finite(result):
+                continue
+            fresh = _has_nan(result) and not any(map(_has_nan, values))  # ∞ − ∞, where ∞ is a mask
+            if fresh or all(map(is_finite, values)):
                 frame = users_frame(1)
                 operands = [("abcdefgh"[i % 8], v) for i, v in enumerate(values)]
-                raise born(self, "forward", result, operands, (frame.f_code.co_filename, frame.f_lineno))
+                at = frame.f_code.co_filename, frame.f_lineno
+                raise born(self, "forward", result, operands, at)
 
 
 RULE, PARTIAL, SCALES = object(), object(), object()
@@ -218,26 +222,46 @@ def _has_nan(value: Any) -> bool:
 
 
 def born(
-    op: Primitive, way: str, result: Any, operands: list[tuple[str, Any]], at: tuple[str, int] | None, sender: str = ""
+    op: Primitive,
+    way: str,
+    result: Any,
+    operands: list[tuple[str, Any]],
+    at: tuple[str, int] | None,
+    sender: str = "",
 ) -> NonFiniteError:
-    """The error that tells of the first value that is not finite; `way` is "forward" or "backward"."""
+    """The error that tells of the first value that is not finite.
+
+    way: "forward" or "backward"; at, sender: the user's line, and the one the adjoint came from.
+    """
     result = np.asarray(result)
     bad = np.isnan(result) if np.isnan(result).any() else ~np.isfinite(result)
     index = tuple(int(i) for i in np.argwhere(bad)[0])
-    there = [(n, np.broadcast_to(v, result.shape)[index]) for n, v in operands if op.pointwise and _fits(v, result)]
+    there = [(n, np.broadcast_to(v, result.shape)[index]) for n, v in operands if _fits(v, result)]
+    there = there if op.pointwise else []
     who = op.name if way == "forward" else f"the rule of {op.name}, in the backward pass,"
     place_in = f" at {list(index)}" if index else ""
     names = (f"{n} = {v}" if way == "backward" else f"{v}" for n, v in there)
     values = f" from {', '.join(names)}" if there else ""
-    error = NonFiniteError(f"{who} made {result[index]}{place_in}{values}", where=place(*at) if at else None)
+    said = f"{who} made {result[index]}{place_in}{values}"
+    error = NonFiniteError(said, where=place(*at) if at else None)
     made = "nan" if np.isnan(result[index]) else "-inf" if np.real(result[index]) < 0 else "inf"
-    error.facts = {"op": op.name, "born": way, "made": made, "index": index, "operands": there or operands, "at": at, "sender": sender}
+    error.facts = {
+        "op": op.name,
+        "born": way,
+        "made": made,
+        "index": index,
+        "operands": there or operands,
+        "at": at,
+        "sender": sender,
+    }
     return error
 
 
 def _fits(value: Any, result: np.ndarray) -> bool:
+    if isinstance(value, tuple):
+        return False
     try:
-        return not isinstance(value, tuple) and np.broadcast_shapes(np.shape(value), result.shape) == result.shape
+        return np.broadcast_shapes(np.shape(value), result.shape) == result.shape
     except ValueError:
         return False
 

@@ -18,7 +18,7 @@ import numpy as np
 from .apply import apply
 from .context import CONTEXT
 from .errors import DomainError, DTypeError, RuleMissingError, ShapeError
-from .handle import Tensor, as_tensor, from_value
+from .handle import Tensor, as_tensor, asarray, from_value
 from .ops import threefry
 from .ops.index import getitem
 from .primitive import FLAT, PUBLIC, Primitive
@@ -138,7 +138,7 @@ class Generator:
 
         Raises:  RuleMissingError if alpha asks for a gradient.
         """
-        alpha = as_tensor(alpha)
+        alpha = asarray(alpha)
         if alpha.requires_grad or (alpha._node is not None and alpha._node.mask):
             raise RuleMissingError("gamma: a draw is not differentiable in its shape parameter",
                                    hint="use ob.stop_gradient(alpha)")  # fmt: skip
@@ -160,9 +160,12 @@ def _sizes(shape: Any) -> tuple[int, ...]:
     return (int(shape),) if isinstance(shape, int | np.integer) else tuple(int(n) for n in shape)
 
 
+_FLOATS: tuple[np.dtype, ...] = (np.dtype(np.float32), np.dtype(np.float64))
+
+
 def _float(dtype: Any) -> np.dtype:
     dtype = np.dtype(dtype or CONTEXT.get().dtype or np.float64)
-    if dtype not in (np.float32, np.float64):
+    if dtype not in _FLOATS:
         raise DTypeError(f"random: {dtype} is no floating dtype here", want="float32 or float64")
     return dtype
 
@@ -186,11 +189,8 @@ def _of_alpha(dtype: np.dtype) -> np.dtype:
 
 
 def _gamma(xp: Any, alpha: Any, words: Any, *, shape: tuple[int, ...]) -> np.ndarray:
-    return (
-        np.random.Generator(np.random.Philox(key=words))
-        .standard_gamma(np.broadcast_to(alpha, shape))
-        .astype(_of_alpha(alpha.dtype))
-    )
+    stream = np.random.Generator(np.random.Philox(key=words))
+    return np.asarray(stream.standard_gamma(np.broadcast_to(alpha, shape)), _of_alpha(alpha.dtype))
 
 
 gamma_draw = Primitive(

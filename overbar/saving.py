@@ -18,7 +18,7 @@ import numpy as np
 
 import overbar as ob
 from overbar import store
-from overbar.errors import DTypeError, FileError, StructureError
+from overbar.errors import DTypeError, FileError, OverbarError, StructureError
 
 __all__ = ["save", "load"]
 
@@ -223,7 +223,12 @@ def _unpacked(packed: Any, file: _Opened, *, build: bool) -> Any:
         if packed.get("module") is None or not build:
             return state
         module = _built(packed["module"], file, 0)
-        module.load_state_dict(state)
+        if not isinstance(state, dict) or not all(isinstance(t, ob.Tensor) for t in state.values()):
+            raise file.damaged("its state is not one of tensors")
+        try:
+            module.load_state_dict(state)
+        except OverbarError as error:
+            raise file.damaged(f"its tensors are not those of its module: {error.what}") from None
         return module
     raise file.damaged("its record holds something unknown")
 

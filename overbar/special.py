@@ -3,5 +3,4 @@
 from .ops import methods as _methods  # noqa: F401  (defines them)
 from .primitive import PUBLIC
 
-globals().update(PUBLIC["special"])
-__all__ = sorted(PUBLIC["special"])
+globals().update(PUBLIC["special"], __all__=sorted(PUBLIC["special"]))

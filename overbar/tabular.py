@@ -68,8 +68,9 @@ def train(data: str, target: str, out: str | None, plan: Plan) -> None:
     recipe = _fitted(table, whole, parts["train"])
     _say_what_is_done(to, table, whole, recipe, parts)
 
-    X = {name: recipe.apply(table.take(rows)) for name, rows in parts.items()}
-    y = {name: recipe.targets(table.take(rows)) for name, rows in parts.items()}
+    features, targets = recipe.apply(table), recipe.targets(table)
+    X = {name: features[rows] for name, rows in parts.items()}
+    y = {name: targets[rows] for name, rows in parts.items()}
     model = network(X["train"].shape[1], max(1, len(recipe.classes)), plan, rng)
     to.plain(repr(model))
     to.line()
@@ -105,28 +106,20 @@ def split(y: np.ndarray, task: str, rng: Any) -> dict[str, np.ndarray]:
 
     Every class has its share of each part, and a row in the first, however rare it is.
     """
-    n = len(y)
-    shuffled = np.asarray(rng.permutation(n))
-    if n < FEWEST:
-        return {"train": np.sort(shuffled), "validation": shuffled[:0], "test": shuffled[:0]}
-    if task == "classification":  # spread each class evenly over the order of dealing
-        rank = np.empty(n)
-        for k in np.unique(y):
-            members = shuffled[y[shuffled] == k]
-            rank[members] = (np.arange(len(members)) + 0.5) / len(members)
-            rank[members[0]] = 0
-        shuffled = shuffled[np.argsort(rank[shuffled], kind="stable")]
-        first = len(np.unique(y))
-    else:
-        first = 1
-    dealt = np.resize(
-        [0, 0, 1, 0, 2, 0, 0, 2, 0, 0, 1, 0, 0, 2, 0, 0, 1, 0, 2, 0], n
-    )  # 13, 3 and 4 of 20
-    dealt[:first] = 0
-    return {
-        name: np.sort(shuffled[dealt == i])
-        for i, name in enumerate(("train", "validation", "test"))
-    }
+    shuffled = np.asarray(rng.permutation(len(y)))
+    kinds = y if task == "classification" else np.zeros(len(y), int)
+    parts: dict[str, list[int]] = {"train": [], "validation": [], "test": []}
+    seen = 0
+    for kind in np.unique(kinds):
+        members = shuffled[kinds[shuffled] == kind].tolist()
+        seen += len(members)
+        for name, share in (("test", 0.2), ("validation", 0.15)):
+            count = round(share * seen) - len(parts[name]) if len(y) >= FEWEST else 0
+            count = min(max(count, 0), len(members) - 1)
+            parts[name] += members[:count]
+            members = members[count:]
+        parts["train"] += members
+    return {name: np.sort(np.array(rows, np.int64)) for name, rows in parts.items()}
 
 
 def _fitted(table: Table, whole: Recipe, rows: np.ndarray) -> Recipe:
@@ -162,7 +155,8 @@ def _trained(
         (X["train"], y["train"]), batch_size=plan.batch_size, shuffle=True, rng=rng
     )
     best, best_loss, kept, ended = 0, math.inf, model.state_dict(), ""
-    with progress(to, plan.epochs, len(loader)) as bar:
+    quiet = np.errstate(all="ignore")  # an explosion is told of below, in words
+    with quiet, progress(to, plan.epochs, len(loader)) as bar:
         try:
             for epoch in fit(
                 model, loss, optimizer, loader, epochs=plan.epochs, after_batch=bar.batch

@@ -41,16 +41,8 @@ class Structure(NamedTuple):
 
 LEAF = Structure(Structure, (), ())
 
-_SIMPLE = {
-    float,
-    int,
-    bool,
-    complex,
-    str,
-    np.ndarray,
-    np.float64,
-    np.float32,
-}  # leaves, known at once
+_SIMPLE = {float, int, bool, complex, str, np.ndarray, np.float64, np.float32}
+"""Leaves, known at once."""
 
 _changes = 0
 
@@ -118,7 +110,7 @@ def _open(tree: Any) -> tuple[tuple, Sequence[Any], Any] | None:
     if isinstance(tree, tuple) and hasattr(kind, "_fields"):
         return tuple(kind._fields), tree, None
     if dataclasses.is_dataclass(kind):
-        names = tuple(f.name for f in dataclasses.fields(tree))
+        names = tuple(f.name for f in dataclasses.fields(kind))
         return names, [getattr(tree, n) for n in names], tree
     return None
 

@@ -13,27 +13,27 @@ import numpy as np
 import pytest
 
 import overbar as ob
+from overbar.elementwise import Elementwise
 from overbar.errors import GradientError, ShapeError
 from overbar.graph import ancestors
 from overbar.ops.movement import parts
-from overbar.elementwise import Elementwise
 from overbar.primitive import PRIMITIVES
 
 OWNERS = {
-    "engine": "S0-2 S0-3 S0-7 S0-8 S0-10 S1-1 S1-2 S1-3 S1-4 S1-9 S1-11 S1-13 S1-14 S1-15 S1-16 S1-17 S1-18 S1-20 "
-    "S1-23 S1-25 S2-1 S2-2 S2-3 S2-6 S2-7 S2-8 S2-10 S3-1 S3-5 S3-6 S3-8 S3-9 S4-1 S4-2 S4-7 S4-8 S4-9",
+    "engine": "S0-2 S0-3 S0-7 S0-8 S0-10 S1-1 S1-2 S1-3 S1-4 S1-9 S1-11 S1-13 S1-14 S1-15 S1-16 "
+    "S1-17 S1-18 S1-20 S1-23 S1-25 S2-1 S2-2 S2-3 S2-6 S2-7 S2-8 S2-10 S3-1 S3-5 S3-6 S3-8 S3-9 "
+    "S4-1 S4-2 S4-7 S4-8 S4-9",
     "compiler": "S0-9 S2-4",
-    "explain": "S0-1 S0-5 S0-11 S1-7 S1-10 S1-12 S1-19 S2-5 S2-9 S3-2 S3-3 S3-7 S3-10 S4-3 S4-4 S4-5 S4-6",
+    "explain": "S0-1 S0-5 S0-11 S1-7 S1-10 S1-12 S1-19 S2-5 S2-9 S3-2 S3-3 S3-7 S3-10 "
+    "S4-3 S4-4 S4-5 S4-6",
     "scientific": "S0-4 S0-6 S1-5 S1-6 S1-8 S3-4 S3-11",
     "models": "S1-21 S1-22",
     "gpu": "S1-24",
 }
 """Row id by the issue that shows it first."""
 
-SHOWN_TWICE = {
-    "explain": "S0-3 S0-4 S1-9 S1-17 S3-9 S4-2",  # the table, the cost, the formula, the words, the picture
-}
-"""Rows whose numbers come first, and whose pictures or words come later."""
+EXPLAINED_LATER = "S0-3 S0-4 S1-9 S1-17 S3-9 S4-2"
+"""Rows whose numbers come first, and whose table, cost, formula, words or picture come later."""
 
 ROWS = {"S0": 11, "S1": 25, "S2": 10, "S3": 11, "S4": 9}
 
@@ -41,6 +41,7 @@ ROWS = {"S0": 11, "S1": 25, "S2": 10, "S3": 11, "S4": 9}
 def test_every_row_of_the_notes_has_one_owner():
     listed = [row for rows in OWNERS.values() for row in rows.split()]
     assert len(listed) == len(set(listed))
+    assert set(EXPLAINED_LATER.split()) <= set(listed) - set(OWNERS["explain"].split())
     assert set(listed) == {f"{notes}-{i}" for notes, n in ROWS.items() for i in range(1, n + 1)}
 
 
@@ -50,7 +51,10 @@ def test_every_row_of_the_engine_has_its_test():
     for path in (here / "test_cases.py", here / "library" / "test_cases_library.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if path.exists() else ():
             if isinstance(node, ast.FunctionDef):
-                names |= {f"{a.upper()}-{b}" for a, b in re.findall(r"^test_(s\d)_(\d+)(?:_|$)", node.name)}
+                names |= {
+                    f"{a.upper()}-{b}"
+                    for a, b in re.findall(r"^test_(s\d)_(\d+)(?:_|$)", node.name)
+                }
     assert set(OWNERS["engine"].split()) - names == set()
 
 
@@ -92,7 +96,11 @@ def test_s0_2_the_two_paths_of_a_graph_add_up():
         h1, h2, h3, loss = notes(x, y)
     loss.backward(retain_graph=True)
     assert float(x.grad) == 672.0 == 48 * 9 + 16 * 15
-    assert [float(ob.adjoint(loss, h)) for h in (h2, h3, h1)] == [11.0, 72.0, 336.0]  # 2x + y, 8x², 2·8x·11/… below
+    assert [float(ob.adjoint(loss, h)) for h in (h2, h3, h1)] == [
+        11.0,
+        72.0,
+        336.0,
+    ]  # 2x + y, 8x², 2·8x·11/… below
     through_h2 = ob.adjoint(loss, x, hold=[h3])
     through_h3 = ob.adjoint(loss, x, hold=[h2])
     assert float(through_h2) == 2 * (2 * 3 + 5) * 8 * 3 == 528
@@ -121,7 +129,9 @@ def test_s0_3_every_cell_of_the_table_forward_and_reverse(rng):
     leaves = [leaf(w1), leaf(w2), leaf(w3)]
     z1, z2, z3, y = notes(*leaves)
     y_bars = ob.adjoint(y, [y, z3, z2, z1, *leaves])
-    for came, wanted in zip(y_bars, [1.0, w3, w3, w3, x1 * w3, x2 * w3, w2 * x2 + w1 * x1], strict=True):
+    for came, wanted in zip(
+        y_bars, [1.0, w3, w3, w3, x1 * w3, x2 * w3, w2 * x2 + w1 * x1], strict=True
+    ):
         close(came, wanted)
 
 
@@ -141,14 +151,15 @@ def test_s0_7_the_three_dimensional_tensor_of_a_linear_layer_is_never_formed():
 
 
 SMOOTH_UNARY = sorted(
-    name for name, op in PRIMITIVES.items()
+    name
+    for name, op in PRIMITIVES.items()
     if isinstance(op, Elementwise) and op.arity == 1 and not op.flat and not op.samples
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize("name", SMOOTH_UNARY)
 def test_s0_8_one_rule_for_every_elementwise_function(name):
-    """∂L/∂x = ∂L/∂y ⊙ f′(x): the Jacobian is diagonal, and its diagonal is what differences find."""
+    """∂L/∂x = ∂L/∂y ⊙ f′(x): the Jacobian is diagonal, its diagonal what differences find."""
     op = PRIMITIVES[name]
     domain = op.domain or (-3.0, 3.0)
     low, high = domain[0] if isinstance(domain[0], tuple) else domain
@@ -173,7 +184,11 @@ def test_s0_10_two_losses_go_through_the_trunk_once(rng):
     l1, l2 = heads(both)
     trunk = PRIMITIVES["matmul"]
     rules, calls = trunk.vjp, []
-    counting = tuple((lambda *a, r=r, **k: calls.append(1) or r(*a, **k)) for r in rules) if isinstance(rules, tuple) else None
+    counting = (
+        tuple((lambda *a, r=r, **k: calls.append(1) or r(*a, **k)) for r in rules)
+        if isinstance(rules, tuple)
+        else None
+    )
     if counting is not None:
         for rule, before in zip(counting, rules, strict=True):
             rule.__name__ = before.__name__
@@ -311,10 +326,14 @@ def test_s1_13_gates_of_ones_own_in_eager_traced_and_compiled_code():
     graph = ComputationalGraph([MultiplyGate(), SquareGate()])
     assert graph.forward(ob.asarray(3.0), ob.asarray(5.0)) == 225.0
     assert [float(b) for b in graph.backward()] == [150.0, 90.0]
-    assert [float(d) for d in ob.vjp(lambda x, y: MultiplyGate()(x, y), 3.0, 5.0)[1](7.0)] == [35.0, 21.0]
-    ob.testing.check_gradients(lambda x, y: MultiplyGate()(x, y), 3.0, 5.0)
+    assert [float(d) for d in ob.vjp(MultiplyGate(), 3.0, 5.0)[1](7.0)] == [
+        35.0,
+        21.0,
+    ]
+    ob.testing.check_gradients(MultiplyGate, 3.0, 5.0)
+    ob.testing.check_gradients(MultiplyGate(), 3.0, 5.0)
     with pytest.raises(GradientError, match="argument 0"):
-        ob.testing.check_gradients(lambda x, y: WrongGate()(x, y), 3.0, 5.0)
+        ob.testing.check_gradients(WrongGate, 3.0, 5.0)
     f = lambda x, y: SquareGate()(MultiplyGate()(x, y))
     for wrap in (lambda f: f, ob.jit, ob.checkpoint):
         assert [float(d) for d in ob.grad(wrap(f), argnums=(0, 1))(3.0, 5.0)] == [150.0, 90.0]
@@ -331,9 +350,13 @@ def test_s1_14_any_composition_of_primitives_differentiates_without_a_rule():
         b = ob.where(a > ob.mean(a), ob.sin(a), ob.exp(-a))
         c = ob.cumsum(ob.sort(b.reshape(-1))) * ob.logsumexp(b)
         d = ob.concat([c[::-1], ob.max(b, axis=0), x[0, :2]])
-        return ob.sum(d[np.array([0, 3, 3, 1])]) * ob.linalg.vector_norm(d) + ob.prod(1.0 + b[0] / 10.0)
+        return ob.sum(d[np.array([0, 3, 3, 1])]) * ob.linalg.vector_norm(d) + ob.prod(
+            1.0 + b[0] / 10.0
+        )
 
-    ob.testing.check_gradients(f, np.sin(np.arange(6.0)).reshape(2, 3), np.cos(np.arange(6.0)).reshape(3, 2))
+    ob.testing.check_gradients(
+        f, np.sin(np.arange(6.0)).reshape(2, 3), np.cos(np.arange(6.0)).reshape(3, 2)
+    )
 
 
 def test_s1_15_a_recurrent_cell_built_on_the_fly_and_a_seed_of_the_wrong_shape(rng):
@@ -372,20 +395,26 @@ def test_s1_17_addition_distributes_multiplication_switches_and_max_routes():
     assert [float(b) for b in add] == [7.0, 7.0]
     assert [float(b) for b in multiply] == [35.0, 21.0]
     assert [float(b) for b in ob.vjp(ob.maximum, 3.0, 5.0)[1](7.0)] == [0.0, 7.0]
-    assert ob.grad(lambda x: ob.max(x))(np.array([1.0, 9.0, 4.0])).tolist() == [0.0, 1.0, 0.0]
+    assert ob.grad(ob.max)(np.array([1.0, 9.0, 4.0])).tolist() == [0.0, 1.0, 0.0]
 
 
 def test_s1_18_the_winner_of_max_is_recorded_and_ties_are_a_stated_choice():
     tie = np.array([3.0, 3.0])
-    assert ob.grad(lambda x: ob.max(x))(tie).tolist() == [0.5, 0.5]
+    assert ob.grad(ob.max)(tie).tolist() == [0.5, 0.5]
     assert [float(b) for b in ob.vjp(ob.maximum, 3.0, 3.0)[1](1.0)] == [0.5, 0.5]
     pooled = lambda x: ob.sum(ob.max_pool(x, 2))
     assert ob.grad(pooled)(tie.reshape(1, 1, 2)).ravel().tolist() == [1.0, 0.0]  # the first wins
     image = leaf(np.random.default_rng(0).standard_normal((1, 1, 8, 8)))
     y = ob.max_pool(image, 2)
     kept = [n for n in ancestors([y.node]) if n.value is not None and n.inputs]
-    total = sum(np.asarray(v).nbytes for n in kept for v in (n.value if isinstance(n.value, tuple) else (n.value,)))
-    assert total <= 2 * y.size * 8  # where the winners were (and the result), not a mask of the whole image
+    total = sum(
+        np.asarray(v).nbytes
+        for n in kept
+        for v in (n.value if isinstance(n.value, tuple) else (n.value,))
+    )
+    assert (
+        total <= 2 * y.size * 8
+    )  # where the winners were (and the result), not a mask of the whole image
 
 
 LINEAR = {
@@ -403,19 +432,25 @@ LINEAR = {
     "cumsum": (lambda x: ob.cumsum(x, axis=1), [(2, 3)]),
     "flip and roll": (lambda x: ob.roll(ob.flip(x, axis=0), 2, axis=1), [(2, 3)]),
     "matmul": (lambda x: ob.asarray(np.arange(8.0).reshape(4, 2)) @ x, [(2, 3)]),
-    "einsum": (lambda x: ob.einsum("ij,jk->ki", x, ob.asarray(np.arange(6.0).reshape(3, 2))), [(4, 3)]),
+    "einsum": (
+        lambda x: ob.einsum("ij,jk->ki", x, ob.asarray(np.arange(6.0).reshape(3, 2))),
+        [(4, 3)],
+    ),
     "triangle": (lambda x: ob.tril(x) - ob.triu(x, k=1) * 2, [(3, 3)]),
-    "diagonal": (lambda x: ob.diagonal(x), [(3, 4)]),
+    "diagonal": (ob.diagonal, [(3, 4)]),
     "repeat": (lambda x: ob.repeat(x, 2, axis=1), [(2, 3)]),
-    "conv": (lambda x: ob.conv(x, ob.asarray(np.arange(12.0).reshape(2, 2, 3)), padding=1, stride=2), [(1, 2, 7)]),
+    "conv": (
+        lambda x: ob.conv(x, ob.asarray(np.arange(12.0).reshape(2, 2, 3)), padding=1, stride=2),
+        [(1, 2, 7)],
+    ),
     "avg_pool": (lambda x: ob.avg_pool(x, 2), [(1, 1, 6)]),
     "where": (lambda x, y: ob.where(np.array([True, False, True]), x, y), [(3,), (3,)]),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", LINEAR)
 def test_s1_20_forward_and_backward_are_transposes(name):
-    """⟨v, J u⟩ = ⟨Jᵀ v, u⟩, 100 random draws; fan-out is a sum, gather a scatter, broadcast a reduction."""
+    """⟨v, J u⟩ = ⟨Jᵀ v, u⟩, 100 random draws: fan-out and sum, gather and scatter, and so on."""
     f, shapes = LINEAR[name]
     xs = [np.zeros(s) for s in shapes]
     y, at = ob.linearize(f, *xs)
@@ -433,9 +468,16 @@ def test_s1_20_forward_and_backward_are_transposes(name):
 
 
 def test_s1_20_duality_holds_by_name():
-    assert ob.grad(lambda x: ob.sum(x[np.array([0, 0, 2])]))(np.zeros(3)).tolist() == [2.0, 0.0, 1.0]
+    assert ob.grad(lambda x: ob.sum(x[np.array([0, 0, 2])]))(np.zeros(3)).tolist() == [
+        2.0,
+        0.0,
+        1.0,
+    ]
     assert ob.grad(lambda x: ob.sum(ob.broadcast_to(x, (5, 2))))(np.zeros(2)).tolist() == [5.0, 5.0]
-    assert ob.vjp(lambda x: ob.sum(x, axis=0), np.zeros((3, 2)))[1](np.array([1.0, 2.0]))[0].tolist() == [[1.0, 2.0]] * 3
+    assert (
+        ob.vjp(lambda x: ob.sum(x, axis=0), np.zeros((3, 2)))[1](np.array([1.0, 2.0]))[0].tolist()
+        == [[1.0, 2.0]] * 3
+    )
     assert float(ob.grad(lambda x: x + x + x)(1.0)) == 3.0
 
 
@@ -448,7 +490,9 @@ def test_s1_23_algorithms_differentiate_and_a_graph_grows_after_its_backward():
 
     for x in (0.3, 2.0, 50.0):
         assert float(ob.grad(newton)(x)) == pytest.approx(0.5 / np.sqrt(x), rel=1e-14)
-        by_loop = lambda x: ob.while_loop(lambda y: ob.abs(y * y - x) > 1e-12 * x, lambda y: 0.5 * (y + x / y), x)
+        by_loop = lambda x: ob.while_loop(
+            lambda y: ob.abs(y * y - x) > 1e-12 * x, lambda y: 0.5 * (y + x / y), x
+        )
         assert float(ob.jit(ob.grad(by_loop))(x)) == pytest.approx(0.5 / np.sqrt(x), rel=1e-9)
 
     def bubble(xs):
@@ -469,7 +513,8 @@ def test_s1_23_algorithms_differentiate_and_a_graph_grows_after_its_backward():
     assert float(w.grad) == 6.0 + 27.0
 
 
-def test_s1_25_a_graph_knows_the_roles_of_its_sources_and_any_schedule_gives_the_same_bits(rng):
+def test_s1_25_a_graph_knows_its_sources_and_sinks(rng):
+    """That any schedule gives the same gradient is S2-7's test."""
     w = leaf(rng.standard_normal((3, 2)), "w")
     g = ob.trace(lambda x: ob.sum(ob.tanh(x @ w) + 0.5))(rng.standard_normal((4, 3)))
     roles = [(n.op.name, n.name) for n in g.sources]
@@ -486,7 +531,12 @@ XOR = np.array([[0.0, 1.0], [1.0, 1.0], [0.0, 0.0], [1.0, 0.0]]), np.array([1.0,
 def test_s2_1_two_layers_learn_the_table_and_one_neuron_cannot():
     x, t = XOR
     rng = np.random.default_rng(3)
-    w1, b1, w2, b2 = leaf(rng.standard_normal((2, 4))), leaf(np.zeros(4)), leaf(rng.standard_normal(4)), leaf(0.0)
+    w1, b1, w2, b2 = (
+        leaf(rng.standard_normal((2, 4))),
+        leaf(np.zeros(4)),
+        leaf(rng.standard_normal(4)),
+        leaf(0.0),
+    )
     net = lambda: ob.sigmoid(ob.tanh(ob.tensor(x) @ w1 + b1) @ w2 + b2)
     for _ in range(400):
         loss = ob.mean((net() - t) ** 2)
@@ -535,7 +585,7 @@ def test_s2_6_operations_with_several_results_and_any_number_of_inputs(rng):
     a = rng.standard_normal((4, 4)) + 3 * np.eye(4)
     ob.testing.check_gradients(lambda x: [p * k for k, p in enumerate(ob.split(x, 2))], a)
     ob.testing.check_gradients(lambda x: list(ob.linalg.qr(x)), a, order=1)
-    ob.testing.check_gradients(lambda x: list(ob.linalg.eigh(x + x.T))[0], a, order=1)
+    ob.testing.check_gradients(lambda x: next(iter(ob.linalg.eigh(x + x.T))), a, order=1)
     ob.testing.check_gradients(lambda *xs: ob.concat(xs), a, 2 * a, 3 * a, order=1)
 
     def lstm(x, h, c, w):
@@ -582,17 +632,26 @@ def test_s2_7_every_topological_order_of_the_graph_gives_the_same_gradient():
         got = {n: [] for n in graph.nodes}
         got[total.node] = [(0, np.ones(()))]
         for node in reversed(order):
-            bars[node] = sum(m for _, m in sorted(got[node], key=lambda e: e[0]))  # a fixed order of summation
-            messages = next(s for s in ob.Graph([x for x in node.inputs], [node]).steps("backward", [bars[node]])).messages
+            bars[node] = sum(
+                m for _, m in sorted(got[node], key=lambda e: e[0])
+            )  # a fixed order of summation
+            messages = next(
+                s for s in ob.Graph(list(node.inputs), [node]).steps("backward", [bars[node]])
+            ).messages
             for x, m in messages:
                 got[x].append((node.serial, np.asarray(m)))
-        return tuple(sum(m for _, m in sorted(got[leaf.node], key=lambda e: e[0])).tobytes() for leaf in (w, b))
+        return tuple(
+            sum(m for _, m in sorted(got[leaf.node], key=lambda e: e[0])).tobytes()
+            for leaf in (w, b)
+        )
 
     orders = list(_orders(inner))
     assert len(orders) > 10
     assert len({swept(order) for order in orders[:200]}) == 1
     total.backward()
-    np.testing.assert_allclose([np.frombuffer(g)[0] for g in swept(inner)], [float(w.grad), float(b.grad)], rtol=1e-15)
+    np.testing.assert_allclose(
+        [np.frombuffer(g)[0] for g in swept(inner)], [float(w.grad), float(b.grad)], rtol=1e-15
+    )
 
 
 def _orders(nodes, done=()):
@@ -622,12 +681,14 @@ def reference(outputs, inputs, y_bars):
                 continue
             x_bar = np.zeros(x.spec.shape)
             for k in np.ndindex(*x.spec.shape):
-                ahead, behind = (list(values[u] for u in n.inputs) for _ in range(2))
+                ahead, behind = ([values[u] for u in n.inputs] for _ in range(2))
                 h = 1e-5
                 ahead[i], behind[i] = ahead[i].copy(), behind[i].copy()
                 ahead[i][k] += h
                 behind[i][k] -= h
-                x_bar[k] = np.sum(bars[n] * (n.op.run(*ahead, **n.params) - n.op.run(*behind, **n.params))) / (2 * h)
+                x_bar[k] = np.sum(
+                    bars[n] * (n.op.run(*ahead, **n.params) - n.op.run(*behind, **n.params))
+                ) / (2 * h)
             bars[x] = bars[x] + x_bar
     return [bars[x] for x in inputs]
 
@@ -705,11 +766,15 @@ def test_s3_6_binary_cross_entropy_from_probabilities_and_from_logits():
 @pytest.mark.parametrize("beta", [0.5, 1.0, 3.0])
 def test_s3_8_the_gradient_of_the_soft_maximum_is_the_soft_argmax(beta):
     e = np.array([0.3, -1.0, 2.0, 0.7])
-    close(ob.grad(lambda e: ob.softmaximum(e, beta=beta))(e), ob.softargmax(ob.tensor(e), beta=beta))
+    close(
+        ob.grad(lambda e: ob.softmaximum(e, beta=beta))(e), ob.softargmax(ob.tensor(e), beta=beta)
+    )
     close(ob.softargmax(ob.tensor(e), beta=beta), np.exp(beta * e) / np.exp(beta * e).sum())
     close(ob.softmaximum(ob.tensor(e), beta=beta), np.log(np.mean(np.exp(beta * e))) / beta)
     close(ob.softargmax(ob.tensor(e + 7.0), beta=beta), ob.softargmax(ob.tensor(e), beta=beta))
-    close(ob.softmaximum(ob.tensor(e + 7.0), beta=beta), ob.softmaximum(ob.tensor(e), beta=beta) + 7.0)
+    close(
+        ob.softmaximum(ob.tensor(e + 7.0), beta=beta), ob.softmaximum(ob.tensor(e), beta=beta) + 7.0
+    )
 
 
 def test_s3_8_at_large_beta_it_is_the_maximum_and_nothing_overflows():
@@ -719,7 +784,7 @@ def test_s3_8_at_large_beta_it_is_the_maximum_and_nothing_overflows():
     for far in (np.array([1e4, -1e4, 0.0]), np.array([-1e4, -1e4])):
         assert np.all(np.isfinite(ob.softmax(ob.tensor(far)).numpy()))
         assert np.isfinite(float(ob.logsumexp(ob.tensor(far))))
-        assert np.all(np.isfinite(ob.grad(lambda e: ob.softmaximum(e))(far)))
+        assert np.all(np.isfinite(ob.grad(ob.softmaximum)(far)))
     assert ob.softmax is not ob.softmaximum
     close(ob.softmax(ob.tensor(e)), ob.softargmax(ob.tensor(e)))
 
@@ -759,7 +824,9 @@ def test_s4_2_the_total_derivative_is_the_sum_of_the_partial_ones():
     partial = [float(ob.adjoint(f, x)) for x in xs]
     inner = [np.cos(0.4), 3 * 0.16, np.exp(0.4)]
     close(partial, [0.4**3, np.sin(0.4), 2 * np.exp(0.4)])
-    assert float(ob.adjoint(f, w)) == pytest.approx(sum(p * d for p, d in zip(partial, inner, strict=True)), rel=1e-14)
+    assert float(ob.adjoint(f, w)) == pytest.approx(
+        sum(p * d for p, d in zip(partial, inner, strict=True)), rel=1e-14
+    )
 
 
 def test_s4_8_identities_of_the_activations_and_the_convention_at_a_kink():

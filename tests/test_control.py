@@ -30,7 +30,7 @@ def _cond_python(x):
     return x * x if float(ob.stop_gradient(ob.sum(x))) > 0 else ob.sin(x) * 3.0
 
 
-BRANCHES = [lambda x: x, lambda x: x * x * x, lambda x: ob.exp(x)]
+BRANCHES = [lambda x: x, lambda x: x * x * x, ob.exp]
 
 
 def _switch(x):
@@ -106,7 +106,7 @@ def _map_python(x):
 def _nested(x):
     def outer(c, e):
         inner, ys = ob.scan(lambda d, u: (d * 0.5 + u * e, d * u), c, x)
-        inner = ob.cond(inner > 0.1, lambda a: a * a, lambda a: ob.sin(a), inner)
+        inner = ob.cond(inner > 0.1, lambda a: a * a, ob.sin, inner)
         return inner, ob.sum(ys) + ob.fori_loop(0, 2, lambda i, d: d * e, c)
 
     return ob.scan(outer, ob.sum(x) * 0.1, x)[1]
@@ -157,11 +157,17 @@ def _while_in_scan_python(x):
 
 
 PAIRS = {
-    "cond": (_cond, _cond_python), "switch": (_switch, _switch_python), "while": (_while, _while_python),
-    "fori": (_fori, _fori_python), "scan": (_scan, _scan_python), "reversed scan": (_scan_back, _scan_back_python),
-    "map": (_map, _map_python), "nested": (_nested, _nested_python), "grad in a scan": (_grad_inside, _grad_inside_python),
+    "cond": (_cond, _cond_python),
+    "switch": (_switch, _switch_python),
+    "while": (_while, _while_python),
+    "fori": (_fori, _fori_python),
+    "scan": (_scan, _scan_python),
+    "reversed scan": (_scan_back, _scan_back_python),
+    "map": (_map, _map_python),
+    "nested": (_nested, _nested_python),
+    "grad in a scan": (_grad_inside, _grad_inside_python),
     "while in a scan": (_while_in_scan, _while_in_scan_python),
-}  # fmt: skip
+}
 both = pytest.mark.parametrize(("f", "python"), PAIRS.values(), ids=PAIRS)
 weights = lambda y: ob.sum(y * ob.asarray(np.cos(np.arange(y.size)).reshape(y.shape)))
 
@@ -174,7 +180,10 @@ class TestEveryLoopAndBranch:
         assert isinstance(f(sign * XS), ob.Tensor)
 
     def test_has_the_reverse_derivative(self, f, python, sign):
-        alike(ob.grad(lambda x: weights(f(x)))(sign * XS), ob.grad(lambda x: weights(python(x)))(sign * XS))
+        alike(
+            ob.grad(lambda x: weights(f(x)))(sign * XS),
+            ob.grad(lambda x: weights(python(x)))(sign * XS),
+        )
 
     def test_has_the_forward_derivative(self, f, python, sign):
         v = np.sin(XS + 1)
@@ -215,8 +224,14 @@ class TestEveryLoopAndBranch:
     def test_is_the_same_inside_jit_and_checkpoint(self, f, python, sign):
         for wrap in (ob.jit, ob.checkpoint):
             alike(wrap(f)(sign * XS), f(sign * XS), 0, 0)
-            alike(ob.grad(lambda x: weights(wrap(f)(x)))(sign * XS), ob.grad(lambda x: weights(python(x)))(sign * XS))
-        alike(ob.jit(ob.grad(lambda x: weights(f(x))))(sign * XS), ob.grad(lambda x: weights(python(x)))(sign * XS))
+            alike(
+                ob.grad(lambda x, wrap=wrap: weights(wrap(f)(x)))(sign * XS),
+                ob.grad(lambda x: weights(python(x)))(sign * XS),
+            )
+        alike(
+            ob.jit(ob.grad(lambda x: weights(f(x))))(sign * XS),
+            ob.grad(lambda x: weights(python(x)))(sign * XS),
+        )
 
     def test_agrees_with_central_differences(self, f, python, sign):
         ob.testing.check_gradients(f, sign * XS, order=1)
@@ -240,7 +255,15 @@ def test_a_third_derivative_in_mixed_modes(name):
 
 
 @pytest.mark.parametrize(
-    ("f", "op"), [(_cond, "switch"), (_switch, "switch"), (_while, "while"), (_fori, "scan"), (_scan, "scan"), (_map, "scan")]
+    ("f", "op"),
+    [
+        (_cond, "switch"),
+        (_switch, "switch"),
+        (_while, "while"),
+        (_fori, "scan"),
+        (_scan, "scan"),
+        (_map, "scan"),
+    ],
 )
 def test_each_is_a_single_node_in_eager_and_traced(f, op):
     with ob.record() as g:
@@ -264,8 +287,24 @@ def test_only_the_side_that_is_taken_runs():
 
 def test_the_number_of_a_branch_is_clamped():
     for i, wanted in [(-5, 1.0), (0, 1.0), (1, 10.0), (7, 100.0)]:
-        assert float(ob.switch(i, [lambda x: x, lambda x: 10 * x, lambda x: 100 * x], 1.0)) == wanted
-        assert float(ob.jit(lambda i: ob.switch(i, [lambda: ob.asarray(1.0), lambda: ob.asarray(10.0), lambda: ob.asarray(100.0)]))(np.int64(i))) == wanted
+        assert (
+            float(ob.switch(i, [lambda x: x, lambda x: 10 * x, lambda x: 100 * x], 1.0)) == wanted
+        )
+        assert (
+            float(
+                ob.jit(
+                    lambda i: ob.switch(
+                        i,
+                        [
+                            lambda: ob.asarray(1.0),
+                            lambda: ob.asarray(10.0),
+                            lambda: ob.asarray(100.0),
+                        ],
+                    )
+                )(np.int64(i))
+            )
+            == wanted
+        )
 
 
 def test_a_predicate_may_be_a_number_or_a_bool():
@@ -274,7 +313,7 @@ def test_a_predicate_may_be_a_number_or_a_bool():
 
 
 def test_lanes_with_differing_predicates_do_not_leak_what_they_did_not_take():
-    f = lambda x: ob.cond(x > 0, lambda x: ob.sqrt(x), lambda x: x * 0.0, x)
+    f = lambda x: ob.cond(x > 0, ob.sqrt, lambda x: x * 0.0, x)
     with np.errstate(all="ignore"):
         alike(ob.vmap(f)(np.array([4.0, -1.0, 9.0])), [2.0, 0.0, 3.0])
         alike(ob.vmap(ob.grad(f))(np.array([4.0, -1.0, 9.0])), [0.25, 0.0, 1 / 6])
@@ -282,7 +321,9 @@ def test_lanes_with_differing_predicates_do_not_leak_what_they_did_not_take():
 
 def test_lanes_of_a_while_stop_at_different_times():
     collatz = lambda n: ob.while_loop(
-        lambda s: s[0] != 1, lambda s: (ob.where(s[0] % 2 == 0, s[0] // 2, 3 * s[0] + 1), s[1] + 1), (n, 0)
+        lambda s: s[0] != 1,
+        lambda s: (ob.where(s[0] % 2 == 0, s[0] // 2, 3 * s[0] + 1), s[1] + 1),
+        (n, 0),
     )[1]
     assert ob.vmap(collatz)(np.array([1, 2, 3, 6, 27])).tolist() == [0, 1, 7, 8, 111]
     power = lambda x: ob.while_loop(lambda c: c < 100.0, lambda c: c * x, x)
@@ -299,7 +340,9 @@ def test_vmap_of_some_operands_only():
     c, ys = ob.vmap(f, in_axes=(None, None, 0))(0.5, XS, np.array([0.1, 0.9]))
     alike(c[1], f(0.5, XS, 0.9)[0])
     assert ys.shape == (2, 5)
-    constant = ob.vmap(lambda x: ob.scan(lambda c, e: (c, c + x), 1.0, XS), out_axes=(None, 0))(np.array([1.0, 2.0]))
+    constant = ob.vmap(lambda x: ob.scan(lambda c, e: (c, c + x), 1.0, XS), out_axes=(None, 0))(
+        np.array([1.0, 2.0])
+    )
     assert float(constant[0]) == 1.0
 
 
@@ -319,8 +362,13 @@ def test_loops_of_no_steps_give_their_start():
     assert float(ob.while_loop(lambda c: c < 0, lambda c: c * 2.0, 3.0)) == 3.0
     assert float(ob.fori_loop(5, 2, lambda i, c: c * 2.0, 3.0)) == 3.0
     assert float(ob.grad(lambda x: ob.fori_loop(2, 2, lambda i, c: c * x, x * x))(3.0)) == 6.0
-    assert float(ob.grad(lambda x: ob.while_loop(lambda c: c < 0, lambda c: c * 2.0, x * x))(3.0)) == 6.0
-    assert ob.grad(lambda x: ob.scan(lambda c, e: (c * e, None), 2.0, x)[0])(np.zeros((0,))).shape == (0,)
+    assert (
+        float(ob.grad(lambda x: ob.while_loop(lambda c: c < 0, lambda c: c * 2.0, x * x))(3.0))
+        == 6.0
+    )
+    assert ob.grad(lambda x: ob.scan(lambda c, e: (c * e, None), 2.0, x)[0])(
+        np.zeros((0,))
+    ).shape == (0,)
 
 
 def test_a_scan_of_length_alone():
@@ -339,7 +387,9 @@ def test_containers_in_carry_rows_and_results():
     alike(totals, np.cumsum(2 * XS**2))
     alike(more["x"], 2 * XS)
     assert float(carry["last"][0]) == XS[-1]
-    a, b = ob.while_loop(lambda s: s[0] < 3, lambda s: (s[0] + 1, {"v": s[1]["v"] * 2.0}), (0, {"v": 1.0}))
+    a, b = ob.while_loop(
+        lambda s: s[0] < 3, lambda s: (s[0] + 1, {"v": s[1]["v"] * 2.0}), (0, {"v": 1.0})
+    )
     assert (int(a), float(b["v"])) == (3, 8.0)
 
 
@@ -348,7 +398,9 @@ def test_dtypes_of_a_carry_stay():
     assert (c.dtype, ys.dtype) == (np.float32, np.float32)
     n, _ = ob.scan(lambda c, x: (c + 1, None), 0, XS)
     assert n.dtype.kind == "i"
-    total, _ = ob.scan(lambda c, x: (c + x, None), 0, XS)  # a weak integer start becomes what it meets
+    total, _ = ob.scan(
+        lambda c, x: (c + x, None), 0, XS
+    )  # a weak integer start becomes what it meets
     assert float(total) == pytest.approx(XS.sum())
 
 
@@ -367,12 +419,21 @@ def test_a_number_of_steps_that_is_not_known_until_it_runs():
         for i in range(n):
             c = c * 1.5 + i
         assert float(f(np.int64(n), 1.5)) == pytest.approx(c)
-    assert float(ob.jit(ob.grad(lambda x, n: ob.fori_loop(0, n, lambda i, c: c * x, 1.0)))(2.0, np.int64(5))) == 5 * 2.0**4
+    assert (
+        float(
+            ob.jit(ob.grad(lambda x, n: ob.fori_loop(0, n, lambda i, c: c * x, 1.0)))(
+                2.0, np.int64(5)
+            )
+        )
+        == 5 * 2.0**4
+    )
 
 
 def test_newtons_method_differentiates_to_the_derivative_of_the_root():
     """S1-23."""
-    root = lambda a: ob.while_loop(lambda x: ob.abs(x * x - a) > 1e-13, lambda x: (x + a / x) / 2, a)
+    root = lambda a: ob.while_loop(
+        lambda x: ob.abs(x * x - a) > 1e-13, lambda x: (x + a / x) / 2, a
+    )
     for a in (0.5, 2.0, 30.0):
         assert float(ob.grad(root)(a)) == pytest.approx(0.5 / np.sqrt(a), rel=1e-9)
     alike(ob.vmap(ob.grad(root))(np.array([0.5, 2.0, 30.0])), 0.5 / np.sqrt([0.5, 2.0, 30.0]), 1e-9)
@@ -412,7 +473,9 @@ def test_a_generator_goes_on_inside_a_loop_as_it_would_outside():
 
 def test_the_default_generator_goes_on_inside_a_while():
     ob.random.seed(1)
-    total = ob.while_loop(lambda c: c[1] < 4, lambda c: (c[0] + ob.random.uniform(()), c[1] + 1), (0.0, 0))[0]
+    total = ob.while_loop(
+        lambda c: c[1] < 4, lambda c: (c[0] + ob.random.uniform(()), c[1] + 1), (0.0, 0)
+    )[0]
     after = float(ob.random.uniform(()))
     ob.random.seed(1)
     wanted = 0.0
@@ -524,7 +587,10 @@ def test_sides_that_differ_are_refused():
 
 
 def test_a_carry_that_changes_is_refused_with_both_forms():
-    for wrong in (lambda c, x: (ob.concat([c, c]), None), lambda c, x: (c.astype(np.float32), None)):
+    for wrong in (
+        lambda c, x: (ob.concat([c, c]), None),
+        lambda c, x: (c.astype(np.float32), None),
+    ):
         with pytest.raises(ShapeError, match="changes the carry") as caught:
             ob.scan(wrong, np.zeros(2), XS)
         assert "before: float64[2]" in str(caught.value)

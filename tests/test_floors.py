@@ -25,10 +25,10 @@ ROOT = Path(__file__).resolve().parent.parent
 NAME = "overbar"
 
 FLOORS = (
-    # 0  ground: nothing of graphs. `store` knows files of named arrays, and what they hold not at all
+    # 0  ground: nothing of graphs. `store` knows files of named arrays, not what they hold
     "errors spec trees origin context store",
     # 1  what a computation is, and how one happens
-    "graph handle apply primitive capture replay rebinding elementwise fast operators tensor graphfile",
+    "graph handle operators apply primitive elementwise fast capture replay rebinding graphfile tensor",
     "ops linalg fft special random",  # 2  mathematics: every primitive, once
     "calculus sparse testing",  # 3  how rules are applied
     "compile",  # 4  reads graphs, owns no rules

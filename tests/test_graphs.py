@@ -42,8 +42,12 @@ def test_the_order_is_one_in_which_inputs_come_first_and_is_the_same_every_time(
 def test_edges_sources_and_sinks():
     g = ob.trace(lambda x, y: (x * x, ob.sin(y) + 1.0))(2.0, 3.0)
     assert [(x.op.name, n.op.name) for x, n in g.edges] == [
-        ("input", "multiply"), ("input", "multiply"), ("input", "sin"), ("sin", "add"), ("const", "add"),
-    ]  # fmt: skip
+        ("input", "multiply"),
+        ("input", "multiply"),
+        ("input", "sin"),
+        ("sin", "add"),
+        ("const", "add"),
+    ]
     assert [n.op.name for n in g.sources] == ["input", "input", "const"]
     assert [n.op.name for n in g.sinks] == ["multiply", "add"]
 
@@ -53,7 +57,10 @@ def test_a_traced_graph_runs_on_other_arguments_with_the_bits_of_the_function():
     g = ob.trace(f)({"x": X, "w": np.ones((3, 2))}, 2.0)
     for seed in range(3):
         r = np.random.default_rng(seed)
-        d, k = {"x": r.standard_normal((5, 3)), "w": r.standard_normal((3, 2))}, float(r.standard_normal())
+        d, k = (
+            {"x": r.standard_normal((5, 3)), "w": r.standard_normal((3, 2))},
+            float(r.standard_normal()),
+        )
         same_trees(g.run(d, k), f({key: ob.tensor(v) for key, v in d.items()}, k))
 
 
@@ -116,7 +123,9 @@ def loop(x, w):
         return carry, ob.tanh(carry)
 
     last, ys = ob.scan(step, ob.sum(w), x, reverse=True)
-    count = ob.while_loop(lambda c: c[0] < 100.0, lambda c: (c[0] * 2.0 + 1.0, c[1] + 1), (ob.abs(last) + 1.0, 0))
+    count = ob.while_loop(
+        lambda c: c[0] < 100.0, lambda c: (c[0] * 2.0 + 1.0, c[1] + 1), (ob.abs(last) + 1.0, 0)
+    )
     return ys, count
 
 
@@ -126,23 +135,48 @@ PROGRAMS = {
     "odd numbers": (lambda x: ob.where(x > 0, x * np.inf, np.nan) + -0.0, (X + 3,)),
     "slices": (lambda x: x[1:, ::-2] + x[::2, 0][:2, None] + x[..., None, 1][1:3, 0:1], (X[:3],)),
     "fancy": (lambda x: x[np.array([0, 2, 2]), np.array([1, 0, 1])], (X,)),
-    "matmul": (lambda x, w: ob.tanh(x @ w) @ ob.asarray(np.arange(8.0).reshape(2, 4)), (X, np.ones((3, 2)))),
+    "matmul": (
+        lambda x, w: ob.tanh(x @ w) @ ob.asarray(np.arange(8.0).reshape(2, 4)),
+        (X, np.ones((3, 2))),
+    ),
     "fortran constant": (lambda x: ob.sum(x * np.asfortranarray(np.exp(X)), axis=0), (X,)),
-    "reductions": (lambda x: (ob.max(x, axis=0), ob.mean(x, axis=(0, 1)), ob.std(x), ob.argmax(x, axis=-1)), (X,)),
+    "reductions": (
+        lambda x: (ob.max(x, axis=0), ob.mean(x, axis=(0, 1)), ob.std(x), ob.argmax(x, axis=-1)),
+        (X,),
+    ),
     "several results": (lambda x: (ob.sort(x), ob.split(x, 3, axis=1)), (X,)),
-    "dtypes": (lambda x: (x.astype(np.float32), x > 0, x.astype(int), x.astype(complex) * 1j), (X,)),
+    "dtypes": (
+        lambda x: (x.astype(np.float32), x > 0, x.astype(int), x.astype(complex) * 1j),
+        (X,),
+    ),
     "factors": (lambda x: (ob.linalg.qr(x), ob.linalg.svd(x), ob.einsum("ij,kj->ik", x, x)), (X,)),
-    "convolution": (lambda x, w: ob.max_pool(ob.conv(x, w, padding=1), 2), (np.sin(np.arange(32.0)).reshape(1, 2, 16), np.cos(np.arange(12.0)).reshape(2, 2, 3))),
+    "convolution": (
+        lambda x, w: ob.max_pool(ob.conv(x, w, padding=1), 2),
+        (np.sin(np.arange(32.0)).reshape(1, 2, 16), np.cos(np.arange(12.0)).reshape(2, 2, 3)),
+    ),
     "loops": (loop, (X, np.ones(2))),
-    "random": (lambda x: x + ob.random.default_rng(3).normal((5, 3)) + ob.random.default_rng(4).permutation(5)[:, None], (X,)),
+    "random": (
+        lambda x: (
+            x
+            + ob.random.default_rng(3).normal((5, 3))
+            + ob.random.default_rng(4).permutation(5)[:, None]
+        ),
+        (X,),
+    ),
     "gradient": (ob.grad(lambda x: ob.sum(ob.exp(x) * ob.relu(x))), (X,)),
     "second order": (ob.hessian(lambda x: ob.sum(ob.sin(x) ** 3)), (X[0],)),
     "vmapped": (ob.vmap(lambda x: ob.sum(x * x) * ob.cumsum(x)), (X,)),
-    "gradient of loops": (ob.grad(lambda x: ob.sum(ob.scan(lambda c, e: (c * e, c), 1.0, x)[1])), (X[:, 0],)),
-    "containers": (lambda d: {"b": [d["a"] * 2, None], "a": (d["n"][0],)}, ({"a": X, "n": [X[0], None]},)),
+    "gradient of loops": (
+        ob.grad(lambda x: ob.sum(ob.scan(lambda c, e: (c * e, c), 1.0, x)[1])),
+        (X[:, 0],),
+    ),
+    "containers": (
+        lambda d: {"b": [d["a"] * 2, None], "a": (d["n"][0],)},
+        ({"a": X, "n": [X[0], None]},),
+    ),
     "nothing but a constant": (lambda x: 7.0, (X,)),
     "its own argument": (lambda x: x, (X,)),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -165,11 +199,15 @@ def test_a_loaded_graph_differentiates(name, tmp_path):
     saved = ob.trace(f)(*args)
     saved.save(tmp_path / "g")
     if name == "loops":
-        with pytest.raises(DTypeError, match="cannot be written"):  # a while's reverse is a function
+        with pytest.raises(
+            DTypeError, match="cannot be written"
+        ):  # a while's reverse is a function
             saved.backward_graph().save(tmp_path / "b")
     back, again = saved.backward_graph(), ob.Graph.load(tmp_path / "g").backward_graph()
     seeds = [np.full(y.spec.shape, 0.7, y.spec.dtype) for y in saved.outputs if y.spec.floating]
-    for a, b in zip(_listed(back.run(*args, *seeds)), _listed(again.run(*args, *seeds)), strict=True):
+    for a, b in zip(
+        _listed(back.run(*args, *seeds)), _listed(again.run(*args, *seeds)), strict=True
+    ):
         same_bits(a, b)
 
 
@@ -180,7 +218,11 @@ def _listed(found):
 def test_a_backward_graph_can_be_kept(tmp_path):
     back = ob.trace(lambda x, w: ob.sum(ob.sigmoid(x @ w)))(X, np.ones(3)).backward_graph()
     back.save(tmp_path / "b")
-    for a, b in zip(back.run(X, np.ones(3), 1.0), ob.Graph.load(tmp_path / "b").run(X, np.ones(3), 1.0), strict=True):
+    for a, b in zip(
+        back.run(X, np.ones(3), 1.0),
+        ob.Graph.load(tmp_path / "b").run(X, np.ones(3), 1.0),
+        strict=True,
+    ):
         same_bits(a, b)
 
 
@@ -236,10 +278,15 @@ class Gate(ob.Function):
         return y_bar * 2.0
 
 
+def _gated(x):
+    return Gate()(x)
+
+
 @pytest.mark.parametrize(
-    "f", [_custom, _custom_forward, lambda x: Gate()(x), lambda x: ob.callback(np.sin, x, x)],
+    "f",
+    [_custom, _custom_forward, _gated, lambda x: ob.callback(np.sin, x, x)],
     ids=["custom_vjp", "custom_jvp", "Function", "callback"],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("inside", [False, True])
 def test_functions_of_the_user_are_refused_with_their_place(f, inside, tmp_path):
     traced = ob.trace(lambda x: ob.cond(ob.sum(x) > 0, f, lambda x: x, x) if inside else f(x))(X)
@@ -280,7 +327,9 @@ CHANGES = {
     "no nodes": lambda r, a: r["graph"].pop("nodes"),
     "nodes are text": lambda r, a: r["graph"].update(nodes="scan"),
     "an unknown operation": lambda r, a: node_of(r, "scan").update(op="system"),
-    "an operation with a function": lambda r, a: node_of(r, "scan").update(op="callback", params={"f": "os.system", "out": []}),
+    "an operation with a function": lambda r, a: node_of(r, "scan").update(
+        op="callback", params={"f": "os.system", "out": []}
+    ),
     "an operation without inputs": lambda r, a: node_of(r, "scan").update(inputs=[]),
     "a later input": lambda r, a: node_of(r, "scan")["inputs"].__setitem__(0, 10**6),
     "a negative input": lambda r, a: node_of(r, "scan")["inputs"].__setitem__(0, -1),
@@ -291,18 +340,26 @@ CHANGES = {
     "no dtype": lambda r, a: node_of(r, "sum")["spec"].__setitem__(1, None),
     "a huge shape": lambda r, a: node_of(r, "sum")["spec"].__setitem__(0, [2**70]),
     "a missing param": lambda r, a: node_of(r, "sum").pop("params"),
-    "a param too many": lambda r, a: node_of(r, "sum")["params"].update(shell="rm"),
+    "a param too many": lambda r, a: node_of(r, "sum")["params"].update(more="no"),
     "an unknown tag": lambda r, a: node_of(r, "sum")["params"].update(axis={"eval": "1"}),
     "two tags": lambda r, a: node_of(r, "sum")["params"].update(axis={"tuple": [], "list": []}),
     "a list": lambda r, a: node_of(r, "sum")["params"].update(axis=[0]),
     "more steps than rows": lambda r, a: node_of(r, "scan")["params"].update(length=6),
     "negative steps": lambda r, a: node_of(r, "scan")["params"].update(length=-1),
     "other carries": lambda r, a: node_of(r, "scan")["params"].update(carries=0),
-    "a body with other inputs": lambda r, a: node_of(r, "scan")["params"]["body"]["graph"].update(inputs=1),
-    "a body with other outputs": lambda r, a: node_of(r, "scan")["params"]["body"]["graph"].update(outputs=[0]),
-    "a body without nodes": lambda r, a: node_of(r, "scan")["params"]["body"].update(graph={"nodes": [], "inputs": 0, "outputs": []}),
+    "a body with other inputs": lambda r, a: node_of(r, "scan")["params"]["body"]["graph"].update(
+        inputs=1
+    ),
+    "a body with other outputs": lambda r, a: node_of(r, "scan")["params"]["body"]["graph"].update(
+        outputs=[0]
+    ),
+    "a body without nodes": lambda r, a: node_of(r, "scan")["params"]["body"].update(
+        graph={"nodes": [], "inputs": 0, "outputs": []}
+    ),
     "no test": lambda r, a: node_of(r, "while")["params"].pop("test"),
-    "a test that gives a number": lambda r, a: node_of(r, "while")["params"]["test"]["graph"].update(outputs=[0]),
+    "a test that gives a number": lambda r, a: node_of(r, "while")["params"]["test"][
+        "graph"
+    ].update(outputs=[0]),
     "another test": lambda r, a: node_of(r, "while")["params"].update(of_test=1),
     "an output that is not there": lambda r, a: r["graph"].update(outputs=[10**6]),
     "more inputs than nodes": lambda r, a: r["graph"].update(inputs=10**6),
@@ -311,12 +368,16 @@ CHANGES = {
     "spots out of range": lambda r, a: r["call"].update(spots=[0, 7]),
     "more results": lambda r, a: r["call"].update(results=99),
     "another structure": lambda r, a: r["call"].update(out="leaf"),
-    "an unknown container": lambda r, a: r["call"].update(arguments=["set", [0, 1], ["leaf", "leaf"]]),
-    "reads that are not there": lambda r, a: r.update(reads=[{"value": {"array": "0", "order": [], "scalar": False}, "name": None}] * 9),
+    "an unknown container": lambda r, a: r["call"].update(
+        arguments=["set", [0, 1], ["leaf", "leaf"]]
+    ),
+    "reads that are not there": lambda r, a: r.update(
+        reads=[{"value": {"array": "0", "order": [], "scalar": False}, "name": None}] * 9
+    ),
     "an array that is not there": lambda r, a: a.clear(),
     "another array": lambda r, a: a.update({k: np.zeros(3) for k in a}),
     "nested too deep": _deep,
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", CHANGES)
@@ -330,7 +391,18 @@ def test_a_deep_graph_is_refused_and_not_a_crash(tmp_path):
     def change(record, _):
         inner = {"nodes": [], "inputs": 0, "outputs": []}
         for _ in range(70):
-            inner = {"nodes": [{"op": "call", "spec": [[], "<f8", False], "inputs": [], "params": {"graph": {"graph": inner}}}], "inputs": 0, "outputs": [0]}  # fmt: skip
+            inner = {
+                "nodes": [
+                    {
+                        "op": "call",
+                        "spec": [[], "<f8", False],
+                        "inputs": [],
+                        "params": {"graph": {"graph": inner}},
+                    }
+                ],
+                "inputs": 0,
+                "outputs": [0],
+            }
         record["graph"] = inner
 
     with pytest.raises(FileError):

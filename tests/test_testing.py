@@ -15,7 +15,9 @@ check = ob.testing.check_gradients
 def spread(*shape):
     """Fixed numbers between −1.5 and 1.5, none near 0."""
     n = int(np.prod(shape))
-    return np.reshape(np.where(np.arange(n) % 2, 1, -1) * (0.3 + 1.2 * ((np.arange(n) * 0.618) % 1)), shape)
+    return np.reshape(
+        np.where(np.arange(n) % 2, 1, -1) * (0.3 + 1.2 * ((np.arange(n) * 0.618) % 1)), shape
+    )
 
 
 # -- central differences -----------------------------------------------------------------------
@@ -68,9 +70,16 @@ def test_right_derivatives_pass():
 
 
 def test_containers_several_results_and_bystanders_pass():
-    f = lambda tree, n, flag: (tree["a"][0] * n, {"s": ob.sin(tree["a"][1]) if flag else None, "i": ob.argmax(tree["b"])})
+    f = lambda tree, n, flag: (
+        tree["a"][0] * n,
+        {"s": ob.sin(tree["a"][1]) if flag else None, "i": ob.argmax(tree["b"])},
+    )
     check(f, {"a": [spread(2), 0.7], "b": spread(3)}, 3, True)
-    check(lambda layer, x: ob.relu(x @ layer.w + layer.b), Layer(spread(3, 2), spread(2)), spread(4, 3))
+    check(
+        lambda layer, x: ob.relu(x @ layer.w + layer.b),
+        Layer(spread(3, 2), spread(2)),
+        spread(4, 3),
+    )
 
 
 def test_an_empty_array_has_nothing_to_get_wrong():
@@ -99,7 +108,7 @@ def test_float32_inside_lowers_the_demand_and_still_finds_a_factor():
             return 2.0 * y_bar
 
     with pytest.raises(GradientError):
-        check(lambda x: Wrong()(x), 1.0)
+        check(Wrong, 1.0)
 
 
 def test_arguments_are_made_float64_and_stay_as_they_were():
@@ -132,13 +141,21 @@ def planted(backward):
         def backward(self, y_bar):
             return backward(y_bar, self.x, self.w)
 
-    return lambda x, w: Gate()(x, w)
+    return lambda x, w: Gate()(x, w)  # noqa: PLW0108  (a new one each time)
 
 
 RIGHT = lambda b, x, w: ((b @ w.mT) * ob.cos(x), ob.sin(x).mT @ b)
 WRONG = {
-    "sign": (lambda b, x, w: (-(b @ w.mT) * ob.cos(x), ob.sin(x).mT @ b), "argument 0", "the sign is wrong"),
-    "factor 2": (lambda b, x, w: ((b @ w.mT) * ob.cos(x), 2 * ob.sin(x).mT @ b), "argument 1", "times 0.5"),
+    "sign": (
+        lambda b, x, w: (-(b @ w.mT) * ob.cos(x), ob.sin(x).mT @ b),
+        "argument 0",
+        "the sign is wrong",
+    ),
+    "factor 2": (
+        lambda b, x, w: ((b @ w.mT) * ob.cos(x), 2 * ob.sin(x).mT @ b),
+        "argument 1",
+        "times 0.5",
+    ),
     "missing factor": (lambda b, x, w: (b @ w.mT, ob.sin(x).mT @ b), "argument 0", ""),
     "transposed": (lambda b, x, w: ((b @ w) * ob.cos(x), ob.sin(x).mT @ b), "argument 0", ""),
     "one entry": (
@@ -198,11 +215,19 @@ def test_a_wrong_forward_rule_is_caught_in_both_modes(wrong, mode):
 
 def test_modes_that_disagree_are_caught_below_the_precision_of_differences():
     op = next(p for p in [ob.sin.primitive])
-    before, op.jvp = op.jvp, (lambda x_dot, y, x: x_dot * (ob.cos(x) * (1 + 3e-8) if isinstance(x, ob.Tensor) else np.cos(x) * (1 + 3e-8)),)
+    before, op.jvp = (
+        op.jvp,
+        (
+            lambda x_dot, y, x: (
+                x_dot
+                * (ob.cos(x) * (1 + 3e-8) if isinstance(x, ob.Tensor) else np.cos(x) * (1 + 3e-8))
+            ),
+        ),
+    )
     op._needs.clear()
     try:
         with pytest.raises(GradientError, match="disagree"):
-            check(lambda x: ob.sin(x), np.array([0.3, 0.4]), order=1)
+            check(ob.sin, np.array([0.3, 0.4]), order=1)
     finally:
         op.jvp = before
         op._needs.clear()
@@ -225,13 +250,13 @@ def test_a_kink_is_said_to_be_one():
     with pytest.raises(GradientError, match="kink"):
         check(ob.relu, 0.0)
     with pytest.raises(GradientError, match="kink"), ob.config(kinks="left"):
-        check(lambda x: ob.abs(x), np.array([1.0, 0.0]))
+        check(ob.abs, np.array([1.0, 0.0]))
     with pytest.raises(GradientError, match="kink"):
         check(lambda x: ob.floor(x) * x, 2.0)
 
 
 def test_a_convention_that_is_the_mean_of_both_sides_agrees_with_central_differences():
-    check(lambda x: ob.max(x), np.array([1.0, 1.0, 0.0]), order=1)
+    check(ob.max, np.array([1.0, 1.0, 0.0]), order=1)
     check(ob.abs, 0.0, order=1)
 
 
@@ -242,7 +267,7 @@ def test_what_cannot_be_compared_is_refused_with_a_reason():
         check(ob.log, -1.0)
     with pytest.raises(GradientError, match="no floating"):
         check(lambda x: x > 0, 1.0)
-    with pytest.raises(DTypeError, match="3.0 instead of 3"):
+    with pytest.raises(DTypeError, match=r"3\.0 instead of 3"):
         check(lambda x: x, 3)
     with pytest.raises(DomainError):
         check(ob.sin, 1.0, modes=("sideways",))
@@ -280,7 +305,11 @@ CORRECT = [
     (lambda x, y: x, lambda b, x, y: (b, None), (2.0, 3.0)),
     (lambda x: (np.sin(x), x * x), lambda y, x: y[0] * np.cos(x) + 2 * x * y[1], (v,)),
     (lambda x: float(np.sum(x)), lambda y, x: [y * np.ones(3)], (v,)),
-    (lambda x: np.array([x[0], x[1] * x[2]]), lambda y, x: np.array([y[0], y[1] * x[2], y[1] * x[1]]), (v,)),
+    (
+        lambda x: np.array([x[0], x[1] * x[2]]),
+        lambda y, x: np.array([y[0], y[1] * x[2], y[1] * x[1]]),
+        (v,),
+    ),
 ]
 
 
@@ -308,17 +337,29 @@ SLIPS = [
     ("sign", np.cos, lambda y, x: y * np.sin(x), (v,), 0),
     ("factor 2", lambda x: x**2, lambda y, x: y * x, (3.0,), 0),
     ("factor 2", np.sin, lambda y, x: 2 * y * np.cos(x), (v,), 0),
-    ("factor 5", lambda x: np.mean(x), lambda y, x: y * np.ones(5), (X[:, 0],), 0),
+    ("factor 5", np.mean, lambda y, x: y * np.ones(5), (X[:, 0],), 0),
     ("factor 3/2", np.sin, lambda y, x: 1.5 * y * np.cos(x), (v,), 0),
     ("a path is missing", lambda x: x * x + np.sin(x), lambda y, x: y * np.cos(x), (v,), 0),
     ("a path is missing", lambda x: x * x + np.sin(x), lambda y, x: 2 * y * x, (v,), 0),
     ("a path is missing", lambda x: x * x, lambda y, x: y * x, (v,), 0),
     ("a path is missing", lambda x, w: np.tanh(np.tanh(x * w) * w), None, (v, 0.7), 1),
     ("a path is missing", times, lambda y, a, b: (y * b, 0 * b), (S, T), 1),
-    ("a path is counted twice", lambda x: x * x + np.sin(x), lambda y, x: y * (2 * x + 2 * np.cos(x)), (v,), 0),
+    (
+        "a path is counted twice",
+        lambda x: x * x + np.sin(x),
+        lambda y, x: y * (2 * x + 2 * np.cos(x)),
+        (v,),
+        0,
+    ),
     ("elementwise vs matrix product", product, lambda y, a, b: (y * b, a.T @ y), (S, T), 0),
     ("elementwise vs matrix product", times, lambda y, a, b: (y @ b, y * a), (S, T), 0),
-    ("elementwise vs matrix product", lambda w, x: w @ x, lambda y, w, x: (y * x, w.T @ y), (S, v), 0),
+    (
+        "elementwise vs matrix product",
+        lambda w, x: w @ x,
+        lambda y, w, x: (y * x, w.T @ y),
+        (S, v),
+        0,
+    ),
     ("swapped", times, lambda y, a, b: (y * a, y * b), (S, T), 0),
     ("ȳ is not used", np.tanh, lambda y, x: 1 - np.tanh(x) ** 2, (v,), 0),
     ("None given", times, lambda y, a, b: (y * b, None), (S, T), 1),
@@ -327,7 +368,7 @@ SLIPS = [
     ("not an array", np.tanh, lambda y, x: "nothing", (v,), 0),
     ("wrong", np.tanh, lambda y, x: y * np.exp(x), (v,), 0),
     ("wrong", np.tanh, lambda y, x: y * np.nan, (v,), 0),
-]  # fmt: skip
+]
 
 
 def _without_the_first_use(y, x, w):
@@ -342,13 +383,22 @@ def test_a_slip_is_named(word, f, backward, args, argument):
     report = ob.testing.check_backward(f, backward or _without_the_first_use, *args)
     assert not report.ok
     assert (argument, word) in words(report), str(report)
-    assert {f.argument for f in report.findings} <= ({0, 1} if word == "swapped" else {argument}), str(report)
+    assert {f.argument for f in report.findings} <= ({0, 1} if word == "swapped" else {argument}), (
+        str(report)
+    )
     assert word in str(report)
 
 
 def test_two_slips_in_one_adjoint_are_both_named():
-    report = ob.testing.check_backward(linear, lambda y, x, w, b: (y @ w.T, 2 * y.T @ x, -y), X, W, B)
-    assert words(report) == [(1, "transposed"), (1, "factor 2"), (2, "batch sum missing"), (2, "sign")]
+    report = ob.testing.check_backward(
+        linear, lambda y, x, w, b: (y @ w.T, 2 * y.T @ x, -y), X, W, B
+    )
+    assert words(report) == [
+        (1, "transposed"),
+        (1, "factor 2"),
+        (2, "batch sum missing"),
+        (2, "sign"),
+    ]
 
 
 def test_the_missing_path_is_pointed_at():
@@ -367,7 +417,9 @@ def test_a_function_written_with_numpy_alone_is_judged_by_differences():
     f = lambda x: np.array([np.interp(x[0], [0, 1], [0, 2]), x[1]])
     x = np.array([0.3, 0.5])
     assert ob.testing.check_backward(f, lambda y, x: np.array([2 * y[0], y[1]]), x).ok
-    assert words(ob.testing.check_backward(f, lambda y, x: np.array([-2 * y[0], -y[1]]), x)) == [(0, "sign")]
+    assert words(ob.testing.check_backward(f, lambda y, x: np.array([-2 * y[0], -y[1]]), x)) == [
+        (0, "sign")
+    ]
 
 
 def test_a_wrong_number_of_adjoints_is_said():

@@ -53,7 +53,8 @@ def adjoint(L: Tensor, wrt: Any, hold: Sequence[Tensor] | Tensor = ()) -> Any:
             raise GradientError(
                 "adjoint: L was not computed from this tensor, as far as was recorded",
                 got={"L": L, "wrt": t},
-                hint="operations are recorded if an input has requires_grad=True, or under ob.record()",
+                hint="operations are recorded if an input has requires_grad=True, or under "
+                "ob.record()",
             )
     context = CONTEXT.get()
     raw = context.trace is None and not L.node.mask & (context.active | UNKNOWN)
@@ -148,7 +149,7 @@ def record() -> Iterator[Graph]:
         yield graph
     made = set(nodes)
     used = {x for n in nodes for x in n.inputs}
-    leaves = {x for n in ancestors(nodes) for x in (n,) if not x.inputs and x.op is not CONST}
+    leaves = {x for x in ancestors(nodes) if not x.inputs and x.op is not CONST}
     graph.inputs = tuple(sorted(leaves, key=lambda n: n.serial))
     graph.outputs = tuple(n for n in nodes if n not in used) if made else ()
     graph._nodes = None
@@ -205,8 +206,8 @@ def run(graph: Graph, *args: Any) -> Any:
             )
         outs = [from_value(v) for v in interpret(graph, values)]
         return outs[0] if len(outs) == 1 else tuple(outs)
-    structure, spots, before, out_tree, count = trees
-    leaves, theirs = tree_flatten((args, {}))
+    _, spots, before, out_tree, count = trees
+    leaves = tree_flatten((args, {}))[0]
     if len(leaves) != len(before):
         raise StructureError(
             f"run: the graph takes {len(before)} argument leaves", got={"leaves": str(len(leaves))}
@@ -226,7 +227,7 @@ def backward_graph(graph: Graph) -> Graph:
 
 
 def node_vjp(node: Node, y_bar: Any) -> dict[str, Tensor]:
-    """What one node sends to its inputs for the adjoint ȳ: by name, or by letter where there is none.
+    """What one node sends to its inputs for the adjoint ȳ: by name, or by letter where it has none.
 
     Broadcasts and casts that the operation made of its operands are undone.
 
@@ -238,7 +239,9 @@ def node_vjp(node: Node, y_bar: Any) -> dict[str, Tensor]:
         ([[1.0, 43.0]], [[1.0, 10.0], [2.0, 20.0]])
     """
     if isinstance(node.spec, tuple) or not node.inputs:
-        raise GradientError("vjp: only a node with inputs and one result has adjoints to send", got={"node": node})
+        raise GradientError(
+            "vjp: only a node with inputs and one result has adjoints to send", got={"node": node}
+        )
     given = np.asarray(y_bar.value if isinstance(y_bar, Tensor) else y_bar, node.spec.dtype)
     if given.shape != node.spec.shape:
         raise ShapeError("vjp: ȳ has not the shape of the node", got={"ȳ": given, "node": node})
@@ -248,12 +251,17 @@ def node_vjp(node: Node, y_bar: Any) -> dict[str, Tensor]:
             x = x.inputs[0]
         inputs.append(x)
     letters = [x.name or "abcdefgh"[i % 8] for i, x in enumerate(inputs)]
-    if len({x for x in inputs}) != len({n for n, x in zip(letters, inputs, strict=True)}):
+    if len(set(inputs)) != len(set(letters)):
         letters = ["abcdefgh"[i % 8] for i in range(len(inputs))]
-    found = {n: x for n, x in zip(letters, inputs, strict=True) if x.spec.floating and not x.spec.weak}
+    found = {
+        n: x for n, x in zip(letters, inputs, strict=True) if x.spec.floating and not x.spec.weak
+    }
     with np.errstate(all="ignore"):
         bars = pullback([node], list(found.values()), [given], world=Raw())
-    return {n: from_value(np.zeros(x.spec.shape) if b is None else np.asarray(b)) for (n, x), b in zip(found.items(), bars, strict=True)}
+    return {
+        n: from_value(np.zeros(x.spec.shape) if b is None else np.asarray(b))
+        for (n, x), b in zip(found.items(), bars, strict=True)
+    }
 
 
 Node.vjp = node_vjp  # type: ignore[attr-defined]

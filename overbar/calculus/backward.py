@@ -43,6 +43,7 @@ def backward(
 
 
 def backward_of(roots: list[Tensor], seeds: Any, retain_graph: bool, create_graph: bool) -> None:
+    """`backward`, of a list."""
     y_bars = [
         _seed(y, s)
         for y, s in zip(roots, [None] * len(roots) if seeds is None else seeds, strict=True)
@@ -50,7 +51,8 @@ def backward_of(roots: list[Tensor], seeds: Any, retain_graph: bool, create_grap
     tracked = [(y.node, y_bar) for y, y_bar in zip(roots, y_bars, strict=True) if y.requires_grad]
     if not tracked:
         raise GradientError(
-            "backward(): nothing to differentiate: no leaf that this was computed from asks for a gradient",
+            "backward(): nothing to differentiate: no leaf that this was computed from asks for "
+            "a gradient",
             got={"root": roots[0]} if roots else None,
             hint="make the leaf with requires_grad=True; what .detach(), .numpy() or ob.no_grad() "
             "cut off does not count",
@@ -100,7 +102,8 @@ def _seed(y: Tensor, seed: Any) -> Tensor:
                 "backward(): only a scalar has a gradient",
                 got={"root": y},
                 want="a tensor with one element, or a seed",
-                hint="reduce it (.sum(), .mean()), or pass the adjoint to start from: y.backward(seed)",
+                hint="reduce it (.sum(), .mean()), or pass the adjoint to start from: "
+                "y.backward(seed)",
             )
         if not y.spec.floating:
             raise DTypeError("backward(): only floating numbers have derivatives", got={"root": y})

@@ -65,8 +65,11 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
             t if a is None else from_node(t.node) for t, a in zip(inside, axes, strict=True)
         ]  # f may rebind these
         token = CONTEXT.set(
-            changed(outer, level=outer.level + 1, active=outer.active | bit, staging=outer.staging | bit, allowed=outer.allowed | bit,
-                    lane=(*(outer.lane or ()), lane))
+            changed(
+                outer, level=outer.level + 1, active=outer.active | bit,
+                staging=outer.staging | bit, allowed=outer.allowed | bit,
+                lane=(*(outer.lane or ()), lane),
+            )
         )  # fmt: skip
         try:
             positional, named = tree_unflatten(structure, handed)
@@ -157,8 +160,11 @@ def _lanes(tensors: list[Any], axes: list[int | None]) -> tuple[int, list[Any]]:
             moved.append(t)
             continue
         if not t.ndim:
-            raise ShapeError("vmap: a number has no axis to map over", got={"argument": t},
-                             hint="pass in_axes=None for what is the same in all lanes")  # fmt: skip
+            raise ShapeError(
+                "vmap: a number has no axis to map over",
+                got={"argument": t},
+                hint="pass in_axes=None for what is the same in all lanes",
+            )
         a = one_axis("vmap", a, t.ndim)
         sizes[t.shape[a]] = t
         moved.append(move_axis(t, a, 0))
@@ -180,11 +186,10 @@ def _placed(y: Tensor, axis: int | None) -> Tensor:
 
 def _spread(axes: Any, tree: Any, what: str, of: Structure | None = None) -> list[int | None]:
     """One axis per leaf, from an axis or a tree of axes that is a prefix of `tree`."""
-    structure = of or tree_flatten(tree)[1]
-    return list(_prefix(axes, structure, what))
+    return _prefix(axes, of or tree_flatten(tree)[1], what)
 
 
-def _prefix(axes: Any, structure: Structure, what: str) -> list[int | None]:
+def _prefix(axes: Any, structure: Structure, what: str) -> list[Any]:
     if axes is None or isinstance(axes, int | np.integer):
         return [axes] * structure.leaves
     if isinstance(axes, tuple | list):

@@ -30,7 +30,7 @@ def strong(x: Any) -> Spec:
 
 
 class Loop:
-    """A loop's body as a Graph of (constants, carries, rows) -> (carries, ys), and what to feed it."""
+    """A loop's body as a Graph of (constants, carries, rows) -> (carries, ys), and what it is fed."""
 
     def __init__(
         self, what: str, body: Callable[..., Any], init: Any, rows: list[Spec], *, ys: bool = True
@@ -119,9 +119,9 @@ def forward_body(body: Graph, k: int, c: int, fixed: tuple, carry: tuple, xs: tu
     if key not in body.derived:
         ahead = pushed(body, (*fixed, *carry, *xs), primal=True)
         n, m = len(body.inputs), len(body.outputs)
-        groups = [ahead.inputs[:k], ahead.inputs[n : n + len(fixed)], ahead.inputs[k : k + c],
-                  ahead.inputs[n + len(fixed) : n + len(fixed) + len(carry)], ahead.inputs[k + c : n],
-                  ahead.inputs[n + len(fixed) + len(carry) :]]  # fmt: skip
+        a, b = n + len(fixed), n + len(fixed) + len(carry)
+        x = ahead.inputs
+        groups = [x[:k], x[n:a], x[k : k + c], x[a:b], x[k + c : n], x[b:]]
         outs, dots = ahead.outputs[:m], ahead.outputs[m:]
         body.derived[key] = Graph(
             [x for g in groups for x in g],

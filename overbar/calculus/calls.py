@@ -72,7 +72,9 @@ call_ = Primitive(
 
 
 def call(captured: Captured, arguments: Sequence[Tensor]) -> list[Tensor]:
-    """A captured function, applied: its results; handles it rebound and gradients it wrote follow."""
+    """The results of a captured function, applied; the handles it rebound and the gradients it
+    wrote follow.
+    """
     inputs = [*arguments, *(r.now for r in captured.reads)]
     outs = list(parts(apply(call_, tuple(inputs), {"graph": captured.graph})))
     results = outs[: captured.results]
@@ -186,7 +188,8 @@ def _chooser(condition: Any, y: Any) -> tuple[Any]:
 
 
 switch_ = Primitive(
-    "switch", numbers=True, forward=lambda xp, i, *xs, branches: tuple(interpret(_taken(branches, i), xs)),
+    "switch", numbers=True,
+    forward=lambda xp, i, *xs, branches: tuple(interpret(_taken(branches, i), xs)),
     shape=lambda i, *xs, branches: tuple(y.spec for y in branches[0].outputs),
     vjp=shared(_switch_back, 2), jvp=shared(_switch_dot), batch=_switch_lanes, complex=True,
     doc="One of several graphs, chosen by a number.",

@@ -57,8 +57,6 @@ def _gate_back(
 def _gate_lanes(
     n: int, mapped: Sequence[bool], *inputs: Any, rule: Any, results: int, kept: int
 ) -> Any:
-    inputs = whole(n, mapped, inputs)
-
     def lanes(residuals: list[Tensor], bars: list[Tensor], xs: list[Tensor]) -> list[Tensor | None]:
         return list(
             vmap(
@@ -68,7 +66,7 @@ def _gate_lanes(
             )(residuals, bars, xs)
         )
 
-    return gate(*inputs, rule=lanes, results=results, kept=kept)
+    return gate(*whole(n, mapped, inputs), rule=lanes, results=results, kept=kept)
 
 
 def _no_forward_rule(dots: Sequence[Any], ys: Any, *inputs: Any, **_: Any) -> Any:
@@ -105,6 +103,7 @@ class custom_vjp:  # noqa: N801  (used as a decorator)
     def __init__(self, f: Callable[..., Any]) -> None:
         functools.update_wrapper(self, f)
         self.f = f
+        self.__name__: str = getattr(f, "__name__", type(f).__name__)
         self.forward: Callable[..., Any] | None = None
         self.backward: Callable[..., Any] | None = None
 
@@ -113,39 +112,44 @@ class custom_vjp:  # noqa: N801  (used as a decorator)
         self.forward, self.backward = forward, backward
 
     def __call__(self, *args: Any) -> Any:
-        if self.forward is None or self.backward is None:
+        forward, backward = self.forward, self.backward
+        if forward is None or backward is None:
             raise RuleMissingError(
                 f"custom_vjp: {self.__name__} has no rule yet",
                 hint="state it with f.defvjp(forward, backward)",
             )
         leaves, structure = tree_flatten(args)
         spots = [i for i, x in enumerate(leaves) if _is_array(x)]
-        pair = self.forward(*args)
+        pair = forward(*args)
         if not isinstance(pair, tuple) or len(pair) != 2:
             raise StructureError(
                 "custom_vjp: forward returns a pair (result, residuals)",
                 got={"result": type(pair).__name__},
             )
         out, residuals = pair
-        return _gated(
-            self._rule(args), out, residuals, [asarray(leaves[i]) for i in spots], structure, spots
-        )
+        rule = _one_each(backward, self.__name__, len(args))
+        xs = [asarray(leaves[i]) for i in spots]
+        return _gated(rule, out, residuals, xs, structure, spots)
 
-    def _rule(self, args: tuple[Any, ...]) -> Callable[..., Any]:
-        backward, name = self.backward, self.__name__
-        assert backward is not None
 
-        def rule(residuals: Any, y_bar: Any) -> Any:
-            bars = backward(residuals, y_bar)
-            if not isinstance(bars, tuple) or len(bars) != len(args):
-                raise StructureError(
-                    f"custom_vjp: backward of {name} returns one adjoint per argument",
-                    got={"arguments": str(len(args)), "result": f"{type(bars).__name__} of {len(bars)}" if isinstance(bars, tuple) else type(bars).__name__},
-                    hint="return a tuple; for one argument (x_bar,)",
-                )  # fmt: skip
-            return bars
+def _one_each(backward: Callable[..., Any], name: str, arguments: int) -> Callable[..., Any]:
+    """The user's rule, which must give one adjoint per argument."""
 
-        return rule
+    def rule(residuals: Any, y_bar: Any) -> Any:
+        bars = backward(residuals, y_bar)
+        if not isinstance(bars, tuple) or len(bars) != arguments:
+            came = type(bars).__name__
+            raise StructureError(
+                f"custom_vjp: backward of {name} returns one adjoint per argument",
+                got={
+                    "arguments": str(arguments),
+                    "result": f"{came} of {len(bars)}" if isinstance(bars, tuple) else came,
+                },
+                hint="return a tuple; for one argument (x_bar,)",
+            )
+        return bars
+
+    return rule
 
 
 def _is_array(x: Any) -> bool:
@@ -305,16 +309,16 @@ def _back_through(
 
 
 def _forward_lanes(n: int, mapped: Sequence[bool], *inputs: Any, rule: Any, results: int) -> Any:
-    inputs = whole(n, mapped, inputs)
     return forward_gate(
-        *inputs,
-        rule=lambda xs, dots: list(vmap(lambda x, d: rule(x, d))(xs, dots)),
+        *whole(n, mapped, inputs),
+        rule=lambda xs, dots: list(vmap(rule)(xs, dots)),
         results=results,
     )
 
 
 forward_gate = Primitive(
-    "forward_gate", numbers=True, forward=lambda xp, *inputs, rule, results: tuple(inputs[:results]),
+    "forward_gate", numbers=True,
+    forward=lambda xp, *inputs, rule, results: tuple(inputs[:results]),
     shape=lambda *inputs, rule, results: tuple(inputs[:results]),
     vjp=shared(_back_through, 2), jvp=shared(_dot_through), batch=_forward_lanes, complex=True,
     doc="Results whose forward rule is stated by the user.",
@@ -324,7 +328,8 @@ forward_gate = Primitive(
 class custom_jvp:  # noqa: N801  (used as a decorator)
     """A function with a forward rule of your own; the reverse one is its transpose.
 
-    `f.defjvp(rule)`: rule(primals, tangents) gives (the result, its tangent), linear in the tangents.
+    `f.defjvp(rule)`: rule(primals, tangents) gives (the result, its tangent), linear in the
+    tangents.
 
     Example:
         >>> @ob.custom_jvp
@@ -338,6 +343,7 @@ class custom_jvp:  # noqa: N801  (used as a decorator)
     def __init__(self, f: Callable[..., Any]) -> None:
         functools.update_wrapper(self, f)
         self.f = f
+        self.__name__: str = getattr(f, "__name__", type(f).__name__)
         self.rule: Callable[..., Any] | None = None
 
     def defjvp(self, rule: Callable[..., Any]) -> None:
@@ -354,10 +360,11 @@ class custom_jvp:  # noqa: N801  (used as a decorator)
         spots = [i for i, x in enumerate(leaves) if _is_array(x)]
         xs = [asarray(leaves[i]) for i in spots]
         ys, out_tree = tree_flatten(self.f(*args))
-        ys = [stop_gradient(asarray(y)) for y in ys]  # what flows through the gate obeys its rule alone
+        ys = [stop_gradient(asarray(y)) for y in ys]  # the gate's rule alone is obeyed
 
         def flat(primals: list[Tensor], dots: list[Tensor]) -> list[Tensor]:
-            filled, moved = list(leaves), [None] * len(leaves)
+            filled: list[Any] = list(leaves)
+            moved: list[Any] = [None] * len(leaves)
             for i, x, d in zip(spots, primals, dots, strict=True):
                 filled[i], moved[i] = x, d
             pair = stated(tree_unflatten(structure, filled), tree_unflatten(structure, moved))
@@ -404,12 +411,14 @@ def _call_out(xp: Any, *xs: Any, f: Callable[..., Any], out: Any) -> tuple:
 def _opaque(*_: Any, **__: Any) -> Any:
     raise RuleMissingError(
         "callback: an opaque NumPy function has no derivative",
-        hint="wrap it in ob.custom_vjp or ob.custom_jvp, or stop the gradient with ob.stop_gradient",
+        hint="wrap it in ob.custom_vjp or ob.custom_jvp, or stop the gradient with "
+        "ob.stop_gradient",
     )
 
 
 callback_ = Primitive(
-    "callback", forward=_call_out, shape=lambda *xs, f, out: out, vjp=shared(_opaque, 2), jvp=shared(_opaque),
+    "callback", forward=_call_out, shape=lambda *xs, f, out: out,
+    vjp=shared(_opaque, 2), jvp=shared(_opaque),
     doc="A NumPy function that nothing is known about.",
 )  # fmt: skip
 
@@ -425,8 +434,7 @@ def callback(f: Callable[..., Any], spec_of_result: Any, *xs: Any) -> Any:
         Tensor([1., 3., 6.], float64)
     """
     several = isinstance(spec_of_result, tuple) and not hasattr(spec_of_result, "dtype")
-    out = tuple(
-        spec(tuple(s.shape), s.dtype) for s in (spec_of_result if several else (spec_of_result,))
-    )
+    announced: list[Any] = list(spec_of_result) if several else [spec_of_result]
+    out = tuple(spec(tuple(s.shape), s.dtype) for s in announced)
     found = parts(apply(callback_, tuple(asarray(x) for x in xs), {"f": f, "out": out}))
     return tuple(found) if several else found[0]

@@ -29,7 +29,7 @@ def _finished(trace: Trace, outputs: Sequence[Tensor]) -> Graph:
 
 
 def pulled(graph: Graph, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> Graph:
-    """Adjoints of the numbered inputs: a Graph of (the inputs, adjoints of the numbered outputs)."""
+    """Adjoints of the numbered inputs: a Graph of (the inputs, adjoints of numbered outputs)."""
     key = "pulled", inputs, outputs
     if key not in graph.derived:
         with Trace() as trace:
@@ -68,7 +68,7 @@ def pushed(graph: Graph, inputs: tuple[int, ...], *, primal: bool = False) -> Gr
 def for_lanes(
     graph: Graph, n: int, mapped: tuple[bool, ...], force: tuple[bool, ...] | None = None
 ) -> tuple[Graph, tuple[bool, ...]]:
-    """The graph for n lanes at once, and which of its outputs carry them (at least those forced)."""
+    """The graph for n lanes at once, and which of its outputs carry them: at least those forced."""
     key = "lanes", n, mapped, force
     if key not in graph.derived:
         with Trace() as trace:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DomainError, GradientError
-from ..handle import Tensor, as_tensor, asarray
+from ..handle import Tensor, as_tensor, asarray, from_value
 from ..ops.repeat import reshape
 from ..trees import tree_flatten, tree_unflatten
 from .batch import vmap
@@ -31,8 +31,10 @@ def _restricted(
     return g
 
 
-def _basis(leaves: Sequence[Any]) -> tuple[list[np.ndarray], list[int]]:
-    """Unit directions through all leaves together: one array per leaf, lanes first."""
+def _basis(leaves: Sequence[Any], args: Any) -> tuple[list[Any], list[int]]:
+    """Unit directions through all leaves together: one array per leaf, lanes first; tensors, if
+    there is one among the arguments, so that tensors come out.
+    """
     sizes = [leaf.size for leaf in leaves]
     total = sum(sizes)
     rows, start = [], 0
@@ -41,6 +43,8 @@ def _basis(leaves: Sequence[Any]) -> tuple[list[np.ndarray], list[int]]:
         unit[start + np.arange(size), np.arange(size)] = 1
         rows.append(unit.reshape(total, *leaf.shape))
         start += size
+    if any(isinstance(x, Tensor) for x in tree_flatten(args)[0]):
+        rows = [from_value(r) for r in rows]
     return rows, sizes
 
 
@@ -68,10 +72,9 @@ def jacrev(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[
         ys, y_tree = tree_flatten(y)
         ys = [asarray(t) for t in ys]
         _refuse_complex([*ys, *(as_tensor(x) for x in tree_flatten(chosen)[0])])
-        rows, sizes = _basis(ys)
-        bars = vmap(lambda b: pull(tree_unflatten(y_tree, b)))(
-            rows
-        )  # lanes: entries of all outputs
+        rows, sizes = _basis(ys, args)
+        # lanes: the entries of all outputs
+        bars = vmap(lambda b: pull(tree_unflatten(y_tree, b)))(rows)
         return _arranged(
             ys, y_tree, sizes, bars, isinstance(argnums, int | np.integer), lanes_are_outputs=True
         )
@@ -97,7 +100,7 @@ def jacfwd(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[
         xs = [asarray(x) for x in xs]
         y, at = linearize(_restricted(f, args, kwargs, numbers), *chosen)
         _refuse_complex([*xs, *(as_tensor(t) for t in tree_flatten(y)[0])])
-        rows, sizes = _basis(xs)
+        rows, sizes = _basis(xs, args)
         dots = vmap(lambda d: at(*tree_unflatten(x_tree, d)))(rows)
         return _columns(y, xs, x_tree, sizes, dots, isinstance(argnums, int | np.integer))
 
@@ -139,7 +142,7 @@ def _arranged(
 def _columns(
     y: Any, xs: list[Tensor], x_tree: Any, sizes: list[int], dots: Any, single: bool
 ) -> Any:
-    y_leaves, y_tree = tree_flatten(y)
+    y_tree = tree_flatten(y)[1]
     columns = tree_flatten(dots)[0]
     blocks = []
     for c in columns:
@@ -169,7 +172,8 @@ def jacobian(
 ) -> Callable[..., Any]:
     """The Jacobian of f, shape output + input, never transposed.
 
-    mode: "reverse" takes one sweep per output entry, "forward" one per input entry, "auto" the fewer.
+    mode: "reverse" takes one sweep per output entry, "forward" one per input entry, "auto" the
+    fewer.
 
     Example:
         >>> A = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
@@ -186,8 +190,8 @@ def jacobian(
         chosen = mode
         if chosen == "auto":
             numbers = _numbers(argnums, args)
-            inputs = sum(np.size(x.value if isinstance(x, Tensor) and x.value is not None else x) if not isinstance(x, Tensor) else x.size
-                         for i in numbers for x in tree_flatten(args[i])[0])  # fmt: skip
+            leaves = [x for i in numbers for x in tree_flatten(args[i])[0]]
+            inputs = sum(x.size if isinstance(x, Tensor) else np.size(x) for x in leaves)
             chosen = "forward" if inputs <= _outputs(f, args, kwargs) else "reverse"
         return (jacfwd if chosen == "forward" else jacrev)(f, argnums)(*args, **kwargs)
 
@@ -230,7 +234,7 @@ def hessian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable
 def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
     """The product of f's Hessian with a direction: one forward sweep over the reverse one.
 
-    Primals and tangents are sequences; the result is one product per primal (alone if there is one).
+    Primals and tangents are sequences; the result is one product per primal, alone if there is one.
 
     Example:
         >>> ob.hvp(lambda x: ob.sum(x**3), (np.array([1.0, 2.0]),), (np.array([1.0, 1.0]),))

@@ -104,8 +104,8 @@ def _began(body: Graph, k: int, c: int) -> Graph:
 def _backward_body(
     body: Graph, k: int, c: int, fixed: tuple, carry: tuple, xs: tuple, ys: tuple
 ) -> Graph:
-    """One step backwards: (constants; adjoints of constants and carries; carries, xs, adjoints of ys)
-    -> (adjoints of constants and carries; adjoints of xs).
+    """One step backwards: (constants; adjoints of constants and carries; carries, xs, adjoints of
+    ys) -> (adjoints of constants and carries; adjoints of xs).
     """
     key = "backward", fixed, carry, xs, ys
     if key not in body.derived:
@@ -146,7 +146,8 @@ def _scan_dot(
     begin = [zeros_like(inputs[i]) if dots[i] is None else dots[i] for i in of_carry]
     outs = parts(scan_(
         *fixed, *(dots[i] for i in of_fixed), *start, *begin, *xs, *(dots[i] for i in of_xs),
-        body=ahead, constants=k + len(of_fixed), carries=c + len(of_carry), length=length, reverse=reverse,
+        body=ahead, constants=k + len(of_fixed), carries=c + len(of_carry), length=length,
+        reverse=reverse,
     ))  # fmt: skip
     after = outs[c + len(of_carry) :]
     found = dict(zip((i - k for i in of_carry), outs[c : c + len(of_carry)], strict=True))
@@ -172,8 +173,11 @@ def _scan_lanes(
         if list(out[:c]) == mapped[k : k + c]:
             break
         mapped[k : k + c] = out[:c]
-    given = [x if m == w or not w else broadcast_to(x, (n, *x.shape))
-             for x, m, w in zip(inputs, _given(mapped, inputs, body, length, k + c), mapped, strict=True)]  # fmt: skip
+    there = _given(mapped, inputs, body, length, k + c)
+    given = [
+        x if m == w or not w else broadcast_to(x, (n, *x.shape))
+        for x, m, w in zip(inputs, there, mapped, strict=True)
+    ]
     given = [
         move_axis(x, 0, 1) if i >= k + c and m else x
         for i, (x, m) in enumerate(zip(given, mapped, strict=True))
@@ -197,8 +201,9 @@ def _given(
 
 
 scan_ = Primitive(
-    "scan", numbers=True, forward=_run_scan, shape=_scan_shape, vjp=shared(_scan_back, 2), jvp=shared(_scan_dot),
-    batch=_scan_lanes, complex=True, doc="A loop over the first axis, as one operation.",
+    "scan", numbers=True, forward=_run_scan, shape=_scan_shape, vjp=shared(_scan_back, 2),
+    jvp=shared(_scan_dot), batch=_scan_lanes, complex=True,
+    doc="A loop over the first axis, as one operation.",
 )  # fmt: skip
 
 
@@ -212,8 +217,8 @@ def scan(
     """(carry, ys) of the loop `carry, y = f(carry, x)` over the first axis of xs, as one node.
 
     init is the first carry; each carry has its structure, shapes and dtypes. xs and ys may be trees
-    (or None, then `length` counts the steps). With `reverse` the loop runs from the last x to the first.
-    Handles that the body rebinds are carried along.
+    (or None, then `length` counts the steps). With `reverse` the loop runs from the last x to the
+    first. Handles that the body rebinds are carried along.
 
     Raises:  ShapeError if a step changes the carry, or if the xs differ in length.
     Example:
@@ -232,8 +237,9 @@ def scan(
     if len(lengths) != 1:
         raise ShapeError(
             "scan: how many steps?" if not lengths else "scan: the xs differ in length",
-            got={f"xs {i}": x for i, x in enumerate(rows)}, want="one length for all xs, or length=",
-        )  # fmt: skip
+            got={f"xs {i}": x for i, x in enumerate(rows)},
+            want="one length for all xs, or length=",
+        )
     steps = lengths.pop()
 
     def body(carry: Any, row: list[Tensor]) -> Any:
@@ -247,7 +253,8 @@ def scan(
     loop = Loop("scan", body, init, [spec(x.shape[1:], x.dtype) for x in rows])
     graph, fixed, carry = loop.graph, loop.fixed, loop.carry
     outs = parts(apply(scan_, (*fixed, *carry, *rows), {
-        "body": graph, "constants": len(fixed), "carries": len(carry), "length": steps, "reverse": bool(reverse),
+        "body": graph, "constants": len(fixed), "carries": len(carry), "length": steps,
+        "reverse": bool(reverse),
     }))  # fmt: skip
     loop.rebind(outs)
     return loop.carry_of(outs), tree_unflatten(loop.y_tree, outs[len(carry) :])

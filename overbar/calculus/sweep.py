@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from ..context import CONTEXT, changed
 from ..graph import Node, span
 from ..handle import Tensor, from_node
-from ..context import CONTEXT, changed
 from ..primitive import LINEAR, PARTIAL, SCALES, born, is_finite, shared
 from ..replay import is_known, values_of, whole_value
 
@@ -270,10 +270,12 @@ def _array(bar: Any) -> Any:
 
 
 def guarded(steps: Generator[Any, None, list[Any]]) -> Generator[Any, None, list[Any]]:
-    """A backward sweep under `nan_guard`: it raises NonFiniteError at the first rule that makes a
-    NaN or an infinity of finite numbers. Only then does the guard cost anything."""
+    """A backward sweep under `nan_guard`; without it the guard costs nothing.
+
+    Raises:  NonFiniteError at the first rule that makes a NaN or an infinity of finite numbers.
+    """
     sender: dict[Node, Node] = {}
-    quiet = changed(CONTEXT.get(), guard=False)     # of what a rule computes, the sum is judged
+    quiet = changed(CONTEXT.get(), guard=False)  # of what a rule computes, the sum is judged
     while True:
         token = CONTEXT.set(quiet)
         try:
@@ -285,9 +287,14 @@ def guarded(steps: Generator[Any, None, list[Any]]) -> Generator[Any, None, list
         for x, x_bar in messages:
             sent, came = _array(x_bar), _array(y_bar)
             if sent is not None and came is not None and not is_finite(sent) and is_finite(came):
-                values = [("ȳ", came), *(("abcdefgh"[i % 8], v.value) for i, v in enumerate(node.inputs) if v.value is not None)]
+                operands = [("abcdefgh"[i % 8], v.value) for i, v in enumerate(node.inputs)]
+                operands = [("ȳ", came), *((n, v) for n, v in operands if v is not None)]
+                several = sent if isinstance(sent, tuple) else (sent,)
+                bad = next(s for s in several if s is not None and not is_finite(s))
+                before = sender.get(node)
                 at = (node.origin.filename, node.origin.line) if node.origin else None
-                raise born(node.op, "backward", sent, values, at, str(sender[node].origin or "") if node in sender else "")
+                came_from = str(before.origin or "") if before else ""
+                raise born(node.op, "backward", bad, operands, at, came_from)
             sender[x] = node
         yield node, y_bar, messages
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -31,7 +31,7 @@ class Following:
         self.bit = tracker(self.outer.level)
         self.inputs: list[Tensor] = []
 
-    def __enter__(self) -> Following:
+    def __enter__(self) -> Self:
         outer, bit = self.outer, self.bit
         inner = changed(
             outer, level=outer.level + 1, active=outer.active | bit, allowed=outer.allowed | bit,
@@ -198,7 +198,8 @@ def differentiable(what: str, leaf: Any, i: int | None = None) -> Tensor:
             f"{what}: only floating numbers can be differentiated"
             + (f"; argument {i} holds {t.dtype}" if i is not None else f", not {t.dtype}"),
             got={"argument": t},
-            hint="write 3.0 instead of 3, or convert: x.astype(float); choose other arguments with argnums=",
+            hint="write 3.0 instead of 3, or convert: x.astype(float); choose other arguments "
+            "with argnums=",
         )
     return t
 
@@ -229,8 +230,11 @@ def value_and_grad(
         y, aux = _with_aux("grad", result, has_aux)
         y = scalar_result("grad", y, name)
         if y.dtype.kind == "c":
-            raise GradientError("grad: the result is complex, so it has no gradient", got={"result": y},
-                                hint="take ob.real, ob.imag or ob.abs of it, or use ob.vjp")  # fmt: skip
+            raise GradientError(
+                "grad: the result is complex, so it has no gradient",
+                got={"result": y},
+                hint="take ob.real, ob.imag or ob.abs of it, or use ob.vjp",
+            )
         x_bars = adjoints_of(following, [y], [ones_of(y)], dropped=call.plain)
         grads = [call.out(conjugate(b)) for b in x_bars]
         value = call.out(following.released(y))
@@ -265,6 +269,7 @@ def grad(
 
 
 def ones_of(y: Tensor) -> Tensor:
+    """The adjoint of a result by itself."""
     return from_value(np.ones(y.shape, y.dtype))
 
 
@@ -283,10 +288,12 @@ def _with_aux(what: str, result: Any, has_aux: bool) -> tuple[Any, Any]:
 
 
 def scalar_result(what: str, y: Any, name: str) -> Tensor:
+    """What a function returned, if it is one number; GradientError if not."""
     if isinstance(y, tuple | list | dict) or y is None:
         raise GradientError(
             f"{what}: {name} returned a {type(y).__name__}, a gradient is that of one scalar",
-            hint="for (loss, anything) pass has_aux=True; for several results use ob.vjp or ob.jacobian",
+            hint="for (loss, anything) pass has_aux=True; for several results use ob.vjp or "
+            "ob.jacobian",
         )
     y = asarray(y)
     if y.size != 1:
@@ -301,6 +308,7 @@ def scalar_result(what: str, y: Any, name: str) -> Tensor:
 
 
 def released_tree(following: Following, tree: Any) -> Any:
+    """A tree in which no tensor carries the tracker any more."""
     leaves, structure = tree_flatten(tree)
     return tree_unflatten(
         structure, [following.released(x) if isinstance(x, Tensor) else x for x in leaves]
@@ -446,7 +454,7 @@ def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., 
     outputs = [asarray(y) for y in leaves]
 
     def jvp_at(*x_dots: Any) -> Any:
-        given, at = [], 0
+        given = []
         for x_dot, theirs in zip(x_dots, call.structures, strict=True):
             dots, ours = tree_flatten(x_dot)
             same_structure("jvp", theirs, ours, ("the primal", "the tangent"))

@@ -156,8 +156,8 @@ def _while_lanes(
 ) -> Any:
     """All lanes go on until the last one stops; one that has stopped keeps its carry."""
     k = of_test + of_body
-    inputs = [*inputs[:k], *whole(n, mapped[k:], inputs[k:])]
-    carries = len(inputs) - k
+    starts = whole(n, mapped[k:], inputs[k:])
+    carries = len(starts)
     lanes = (True,) * carries
     wide_test, _ = for_lanes(test, n, (*mapped[:of_test], *lanes), (True,))
     wide_body, _ = for_lanes(body, n, (*mapped[of_test:k], *lanes), lanes)
@@ -177,7 +177,7 @@ def _while_lanes(
     return while_(
         *inputs[:of_test],
         *inputs[:k],
-        *inputs[k:],
+        *starts,
         test=any_test,
         body=masked_body,
         of_test=of_test,
@@ -192,7 +192,8 @@ def _to(condition: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 
 while_ = Primitive(
-    "while", numbers=True, forward=_run_while, vjp=shared(_while_back, 2), jvp=shared(_while_dot), batch=_while_lanes, complex=True,
+    "while", numbers=True, forward=_run_while, vjp=shared(_while_back, 2), jvp=shared(_while_dot),
+    batch=_while_lanes, complex=True,
     shape=lambda *inputs, test, body, of_test, of_body: tuple(y.spec for y in body.outputs),
     doc="A loop as long as a test holds, as one operation.",
 )  # fmt: skip
@@ -219,7 +220,7 @@ def while_loop(cond_fun: Callable[..., Any], body_fun: Callable[..., Any], init:
         raise ShapeError(
             "while_loop: the test gives no single truth value", got={"test": verdict}, want="bool[]"
         )
-    n, handles = loop.count, len(loop.handles)
+    n = loop.count
     reads = tested.graph.inputs[n:]
     mine = {id(h): i for i, h in enumerate(loop.handles)}
     fixed = [
@@ -233,7 +234,6 @@ def while_loop(cond_fun: Callable[..., Any], body_fun: Callable[..., Any], init:
     test = Graph(
         [*(node for _, node in fixed), *tested.graph.inputs[:n], *rest], tested.graph.outputs[:1]
     )
-    assert handles == len(rest)
     outs = parts(apply(while_, (*(t for t, _ in fixed), *loop.fixed, *loop.carry), {
         "test": test, "body": loop.graph, "of_test": len(fixed), "of_body": len(loop.fixed),
     }))  # fmt: skip

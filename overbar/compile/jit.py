@@ -35,6 +35,7 @@ class Jitted:
     ) -> None:
         functools.update_wrapper(self, f)
         self.f = f
+        self.__name__: str = getattr(f, "__name__", type(f).__name__)
         self._static, self._dynamic = frozenset(static), frozenset(dynamic)
         self._traces: dict[Any, list[tuple[Captured, Structure, list[Any]]]] = {}
         self._last: tuple[Any, Captured] | None = None
@@ -93,9 +94,7 @@ class Jitted:
     def _trace(
         self, leaves: list[Any], spots: list[int], tensors: list[Tensor], structure: Structure
     ) -> tuple[Captured, Structure, list[Any]]:
-        drawn = (
-            np.random.get_state(legacy=False)["state"] if hasattr(np.random, "get_state") else None
-        )  # noqa: NPY002
+        before = _global_random_state()
         with Trace() as trace:
             filled = list(leaves)
             for i, t in zip(spots, tensors, strict=True):
@@ -106,9 +105,11 @@ class Jitted:
             out_leaves, out_tree = tree_flatten(self.f(*args, **kwargs), objects=False)
             outs = [Tensor if isinstance(y, Tensor) else y for y in out_leaves]
             results = [trace.result(y) for y in out_leaves if isinstance(y, Tensor)]
-        if drawn is not None and _moved(drawn):
+        after = _global_random_state()
+        if any(not np.array_equal(before[k], after[k]) for k in before):
             raise RebindError(
-                "jit: the function draws from np.random, which would be drawn once and then never again",
+                "jit: the function draws from np.random, which would be drawn once and then never "
+                "again",
                 hint="use ob.random (a Generator can be passed in or closed over)",
             )
         return Captured(trace, results, out_tree), out_tree, outs
@@ -138,9 +139,9 @@ class Jitted:
         captured = self._captured()
         graph = captured.graph
         return (
-            f"{self.__name__}: {len(graph.nodes) - len(graph.inputs)} operations, run one by one with NumPy; "
-            f"{len(captured.reads)} reads, {len(captured.rebinds)} rebinds, {len(captured.grads)} gradients; "
-            f"{sum(map(len, self._traces.values()))} traces"
+            f"{self.__name__}: {len(graph.nodes) - len(graph.inputs)} operations, run one by one "
+            f"with NumPy; {len(captured.reads)} reads, {len(captured.rebinds)} rebinds, "
+            f"{len(captured.grads)} gradients; {sum(map(len, self._traces.values()))} traces"
         )
 
     def why_compiled(self) -> str:
@@ -180,8 +181,10 @@ def _hashable(leaf: Any, name: Any) -> Any:
     try:
         hash(leaf)
     except TypeError:
-        raise DTypeError(f"jit: the static argument {name!r} is a {type(leaf).__name__}, which cannot be a key",
-                         want="something hashable") from None  # fmt: skip
+        raise DTypeError(
+            f"jit: the static argument {name!r} is a {type(leaf).__name__}, which cannot be a key",
+            want="something hashable",
+        ) from None
     return leaf
 
 
@@ -195,18 +198,19 @@ def _argument_of_leaf(structure: Structure) -> list[Any]:
     return names
 
 
-def _moved(before: Any) -> bool:
-    after = np.random.get_state(legacy=False)["state"]  # noqa: NPY002
-    return any(not np.array_equal(before[k], after[k]) for k in before)
+def _global_random_state() -> dict[str, Any]:
+    """How far np.random's own generator has come: a draw while tracing would happen once only."""
+    state: Any = np.random.get_state(legacy=False)  # noqa: NPY002  (watched, never drawn from)
+    return state["state"]
 
 
-def _surroundings(f: Callable[..., Any]) -> tuple[Any, ...]:
+def _surroundings(f: Any) -> tuple[Any, ...]:
     """The plain values that the code names in its globals and closure."""
     code = getattr(f, "__code__", None)
     if code is None:
         return ()
-    names = [(n, f.__globals__[n]) for n in code.co_names if n in f.__globals__]  # type: ignore[attr-defined]
-    cells = [(n, _content(c)) for n, c in zip(code.co_freevars, f.__closure__ or (), strict=True)]  # type: ignore[attr-defined]
+    names = [(n, f.__globals__[n]) for n in code.co_names if n in f.__globals__]
+    cells = [(n, _content(c)) for n, c in zip(code.co_freevars, f.__closure__ or (), strict=True)]
     return tuple((n, type(v), v) for n, v in _plain(names + cells))
 
 
@@ -249,8 +253,11 @@ def _reason(before: Any, now: Any) -> str:
     """Why a trace was made, from the key of the last call and this one's."""
     if before is None:
         return "the first call"
-    words = ("the structure of the arguments", "an argument", "ob.config(kinks=)", "ob.config(dtype=)",
-             "ob.no_grad()", "an attribute of a module (or train/eval)", "a value the function closes over")  # fmt: skip
+    words = (
+        "the structure of the arguments", "an argument", "ob.config(kinks=)", "ob.config(dtype=)",
+        "ob.no_grad()", "an attribute of a module (or train/eval)",
+        "a value the function closes over",
+    )  # fmt: skip
     for i, (a, b) in enumerate(zip(before, now, strict=True)):
         if a != b:
             if i == 1:

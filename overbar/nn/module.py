@@ -128,7 +128,7 @@ class Module:
         new = dict(zip((id(p) for p in self.parameters()), children, strict=True))
         for child in children:
             if isinstance(child, ob.Tensor) and role_of(child) is None:
-                child._role = "parameter"
+                child._role = "parameter"  # noqa: SLF001  (as in roles)
         return _twin(self, new, {})
 
     # -- state --------------------------------------------------------------------------------

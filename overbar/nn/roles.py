@@ -32,7 +32,7 @@ def Buffer(data: Any, *, dtype: Any = None, name: str | None = None) -> ob.Tenso
 def _with_role(role: str, data: Any, dtype: Any, name: str | None) -> ob.Tensor:
     known = isinstance(data, ob.Tensor) and (dtype is None or data.dtype == dtype)
     t = data.detach() if known else ob.tensor(data, dtype=dtype)
-    t.name, t._role = name, role
+    t.name, t._role = name, role  # noqa: SLF001  (the slot is there for this floor)
     return t
 
 

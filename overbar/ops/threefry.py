@@ -73,18 +73,27 @@ def _bits_lanes(n: int, mapped: Any, state: Any, *, shape: tuple[int, ...], widt
     return lanes_bits(state, shape=shape, width=width)
 
 
+def _bits_of_lanes(xp: Any, states: Any, *, shape: tuple[int, ...], width: int) -> np.ndarray:
+    sizes = (*states.shape[:-1], *shape)
+    if not states.size:
+        return np.zeros(sizes, f"uint{width}")
+    rows = [_bits(xp, s, shape=shape, width=width) for s in states.reshape(-1, 2)]
+    return np.stack(rows).reshape(sizes)
+
+
 bits_ = Primitive(
     "random_bits", forward=_bits, vjp=FLAT, jvp=FLAT, batch=_bits_lanes, text="bits({0})",
     shape=lambda state, *, shape, width: spec(shape, np.dtype(f"uint{width}")),
-    samples=lambda r: [((np.array([7, 3], np.uint64),), {"shape": (3, 2), "width": w}) for w in (32, 64)],
+    samples=lambda r: [
+        ((np.array([7, 3], np.uint64),), {"shape": (3, 2), "width": w}) for w in (32, 64)
+    ],
     doc="Random bits of a state, one word per element.",
 )  # fmt: skip
 lanes_bits = Primitive(
-    "random_bits_of_lanes", vjp=FLAT, jvp=FLAT, text="bits({0})",
-    forward=lambda xp, states, *, shape, width: np.stack(
-        [_bits(xp, s, shape=shape, width=width) for s in states.reshape(-1, 2)]
-    ).reshape((*states.shape[:-1], *shape)) if states.size else np.zeros((*states.shape[:-1], *shape), f"uint{width}"),
-    shape=lambda states, *, shape, width: spec((*states.shape[:-1], *shape), np.dtype(f"uint{width}")),
+    "random_bits_of_lanes", forward=_bits_of_lanes, vjp=FLAT, jvp=FLAT, text="bits({0})",
+    shape=lambda states, *, shape, width: spec(
+        (*states.shape[:-1], *shape), np.dtype(f"uint{width}")
+    ),
     batch=lambda n, mapped, states, *, shape, width: lanes_bits(states, shape=shape, width=width),
     samples=lambda r: [((np.array([[7, 3], [8, 3]], np.uint64),), {"shape": (3,), "width": 64})],
     doc="Random bits of several states.",
@@ -101,9 +110,8 @@ def _fold(xp: Any, state: Any, number: Any) -> np.ndarray:
 
 
 def _fold_lanes(n: int, mapped: Any, state: Any, number: Any) -> Any:
-    rank = max(
-        state.ndim - 1 - mapped[0], number.ndim - mapped[1]
-    )  # of one lane; aligned from the right
+    # of one lane; aligned from the right
+    rank = max(state.ndim - 1 - mapped[0], number.ndim - mapped[1])
     if mapped[0]:
         lane = state.shape[1:]
         state = reshape_(state, shape=(n, *(1,) * (rank + 1 - len(lane)), *lane))
@@ -115,7 +123,9 @@ def _fold_lanes(n: int, mapped: Any, state: Any, number: Any) -> Any:
 
 fold = Primitive(
     "fold_in", forward=_fold, vjp=FLAT, jvp=FLAT, text="fold({0}, {1})",
-    shape=lambda state, number: spec((*np.broadcast_shapes(state.shape[:-1], number.shape), 2), state.dtype),
+    shape=lambda state, number: spec(
+        (*np.broadcast_shapes(state.shape[:-1], number.shape), 2), state.dtype
+    ),
     batch=_fold_lanes,
     samples=lambda r: [((np.array([7, 3], np.uint64), np.array(5)), {})],
     doc="The state of a numbered descendant: its key is mixed with the number.",
@@ -130,14 +140,17 @@ def _unit(xp: Any, bits: Any, *, dtype: np.dtype) -> Any:
 
 unit = Primitive(
     "unit", forward=_unit, vjp=FLAT, jvp=FLAT, text="unit({0})",
-    shape=lambda bits, *, dtype: spec(bits.shape, dtype), batch=lambda n, mapped, bits, *, dtype: unit(bits, dtype=dtype),
+    shape=lambda bits, *, dtype: spec(bits.shape, dtype),
+    batch=lambda n, mapped, bits, *, dtype: unit(bits, dtype=dtype),
     samples=lambda r: [((np.array([1, 2**63], np.uint64),), {"dtype": np.dtype(np.float64)})],
     doc="Bits as numbers in [0, 1), evenly spaced.",
 )  # fmt: skip
 shuffled = Primitive(
-    "shuffled", forward=lambda xp, bits: xp.argsort(bits, axis=-1, kind="stable"), vjp=FLAT, jvp=FLAT,
-    shape=lambda bits: spec(bits.shape, np.dtype(np.int64)), batch=lambda n, mapped, bits: shuffled(bits),
-    samples=lambda r: [((np.array([5, 1, 9], np.uint64),), {})], doc="The order that sorts random bits: a permutation.",
+    "shuffled", forward=lambda xp, bits: xp.argsort(bits, axis=-1, kind="stable"),
+    shape=lambda bits: spec(bits.shape, np.dtype(np.int64)), vjp=FLAT, jvp=FLAT,
+    batch=lambda n, mapped, bits: shuffled(bits),
+    samples=lambda r: [((np.array([5, 1, 9], np.uint64),), {})],
+    doc="The order that sorts random bits: a permutation.",
 )  # fmt: skip
 
 
@@ -148,7 +161,8 @@ def check_state(state: Spec) -> None:
 
 
 below = elementwise(
-    "below", namespace=None, forward=lambda xp, bits, *, span: (bits % np.uint64(span)).astype(np.int64),
-    partials=FLAT, text="{0} mod n", samples=lambda r: [((np.array([5, 17], np.uint64),), {"span": 6})],
+    "below", namespace=None, text="{0} mod n", partials=FLAT,
+    forward=lambda xp, bits, *, span: (bits % np.uint64(span)).astype(np.int64),
+    samples=lambda r: [((np.array([5, 17], np.uint64),), {"span": 6})],
     doc="64 random bits as a whole number in [0, span); the bias is below span / 2⁶⁴.",
 )  # fmt: skip

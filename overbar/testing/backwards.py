@@ -7,18 +7,17 @@ into the right one is named.
 
 from __future__ import annotations
 
-import copy
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..calculus.custom import Function
 from ..errors import DomainError, DTypeError
 from ..handle import Tensor, from_value
 from ..trees import tree_flatten
 from .differences import along
+from .gates import fresh, is_gate
 from .slips import Recorded, Trial, diagnosed, recorded
 
 POINTS = 3
@@ -29,7 +28,8 @@ class Finding(NamedTuple):
 
     argument  its position; None for the backward as a whole
     word      what: "transposed", "batch sum missing", "sign", "factor 2", "a path is missing", "a
-              path is counted twice", "elementwise vs matrix product", "swapped", "ȳ is not used", "wrong order",
+              path is counted twice", "elementwise vs matrix product", "swapped", "ȳ is not used",
+              "wrong order",
               "wrong shape", "None given", "not an array", "wrong number of adjoints", "wrong"
     detail    a sentence
     """
@@ -72,19 +72,19 @@ def check_backward(f: Any, my_backward: Any, *args: Any, seed: int = 0) -> Repor
     Raises:  DTypeError if no argument is floating, DomainError if f is not finite there.
     Example:
         >>> def backward(y_bar, x, w):
-        ...     return y_bar @ w, x.T @ y_bar
+        ...     return y_bar @ w.T, 2 * x.T @ y_bar
         >>> x, w = np.arange(4.0).reshape(2, 2), np.array([[1.0, 2.0], [4.0, 3.0]])
         >>> print(ob.testing.check_backward(lambda x, w: x @ w, backward, x, w))
         backward of <lambda>: not correct
-            argument 0 (x): transposed: one operand of the product, argument 1 (w), is to be transposed
-            argument 1 (w): correct
+            argument 0 (x): correct
+            argument 1 (w): factor 2: what came is 2 times too large
     """
     gate = f if my_backward is None else my_backward
-    if my_backward is None and not _is_gate(f):
+    if my_backward is None and not is_gate(f):
         raise DTypeError(
             "check_backward: no backward was given", hint="pass a function of (y_bar, *xs)"
         )
-    tensors = _is_gate(f) or _is_gate(gate) or any(isinstance(a, Tensor) for a in args)
+    tensors = is_gate(f) or is_gate(gate) or any(isinstance(a, Tensor) for a in args)
     forward = _forward_of(f)
     values = [a.value if isinstance(a, Tensor) else a for a in args]
     spots = [i for i, a in enumerate(values) if np.asarray(a).dtype.kind == "f"]
@@ -115,24 +115,16 @@ def check_backward(f: Any, my_backward: Any, *args: Any, seed: int = 0) -> Repor
 # -- the function -----------------------------------------------------------------------------
 
 
-def _is_gate(f: Any) -> bool:
-    return isinstance(f, Function) or (isinstance(f, type) and issubclass(f, Function))
-
-
-def _fresh(gate: Any) -> Function:
-    return gate() if isinstance(gate, type) else copy.copy(gate)
-
-
 def _forward_of(f: Any) -> Callable[..., Any]:
     """The function itself: of a gate, its forward, without its rule."""
-    if not _is_gate(f):
+    if not is_gate(f):
         return f
 
     def forward(*xs: Any) -> Any:
-        return _fresh(f).forward(*xs)
+        return fresh(f).forward(*xs)
 
     forward.__signature__ = inspect.signature(
-        f.forward if not isinstance(f, type) else _fresh(f).forward
+        f.forward if not isinstance(f, type) else fresh(f).forward
     )  # type: ignore[attr-defined]
     return forward
 
@@ -141,8 +133,8 @@ def _bars_of(
     gate: Any, y_bars: Sequence[np.ndarray], xs: Sequence[Any], single: bool
 ) -> tuple[Any, ...]:
     """What the backward gives."""
-    if _is_gate(gate):
-        instance = _fresh(gate)
+    if is_gate(gate):
+        instance = fresh(gate)
         instance.forward(*xs)
         found = instance.backward(*(from_value(b) for b in y_bars))
     else:
@@ -258,7 +250,7 @@ class _Problem:
         return [p.reshape(s) for p, s in zip(pieces, shapes, strict=True)]
 
     def _trusted(self, graph: Recorded, xs: Sequence[Any], y_bars: list[np.ndarray]) -> bool:
-        """Whether central differences agree with overbar's own derivative of f, in one direction."""
+        """Whether central differences agree with overbar's own derivative, in one direction."""
         combined, x = self._combined(xs, y_bars)
         v = np.random.default_rng(1).standard_normal(x.size)
         came = float(np.concatenate([b.ravel() for b in graph.adjoints(y_bars)]) @ v)

@@ -13,7 +13,7 @@ import numpy as np
 
 HALVINGS = 8
 LADDERS = (4, 11, 18, 25, 32)
-"""Each ladder of steps begins at 2^-k; the next one is tried where the one before did not settle."""
+"""Each ladder of steps begins at 2^-k; the next is tried where the one before did not settle."""
 
 
 class Slope(NamedTuple):
@@ -33,51 +33,41 @@ def along(
 ) -> Slope:
     """The derivative of f, from vectors to vectors, at x in the direction v."""
     reach = max(1.0, float(np.max(np.abs(x * (v != 0)), initial=0.0)))
-    best: Slope | None = None
     with np.errstate(all="ignore"):
-        for k in ladders:
-            found = _ladder(f, x, v, reach * 2.0**-k)
-            if best is None:
-                best = found
-            else:
-                better = found.error < best.error
-                best = Slope(
-                    np.where(better, found.value, best.value),
-                    np.where(better, found.error, best.error),
-                )
-            if k == LADDERS[0]:
-                best = _nearer(f, x, v, best)
-            if np.all(
-                best.error <= good * (np.abs(best.value) + np.max(np.abs(best.value), initial=0.0))
-            ):
+        best = _nearer(f, x, v, _ladder(f, x, v, reach * 2.0 ** -ladders[0]))
+        for k in ladders[1:]:
+            size = np.abs(best.value) + np.max(np.abs(best.value), initial=0.0)
+            if np.all(best.error <= good * size):
                 break
-    assert best is not None
+            found = _ladder(f, x, v, reach * 2.0**-k)
+            best = _chosen(found.error < best.error, found, best)
     return best
+
+
+def _chosen(which: np.ndarray, one: Slope, other: Slope) -> Slope:
+    return Slope(np.where(which, one.value, other.value), np.where(which, one.error, other.error))
 
 
 def _nearer(
     f: Callable[[np.ndarray], np.ndarray], x: np.ndarray, v: np.ndarray, found: Slope
 ) -> Slope:
-    """A second opinion where x is close to 0: steps beyond 0 may agree with each other and be wrong."""
+    """A second opinion close to 0: steps that go beyond it may agree and all be wrong."""
     sizes = np.abs(x[v != 0])
     if sizes.size != 1 or not 0 < sizes[0] < 2.0 ** -LADDERS[0]:
         return found
     close = _ladder(f, x, v, float(sizes[0]) / 4)
     differ = np.abs(close.value - found.value) > 4 * (close.error + found.error)
-    return Slope(
-        np.where(differ, close.value, found.value), np.where(differ, close.error, found.error)
-    )
+    return _chosen(differ, close, found)
 
 
 def _ladder(f: Callable[[np.ndarray], np.ndarray], x: np.ndarray, v: np.ndarray, h: float) -> Slope:
     """Ridders' table for steps h, h/2, h/4, …"""
-    value: np.ndarray | None = None
-    error: np.ndarray | None = None
     above: list[np.ndarray] = []
+    value = error = np.zeros(0)
     for _ in range(HALVINGS):
         up, down = x + h * v, x - h * v
         row = [(f(up) - f(down)) / (2 * h)]
-        if value is None or error is None:
+        if not above:
             value, error = row[0], np.full(row[0].shape, np.inf)
         for j, before in enumerate(above):
             row.append(row[j] + (row[j] - before) / (4.0 ** (j + 1) - 1))
@@ -85,7 +75,6 @@ def _ladder(f: Callable[[np.ndarray], np.ndarray], x: np.ndarray, v: np.ndarray,
             better = off < error  # False for NaN
             value, error = np.where(better, row[j + 1], value), np.where(better, off, error)
         above, h = row, h / 2
-    assert value is not None and error is not None  # noqa: PT018
     return Slope(value, error)
 
 

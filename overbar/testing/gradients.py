@@ -7,6 +7,7 @@ of real Jacobians serves everything. The next order is the same check of a deriv
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from ..handle import Tensor, asarray, from_value
 from ..primitive import PUBLIC
 from ..trees import tree_flatten, tree_paths, tree_unflatten
 from .differences import Slope, along, kinked
+from .gates import fresh, is_gate
 
 SMALL = 40
 """With at most so many numbers in and out, the whole Jacobian is compared, else some directions."""
@@ -36,9 +38,10 @@ def check_gradients(
 ) -> None:
     """Compare the first `order` derivatives of f at `args` with central differences, in float64.
 
-    args may be nested; floats and complex numbers in them are varied, everything else stays. Each
+    f may be an `ob.Function`, class or instance. args may be nested; floats and complex numbers in
+    them are varied, everything else stays. Each
     mode is checked, each order by each mode of the one before, and forward against reverse
-    (⟨ȳ, J ẋ⟩ = ⟨Jᵀ ȳ, ẋ⟩). A mode for which f has no rule (`Function` and `custom_vjp` have a reverse
+    (⟨ȳ, J ẋ⟩ = ⟨Jᵀ ȳ, ẋ⟩). A mode without a rule (`Function` and `custom_vjp` have a reverse
     one only) is left out, unless it is the only one.
 
     Raises:  GradientError that says which argument and entry, what came and what was wanted; also
@@ -68,7 +71,8 @@ class _Problem:
     """f as a function of real float64 leaves, with real results."""
 
     def __init__(self, f: Callable[..., Any], args: tuple[Any, ...]) -> None:
-        self.f, self.name = f, getattr(f, "__name__", type(f).__name__)
+        self.f = (lambda *xs: fresh(f)(*xs)) if is_gate(f) else f  # noqa: PLW0108
+        self.name = getattr(f, "__name__", type(f).__name__)
         self.leaves, self.structure = tree_flatten(args)
         self.spots: list[tuple[int, bool]] = []  # (leaf, is it complex)
         self.xs: list[np.ndarray] = []
@@ -82,15 +86,16 @@ class _Problem:
             number, _, rest = path[1:].partition("]")
             said = f"argument {number}{rest}"
             if value.dtype.kind == "c":
-                self._add(i, value.real, said + ", real part", True)
-                self._add(None, value.imag, said + ", imaginary part", True)
+                self._add(i, np.real(value), said + ", real part", True)
+                self._add(None, np.imag(value), said + ", imaginary part", True)
             elif value.dtype.kind == "f":
                 self._add(i, value, said, False)
         if not self.xs:
             raise DTypeError(
-                "check_gradients: no argument holds floating numbers", want="at least one float or array of floats",
+                "check_gradients: no argument holds floating numbers",
+                want="at least one float or array of floats",
                 hint="write 3.0 instead of 3",
-            )  # fmt: skip
+            )
         self.offsets = np.cumsum([0, *(x.size for x in self.xs)])
         self.x = np.concatenate([x.ravel() for x in self.xs])
 
@@ -133,7 +138,8 @@ class _Problem:
         if not np.array_equal(first, again, equal_nan=True):
             raise GradientError(
                 f"check_gradients: {self.name} gives other results for the same arguments",
-                hint="if it draws random numbers, make the generator inside: rng = ob.random.default_rng(0)",
+                hint="if it draws random numbers, make the generator inside: "
+                "rng = ob.random.default_rng(0)",
             )
         if not np.all(np.isfinite(first)):
             raise GradientError(
@@ -200,7 +206,8 @@ class _Level:
         if not np.all(slope.error <= self.settled * scale):
             where = self._place(int(np.argmax(np.abs(v))))
             raise GradientError(
-                f"check_gradients: central differences of {self.problem.name} do not settle, so there is "
+                f"check_gradients: central differences of {self.problem.name} do not settle, "
+                "so there is "
                 f"nothing to compare {self.what} with",
                 got={"where": where},
                 hint="it has a kink or a jump there, or is noisy: choose other arguments",
@@ -244,8 +251,11 @@ class _Level:
         off = abs(came - wanted)
         hint = _ratio(came, wanted) if hint is None else hint
         if kinked(self.vector, self.problem.x, v):
-            hint = ("the slopes from the left and from the right differ: these arguments lie on a kink, "
-                    "where the derivative is a convention; move them a little")  # fmt: skip
+            hint = (
+                "the slopes from the left and from the right differ: these arguments lie on a "
+                "kink, "
+                "where the derivative is a convention; move them a little"
+            )
         raise GradientError(
             f"check_gradients: {self.what} of {self.problem.name} is wrong in {mode} mode",
             got={
@@ -280,8 +290,7 @@ def _check(level: _Level, modes: tuple[str, ...], order: int, rng: np.random.Gen
         except RuleMissingError as error:
             maps.pop(mode, None)
             missing = error
-    if not maps:
-        assert missing is not None
+    if missing is not None and not maps:
         raise missing
     (_whole if level.n <= SMALL and level.m <= SMALL else _sampled)(level, maps, rng)
     if len(maps) == 2:
@@ -290,18 +299,24 @@ def _check(level: _Level, modes: tuple[str, ...], order: int, rng: np.random.Gen
         return
     g, problem = level.g, level.problem
     for mode in maps:
-        if mode == "forward":
-            x_dots = problem.tensors(rng.standard_normal(level.n))
-            following = lambda *xs, d=x_dots: list(linearize(g, *xs)[1](*d))
-        else:
-            y_bars = level.split(rng.standard_normal(level.m))
-            following = lambda *xs, b=y_bars: list(vjp(g, *xs)[1](list(b)))
+        following = _derivative(g, mode, level, rng)
         what = (
             f"the derivative of the {mode} derivative"
             if level.what == "the derivative"
             else f"the derivative of ({level.what}, {mode})"
         )
         _check(_Level(problem, following, what, level.rtol), tuple(maps), order - 1, rng)
+
+
+def _derivative(
+    g: Callable[..., list[Any]], mode: str, level: _Level, rng: np.random.Generator
+) -> Callable[..., list[Any]]:
+    """The derivative of g in a random direction, as a function of the same leaves."""
+    if mode == "forward":
+        x_dots = level.problem.tensors(rng.standard_normal(level.n))
+        return lambda *xs: list(linearize(g, *xs)[1](*x_dots))
+    y_bars = level.split(rng.standard_normal(level.m))
+    return lambda *xs: list(vjp(g, *xs)[1](list(y_bars)))
 
 
 def _whole(level: _Level, maps: dict[str, Vector], rng: np.random.Generator) -> None:
@@ -335,7 +350,7 @@ def _whole(level: _Level, maps: dict[str, Vector], rng: np.random.Generator) -> 
 
 
 def _pattern(level: _Level, came: np.ndarray, wanted: np.ndarray) -> str | None:
-    """What turns the whole wrong Jacobian of the first result by some argument into the right one."""
+    """What turns the whole wrong Jacobian into the right one, if it is that simple."""
     if (
         came.shape == came.T.shape
         and not np.allclose(came, wanted)
@@ -346,11 +361,11 @@ def _pattern(level: _Level, came: np.ndarray, wanted: np.ndarray) -> str | None:
 
 
 def _sampled(level: _Level, maps: dict[str, Vector], rng: np.random.Generator) -> None:
-    """Some directions through one argument at a time; a wrong one is halved until the entry is found."""
+    """Some directions through one argument at a time; a wrong one is halved down to the entry."""
     offsets = level.problem.offsets
     u = rng.standard_normal(level.m)
     x_bar = maps["reverse"](u) if "reverse" in maps else None
-    for a, b in zip(offsets, offsets[1:], strict=False):
+    for a, b in pairwise(offsets):
         for _ in range(DIRECTIONS if b > a else 0):
             v = np.zeros(level.n)
             v[a:b] = rng.standard_normal(b - a)
@@ -421,7 +436,8 @@ def _transposes(level: _Level, maps: dict[str, Vector], rng: np.random.Generator
         )
         if not abs(left - right) <= room:
             raise GradientError(
-                f"check_gradients: {level.what} of {level.problem.name} by forward and by reverse mode disagree",
+                f"check_gradients: {level.what} of {level.problem.name} by forward "
+                "and by reverse mode disagree",
                 got={
                     "forward ⟨ȳ, J ẋ⟩": f"{left:.12g}",
                     "reverse ⟨Jᵀ ȳ, ẋ⟩": f"{right:.12g}",

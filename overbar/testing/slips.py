@@ -23,7 +23,7 @@ CLOSE = 1e-5
 """How far apart, relatively, two adjoints may be and still be called equal."""
 
 
-# -- what f computed --------------------------------------------------------------------------------
+# -- what f computed --------------------------------------------------------------------------
 
 
 class Recorded(NamedTuple):
@@ -63,6 +63,7 @@ class Recorded(NamedTuple):
 
 
 def recorded(f: Callable[..., Any], xs: Sequence[Any], spots: Sequence[int]) -> Recorded | None:
+    """What f computes at this point; None if it does not take tensors."""
     given = list(xs)
     for i in spots:
         given[i] = tensor(np.asarray(xs[i]), requires_grad=True)
@@ -101,7 +102,10 @@ def diagnosed(trials: list[Trial], i: int, names: tuple[str, ...]) -> list[tuple
         return [
             (
                 "None given",
-                f"None stands for zero, but the adjoint is not zero: an array of shape {list(shape)} is wanted",
+                (
+                    "None stands for zero, but the adjoint is not zero: "
+                    f"an array of shape {list(shape)} is wanted"
+                ),
             )
         ]
     try:
@@ -113,7 +117,10 @@ def diagnosed(trials: list[Trial], i: int, names: tuple[str, ...]) -> list[tuple
         return [
             (
                 "not an array",
-                f"a {type(trials[0].came[i]).__name__} came, an array of shape {list(shape)} is wanted",
+                (
+                    f"a {type(trials[0].came[i]).__name__} came, "
+                    f"an array of shape {list(shape)} is wanted"
+                ),
             )
         ]
     if came[0].shape != shape:
@@ -299,7 +306,10 @@ def _path(
                 verb = "nothing" if sign == 1 else "its part twice"
                 return (
                     word,
-                    f"{value} is used several times, and its adjoint is the sum over the uses; {said} {verb}",
+                    (
+                        f"{value} is used several times, and its adjoint is the sum over the uses; "
+                        f"{said} {verb}"
+                    ),
                 )
     return None
 
@@ -378,7 +388,8 @@ def _operands(t: Trial) -> tuple[list[np.ndarray], list[np.ndarray]]:
 
 def _made_by(kind: str, t: Trial, targets: Sequence[np.ndarray]) -> set[tuple[Any, ...]]:
     """The recipes (which adjoint, which value, turned?, which first?) by which a product of this
-    kind makes the target."""
+    kind makes the target.
+    """
     bars, values = _operands(t)
     shapes = {w.shape for w in targets}
     found: set[tuple[Any, ...]] = set()
@@ -427,7 +438,7 @@ def _other_product(
 def _transposed_operand(
     trials: list[Trial], came: list[np.ndarray], wanted: list[np.ndarray], names: tuple[str, ...]
 ) -> tuple[str, str] | None:
-    """A matrix product in which an operand lacks its transposition, or which is the wrong way round."""
+    """A matrix product the wrong way round, or in which an operand lacks its transposition."""
     recipes: set[tuple[Any, ...]] | None = None
     for t, c, w in zip(trials, came, wanted, strict=True):
         pairs = itertools.product(_made_by("matrix", t, [c]), _made_by("matrix", t, [w]))
@@ -446,7 +457,7 @@ def _transposed_operand(
     if bar and value:
         return "transposed", "both operands of the product are to be transposed"
     if bar:
-        return "transposed", "one operand of the product, ȳ, is to be transposed"
+        return "transposed", "of the product's operands, ȳ is to be transposed"
     arrays = [j for j, x in enumerate(trials[0].xs) if isinstance(x, np.ndarray | np.generic)]
     said = names[arrays[q]] if q < len(arrays) else "an inner value"
-    return "transposed", f"one operand of the product, {said}, is to be transposed"
+    return "transposed", f"of the product's operands, {said} is to be transposed"

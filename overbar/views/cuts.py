@@ -2,7 +2,7 @@
 
 What was cut off leaves no node behind: `x.detach()` is a new constant, and under `no_grad` nothing
 is recorded. So the source is read backwards, from the expression a constant came from, through the
-assignments it used, to a step that cuts (`.detach()`, `float()`, a comparison, `with no_grad()`) and
+assignments it used, to a step that cuts (`.detach()`, `float()`, a comparison, `no_grad()`) and
 behind which the parameter is found.
 """
 
@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..errors import place
-from ..origin import Parsed, assignments, parsed
+from ..origin import assignments, parsed
 
 CALLS = {
     "detach": ("detached", "leave .detach() out where the gradient should flow"),
@@ -88,7 +88,7 @@ class Scope(NamedTuple):
 
     filename: str
     tree: ast.AST
-    arguments: dict[str, tuple[ast.AST, Scope]]  # type: ignore[misc]
+    arguments: dict[str, Any]  # name -> (what it was called with, the caller's scope)
 
 
 def cut_before(filename: str, line: int, names: Iterable[str], wanted: set[str]) -> Cut | None:
@@ -96,28 +96,30 @@ def cut_before(filename: str, line: int, names: Iterable[str], wanted: set[str])
     file = parsed(filename)
     if file.tree is None:
         return None
-    scope = Scope(filename, _function_at(file, line), {})
-    start: list[ast.AST] = [ast.Name(n, ast.Load()) for n in names] or _expressions_on(file, line)
+    scope = Scope(filename, _function_at(file.tree, line), {})
+    start: list[ast.AST] = [ast.Name(n, ast.Load()) for n in names]
+    start = start or _expressions_on(file.tree, line)
     return next(iter(_cuts(start, scope, line, wanted, frozenset(), 0)), None)
 
 
-def _expressions_on(file: Parsed, line: int) -> list[ast.AST]:
+def _expressions_on(tree: ast.Module, line: int) -> list[ast.AST]:
     found = [
         n
-        for n in ast.walk(file.tree)
+        for n in ast.walk(tree)
         if isinstance(n, ast.stmt) and n.lineno <= line <= (n.end_lineno or 0)
     ]
     smallest = [n for n in found if not hasattr(n, "body")]
     return [v for n in smallest for v in (getattr(n, "value", None),) if v is not None]
 
 
-def _function_at(file: Parsed, line: int) -> ast.AST:
-    assert file.tree is not None
-    around = [
-        n for n in ast.walk(file.tree)
-        if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef) and n.lineno <= line <= (n.end_lineno or 0)
-    ]  # fmt: skip
-    return max(around, key=lambda n: n.lineno, default=file.tree)
+def _function_at(tree: ast.Module, line: int) -> ast.AST:
+    """The innermost function around a line, or the module."""
+    found: ast.AST = tree
+    for n in ast.walk(tree):  # from the outside in
+        inside = isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)
+        if inside and n.lineno <= line <= (n.end_lineno or 0):
+            found = n
+    return found
 
 
 def _cuts(
@@ -182,8 +184,9 @@ def _cutter(node: ast.AST) -> tuple[str, str] | None:
 
 
 def _behind(node: ast.AST, scope: Scope, line: int) -> Iterator[tuple[ast.AST, Scope, int, bool]]:
-    """What a variable was assigned, or a function of this file returns: (expression, its scope, line,
-    whether it stands under no_grad).
+    """What a variable was assigned, or a function of this file returns.
+
+    Yields (expression, its scope, line, whether it stands under no_grad).
     """
     if isinstance(node, ast.Name | ast.Attribute):
         name = ast.unparse(node)
@@ -192,7 +195,7 @@ def _behind(node: ast.AST, scope: Scope, line: int) -> Iterator[tuple[ast.AST, S
         if before:
             value, statement = before[-1]
             inner = statement.value if isinstance(statement, ast.AugAssign | ast.Assign) else value
-            yield inner, scope, statement.lineno, _under_no_grad(scope.tree, statement.lineno)
+            yield inner, scope, value.lineno, _under_no_grad(scope.tree, value.lineno)
         elif name in scope.arguments:
             passed, outer = scope.arguments[name]
             yield passed, outer, getattr(passed, "lineno", line), False
@@ -206,15 +209,12 @@ def _behind(node: ast.AST, scope: Scope, line: int) -> Iterator[tuple[ast.AST, S
             node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
         )
         file = parsed(scope.filename)
+        meant = {name, "forward"} if isinstance(node.func, ast.Name) else {name}
         for f in ast.walk(file.tree) if file.tree is not None else ():
-            if isinstance(f, ast.FunctionDef) and f.name in {
-                name,
-                "forward" if name[:1].islower() else "",
-            }:
-                if f.name != name and not isinstance(node.func, ast.Name):
-                    continue
+            if isinstance(f, ast.FunctionDef) and f.name in meant:
                 words = [a.arg for a in f.args.args if a.arg != "self"]
-                given = dict(zip(words, ((a, scope) for a in node.args), strict=False))
+                passed = [(a, scope) for a in node.args]
+                given: dict[str, Any] = dict(zip(words, passed, strict=False))
                 inside = Scope(scope.filename, f, given)
                 decorated = any("no_grad" in ast.unparse(d) for d in f.decorator_list)
                 for r in ast.walk(f):

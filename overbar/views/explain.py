@@ -19,9 +19,9 @@ from ..graph import Node
 from ..handle import Tensor
 from ..origin import users_frame
 from .answer import Answer, Table, padded, plain, value_text
-from .formula import ASCII, SILENT, TEXT, Notation, Number, Symbol, total, written
+from .formula import ASCII, SILENT, TEX, TEXT, Notation, Number, Symbol, total, written
 from .names import bar, width
-from .record import record_of
+from .record import node_of, record_of
 from .rows import Row, Telling
 
 FEW = 40
@@ -32,15 +32,22 @@ WIDEST = 56
 
 WORDS = {
     "add": "add distributes: each input receives the adjoint as it is",
-    "subtract": "subtract distributes: the adjoint goes to the first as it is, to the second with its sign turned",
+    "subtract": "subtract distributes: the adjoint goes to the first as it is, to the second "
+    "with its sign turned",
     "negative": "the sign turns the adjoint's sign",
     "multiply": "multiply switches: each input receives the adjoint scaled by the other's value",
-    "divide": "divide scales: the upper receives the adjoint over the lower's value, the lower minus that times the quotient",
-    "matmul": "a matrix product switches: each factor receives the adjoint times the other, transposed",
-    "maximum": "max routes: the adjoint goes to the greater input, the other receives nothing; a tie shares it",
-    "minimum": "min routes: the adjoint goes to the lesser input, the other receives nothing; a tie shares it",
-    "max": "max routes: the adjoint goes to the greatest entry, the others receive nothing; ties share it",
-    "min": "min routes: the adjoint goes to the least entry, the others receive nothing; ties share it",
+    "divide": "divide scales: the upper receives the adjoint over the lower's value, the lower "
+    "minus that times the quotient",
+    "matmul": "a matrix product switches: each factor receives the adjoint times the other, "
+    "transposed",
+    "maximum": "max routes: the adjoint goes to the greater input, the other receives nothing; a "
+    "tie shares it",
+    "minimum": "min routes: the adjoint goes to the lesser input, the other receives nothing; a "
+    "tie shares it",
+    "max": "max routes: the adjoint goes to the greatest entry, the others receive nothing; ties "
+    "share it",
+    "min": "min routes: the adjoint goes to the least entry, the others receive nothing; ties "
+    "share it",
     "where": "where routes: the adjoint goes to what was chosen",
     "relu": "relu gates: the adjoint passes where the output is positive, and stops elsewhere",
     "ramp": "a ramp scales: by 1 right of zero, by its slope left of it",
@@ -67,7 +74,7 @@ class Sent:
 
 @dataclasses.dataclass(frozen=True)
 class Line:
-    """One row as plain data. Of a leaf, `formula` is empty; `adjoint` is None where nothing arrived."""
+    """One row as plain data. A leaf has no `formula`; where nothing arrived, `adjoint` is None."""
 
     name: str
     op: str
@@ -106,10 +113,11 @@ def explain(subject: Any, *args: Any, wrt: Any = None) -> Explanation:
     if not record.variables:
         raise GradientError(
             "explain: the result depends on nothing that asks for a gradient"
-            if not record.missing else "explain: the result does not depend on what `wrt` names",
+            if not record.missing
+            else "explain: the result does not depend on what `wrt` names",
             hint="make a leaf with requires_grad=True, or explain the function with its arguments; "
             "ob.why_zero(parameter, L) says where a path was cut",
-        )  # fmt: skip
+        )
     return Explanation(Telling(record.sweep(), _variables()))
 
 
@@ -127,12 +135,12 @@ class Explanation(Answer):
 
     def __init__(self, telling: Telling) -> None:
         self.telling, self.record = telling, telling.record
-        self._senders: dict[Node, list[Row]] = {}
+        self.senders: dict[Node, list[Row]] = {}
         for row in reversed(telling.rows):  # as the sweep goes
             for x in row.inputs:
                 if telling.message(row, x) is not None:
-                    self._senders.setdefault(x, []).append(row)
-        self._row_of = {row.node: row for row in telling.rows}
+                    self.senders.setdefault(x, []).append(row)
+        self.row_of = {row.node: row for row in telling.rows}
 
     # -- plain data -------------------------------------------------------------------------------
 
@@ -144,12 +152,12 @@ class Explanation(Answer):
             for n in self.record.nodes
             if not self.record.computed(n) and n.serial in self.telling.names
         ]
-        return [self._leaf(n) for n in leaves] + [self._line(r) for r in self.telling.rows]
+        return [self._leaf(n) for n in leaves] + [self.line(r) for r in self.telling.rows]
 
     def __getitem__(self, name: str) -> Line:
         node = self._node(name)
-        row = self._row_of.get(node)
-        return self._leaf(node) if row is None else self._line(row)
+        row = self.row_of.get(node)
+        return self._leaf(node) if row is None else self.line(row)
 
     def adjoint(self, name: Any) -> Any:
         """The adjoint of what is called so; None if nothing arrived."""
@@ -157,7 +165,7 @@ class Explanation(Answer):
 
     def _node(self, name: Any) -> Node:
         if isinstance(name, Tensor):
-            found = [n for n in self.record.nodes if n is name._node]
+            found = [n for n in self.record.nodes if n is node_of(name)]
         else:
             found = [n for n in self.record.nodes if self.telling.names.get(n.serial) == name]
         if not found:
@@ -172,7 +180,8 @@ class Explanation(Answer):
     def _leaf(self, node: Node) -> Line:
         return self._described(node, "", (), "")
 
-    def _line(self, row: Row) -> Line:
+    def line(self, row: Row) -> Line:
+        """One row as plain data."""
         t = self.telling
         sent = tuple(
             Sent(t.name(row.node), t.name(x), written(e), t.message(row, x))
@@ -184,11 +193,17 @@ class Explanation(Answer):
     def _described(self, node: Node, formula: str, sent: tuple[Sent, ...], words: str) -> Line:
         several = isinstance(node.spec, tuple)
         return Line(
-            self.telling.name(node), node.op.name, formula, self.record.value(node),
+            self.telling.name(node),
+            node.op.name,
+            formula,
+            self.record.value(node),
             tuple(s.shape for s in node.spec) if several else node.spec.shape,
             ", ".join(str(s.dtype) for s in node.spec) if several else str(node.spec.dtype),
-            str(node.origin) if node.origin else "", self.record.bars.get(node), sent, words,
-        )  # fmt: skip
+            str(node.origin) if node.origin else "",
+            self.record.bars.get(node),
+            sent,
+            words,
+        )
 
     # -- the two columns --------------------------------------------------------------------------
 
@@ -221,10 +236,14 @@ class Explanation(Answer):
     def _parameters(self, how: Notation) -> list[str]:
         """The variables and their adjoints, first when the story is long."""
         table = [
-            (self.telling.name(v), value_text(self.record.value(v)), _barred(self.telling.name(v), how),
-             value_text(self.record.bars.get(v)) or "nothing arrived")
+            (
+                self.telling.name(v),
+                value_text(self.record.value(v)),
+                _barred(self.telling.name(v), how),
+                value_text(self.record.bars.get(v)) or "nothing arrived",
+            )
             for v in self.record.variables[:FEW]
-        ]  # fmt: skip
+        ]
         wide = [max(width(row[i]) for row in table) + 3 for i in range(3)]
         lines = [
             "     " + "".join(padded(c, w) for c, w in zip(row, wide, strict=False)) + row[3]
@@ -243,7 +262,7 @@ class Explanation(Answer):
         lines = []
         sent = self.telling.backward(row)
         for x, e in sent.items():
-            senders = self._senders.get(x, [])
+            senders = self.senders.get(x, [])
             if row not in senders:
                 continue
             name = _barred(self.telling.name(x), how)
@@ -254,9 +273,8 @@ class Explanation(Answer):
                 whole = self._summed(x, senders, how)
                 lines.append((f"{name} = {whole}", _signed(self.record.bars.get(x))))
             lines.append((f"{name} += {written(e, how)}", _signed(self.telling.message(row, x))))
-        for y in self.record.outputs:
-            if y is row.node:
-                lines.append((f"{_barred(self.telling.name(y), how)} = 1", ""))
+        if row.node in self.record.outputs:
+            lines.append((f"{_barred(self.telling.name(row.node), how)} = 1", ""))
         return [(_cut(f, how), v) for f, v in lines]
 
     def _summed(self, x: Node, senders: Sequence[Row], how: Notation) -> str:
@@ -272,22 +290,28 @@ class Explanation(Answer):
             formula, value = self._forward(row, TEXT)
             sent = self._backward(row, TEXT)
             where = str(row.node.origin) if row.node.origin else ""
-            rows.append([str(i), formula, value.strip(), "\n".join(f for f, _ in sent),
-                         "\n".join(v.strip() for _, v in sent), where])  # fmt: skip
+            rows.append(
+                [
+                    str(i),
+                    formula,
+                    value.strip(),
+                    "\n".join(f for f, _ in sent),
+                    "\n".join(v.strip() for _, v in sent),
+                    where,
+                ]
+            )
         return [("", ["", "forward ↓", "value", "backward ↑", "adjoint", "where"], rows)]
 
     def tex(self) -> str:
         """The story as LaTeX, one `aligned` block: forward, then backward."""
-        from .formula import TEX
-
-        t, lines = self.telling, []
-        for row in t.rows:
-            lines.append(
-                f"{written(Symbol(t.name(row.node)), TEX)} &= {written(t.forward(row), TEX)}"
-            )
+        t = self.telling
+        lines = [
+            f"{written(Symbol(t.name(row.node)), TEX)} &= {written(t.forward(row), TEX)}"
+            for row in t.rows
+        ]
         for row in reversed(t.rows):
             for x, e in t.backward(row).items():
-                sign = "&=" if len(self._senders.get(x, [])) < 2 else r"&\mathrel{+}="
+                sign = "&=" if len(self.senders.get(x, [])) < 2 else r"&\mathrel{+}="
                 lines.append(
                     f"{written(Symbol(t.name(x), barred=True), TEX)} {sign} {written(e, TEX)}"
                 )
@@ -308,13 +332,13 @@ class Exchange(Answer):
         self.story, self.node = story, node
         t = story.telling
         self.name, self.adjoint = t.name(node), story.record.bars.get(node)
-        self._from = story._senders.get(node, [])
+        self._from = story.senders.get(node, [])
         self.incoming = [
             Sent(t.name(r.node), self.name, written(t.backward(r)[node]), t.message(r, node))
             for r in self._from
         ]
-        row = story._row_of.get(node)
-        self.outgoing = list(story._line(row).messages) if row is not None else []
+        row = story.row_of.get(node)
+        self.outgoing = list(story.line(row).messages) if row is not None else []
         self.words = words_of(row) if row is not None else ""
 
     def _locals(self) -> list[tuple[str, str]]:
@@ -338,12 +362,26 @@ class Exchange(Answer):
         """What came in, and what goes out."""
         name = bar(self.name)
         came = [
-            [f"from {m.source}", f"{bar(m.source)}", f"∂{m.source}/∂{self.name} = {f}" + (f" = {v}" if v else ""), m.formula,
-             value_text(m.value)]
+            [
+                f"from {m.source}",
+                f"{bar(m.source)}",
+                f"∂{m.source}/∂{self.name} = {f}" + (f" = {v}" if v else ""),
+                m.formula,
+                value_text(m.value),
+            ]
             for m, (f, v) in zip(self.incoming, self._locals(), strict=True)
-        ]  # fmt: skip
-        came.append(["", "", "", f"{name} = {'their sum' if len(came) != 1 else came[0][3]}" if came else f"{name} = 1",
-                     value_text(self.adjoint)])  # fmt: skip
+        ]
+        came.append(
+            [
+                "",
+                "",
+                "",
+                f"{name} = {'their sum' if len(came) != 1 else came[0][3]}"
+                if came
+                else f"{name} = 1",
+                value_text(self.adjoint),
+            ]
+        )
         went = [[f"to {m.target}", m.formula, value_text(m.value)] for m in self.outgoing]
         return [
             (f"{self.name} receives", ["", "", "local derivative", "message", ""], came),

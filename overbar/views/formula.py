@@ -294,7 +294,8 @@ def _write(e: Expr, how: Notation) -> tuple[str, int, bool]:
         return _write_sum(e, how)
     if isinstance(e, Product):
         return _write_product(e, how)
-    assert isinstance(e, Applied)
+    if not isinstance(e, Applied):
+        raise TypeError(e)
     form = form_of(_skeleton(e, how.tex))
     text, opened = form.skeleton, False
     for i, arg in enumerate(e.args):
@@ -380,7 +381,7 @@ def notation(op: Any, arity: int, params: dict[str, Any], *, tex: bool = False) 
     template = op.tex if tex else op.text
     try:
         if callable(template):
-            return template(*blanks, **params)
+            return str(template(*blanks, **params))
         if template is not None:
             return template.replace("{*}", ", ".join(blanks)).format(*blanks, **params)
     except Exception:  # noqa: BLE001, S110  (a notation that does not fit its params: the name will do)
@@ -423,20 +424,27 @@ def form_of(skeleton: str) -> Form:
         return Form(
             skeleton, PRODUCT, dict.fromkeys(outside, PRODUCT), frozenset({first}), frozenset(rest)
         )
-    if re.fullmatch(r"[^S ]+ S", flat):
+    if re.fullmatch(r"[^S]+ S", flat):
         return Form(skeleton, APPLY, {first: POWER}, last=frozenset(outside))
     if re.fullmatch(r"S[^S ]+|[^S ]+S|S\^S", flat):
         return Form(skeleton, POWER, dict.fromkeys(outside, ATOM))
-    return Form(skeleton, LOGIC, dict.fromkeys(outside, APPLY))
+    if re.search(r"[∧∨⊕&⊻]", flat):
+        return Form(skeleton, LOGIC, dict.fromkeys(outside, APPLY))
+    # words, or a sign of its own, between operands: S log S, S⁻¹ S, S mod n, S ∗ S
+    tight = re.findall(r"\S*S\S*", flat)
+    needs = {i: POWER if t in {"S", "−S"} else ATOM for i, t in zip(outside, tight, strict=False)}
+    signs = re.search(r" [^\w\s□] | [^\w\s□]\S* ", flat)
+    level = SUM if flat[0] in "−-" else DOTTED if signs else PRODUCT
+    return Form(skeleton, level, needs, frozenset(outside), frozenset(rest))
 
 
 _PAIRS = {"(": ")", "[": "]", "{": "}", "⌊": "⌋", "⌈": "⌉"}
 
 
 def _flattened(skeleton: str) -> tuple[str, list[int]]:
-    """The notation with S for each operand outside brackets and □ for each bracket; which they are."""
+    """The notation with S for each operand outside brackets, □ for each bracket; and which."""
     flat, outside, closing, bars = "", [], [], False
-    for c in skeleton:
+    for c in skeleton.replace(" | ", " ∨ "):
         if c in "|‖":
             bars = not bars
             flat += "□" if bars and not closing else ""

@@ -15,7 +15,7 @@ from ..errors import GradientError
 from ..graph import Node
 from .answer import Answer, Table, padded, plain
 from .formula import spelled
-from .names import names_of, width
+from .names import known_as, names_of, width
 from .record import Record, record_of
 
 
@@ -23,7 +23,7 @@ class Corner(NamedTuple):
     """What a primitive does at its kink.
 
     met      of (y, *xs, **params): where it was met, as booleans
-    between  of the params: the least and the greatest subgradient (equal: the derivative is infinite)
+    between  of the params: the least and the greatest subgradient (both infinite: it is steep)
     taken    of the params: the one the rule takes, as a number or in words
     note     in words
     """
@@ -74,30 +74,53 @@ INFINITE = (np.inf, np.inf)
 CORNERS: dict[str, Corner] = {
     "relu": Corner(_zero, lambda p: UNIT, lambda p: 0.0, "max(0, x) at 0"),
     "ramp": Corner(
-        _zero, lambda p: (min(p["left"], 1.0), max(p["left"], 1.0)),
-        lambda p: p["left"] + (1 - p["left"]) * p["kink"], "a ramp at 0",
+        _zero,
+        lambda p: (min(p["left"], 1.0), max(p["left"], 1.0)),
+        lambda p: p["left"] + (1 - p["left"]) * p["kink"],
+        "a ramp at 0",
     ),
     "elu": Corner(
-        lambda _y, x, **p: (x == 0) & (p["alpha"] != 1), lambda p: (min(p["alpha"], 1.0), max(p["alpha"], 1.0)),
-        lambda p: p["alpha"] + (1 - p["alpha"]) * p["kink"], "elu at 0",
+        lambda _y, x, **p: (x == 0) & (p["alpha"] != 1),
+        lambda p: (min(p["alpha"], 1.0), max(p["alpha"], 1.0)),
+        lambda p: p["alpha"] + (1 - p["alpha"]) * p["kink"],
+        "elu at 0",
     ),
     "abs": Corner(_zero, lambda p: BALL, lambda p: 2 * p.get("kink", 0.5) - 1, "|x| at 0"),
-    "maximum": Corner(_tie, lambda p: UNIT, lambda p: p.get("kink", 0.5), "both are equal; the share of the first"),
-    "minimum": Corner(_tie, lambda p: UNIT, lambda p: 1 - p.get("kink", 0.5), "both are equal; the share of the first"),
-    "clip": Corner(_bounds, lambda p: UNIT, lambda p: f"{spelled(p['below'])} at the lower, {spelled(1 - p['above'])} at the upper",
-                   "x is at a bound"),
-    "max": Corner(_ties, lambda p: UNIT, lambda p: _TIES[p["ties"]], "several entries are the greatest"),
-    "min": Corner(_ties, lambda p: UNIT, lambda p: _TIES[p["ties"]], "several entries are the least"),
-    "sort": Corner(_neighbours, lambda p: UNIT, lambda p: "their order is kept", "entries are equal"),
+    "maximum": Corner(
+        _tie, lambda p: UNIT, lambda p: p.get("kink", 0.5), "both are equal; the share of the first"
+    ),
+    "minimum": Corner(
+        _tie,
+        lambda p: UNIT,
+        lambda p: 1 - p.get("kink", 0.5),
+        "both are equal; the share of the first",
+    ),
+    "clip": Corner(
+        _bounds,
+        lambda p: UNIT,
+        lambda p: f"{spelled(p['below'])} at the lower, {spelled(1 - p['above'])} at the upper",
+        "x is at a bound",
+    ),
+    "max": Corner(
+        _ties, lambda p: UNIT, lambda p: _TIES[p["ties"]], "several entries are the greatest"
+    ),
+    "min": Corner(
+        _ties, lambda p: UNIT, lambda p: _TIES[p["ties"]], "several entries are the least"
+    ),
+    "sort": Corner(
+        _neighbours, lambda p: UNIT, lambda p: "their order is kept", "entries are equal"
+    ),
     "sqrt": Corner(_zero, lambda p: INFINITE, lambda p: np.inf, "√x at 0"),
     "cbrt": Corner(_zero, lambda p: INFINITE, lambda p: np.inf, "the cube root at 0"),
     "power": Corner(_steep, lambda p: INFINITE, lambda p: np.inf, "x^y at x = 0, 0 < y < 1"),
     "length": Corner(_nothing, lambda p: BALL, lambda p: 0.0, "the norm of zeros"),
     "p_norm": Corner(_nothing, lambda p: BALL, lambda p: 0.0, "the norm of zeros"),
-    "root_of_squares": Corner(_nothing, lambda p: BALL, lambda p: 0.0, "the deviation of a constant"),
+    "root_of_squares": Corner(
+        _nothing, lambda p: BALL, lambda p: 0.0, "the deviation of a constant"
+    ),
     "hypot": Corner(_nothing, lambda p: BALL, lambda p: 0.0, "the hypotenuse of (0, 0)"),
     "complex_abs": Corner(_nothing, lambda p: BALL, lambda p: 0.0, "|z| at 0"),
-}  # fmt: skip
+}
 """Every primitive with a kink that its rule decides about."""
 
 _TIES = {"share": "equal shares", "first": "all to the first", "last": "all to the last"}
@@ -190,9 +213,15 @@ def _met(record: Record, node: Node, names: dict[int, str]) -> list[Kink]:
     origin = node.origin
     return [
         Kink(
-            names.get(node.serial, node.op.name), node.op.name, str(origin) if origin else "",
-            origin.line if origin else 0, int(met.sum()), met.size,
-            tuple(int(i) for i in np.argwhere(met)[0]), corner.between(node.params),
-            corner.taken(node.params), corner.note,
+            known_as(names, node),
+            node.op.name,
+            str(origin) if origin else "",
+            origin.line if origin else 0,
+            int(met.sum()),
+            met.size,
+            tuple(int(i) for i in np.argwhere(met)[0]),
+            corner.between(node.params),
+            corner.taken(node.params),
+            corner.note,
         )
-    ]  # fmt: skip
+    ]

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from ..graph import CONST, INPUT, Node
-from ..handle import Tensor
 from ..origin import operands, unpacked
+from .record import node_of
 
 MACRON = "\u0304"
 _LOW = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
@@ -66,7 +66,7 @@ def ascii_of(text: str) -> str:
 
 
 def tex_of(name: str, barred: bool = False) -> str:
-    """The name in LaTeX: `\\bar{w}_{1}`."""
+    r"""The name in LaTeX: `\bar{w}_{1}`."""
     name = name.translate(_HIGH)
     stem, digits = re.fullmatch(r"(.*?)(\d*)", name, re.DOTALL).groups()  # type: ignore[union-attr]
     stem = r"\dots" if stem == "…" else stem if len(stem) == 1 else rf"\mathrm{{{_escaped(stem)}}}"
@@ -119,6 +119,11 @@ def names_of(
     return names
 
 
+def known_as(names: Mapping[int, str], node: Node) -> str:
+    """The name of a node, or that of its operation."""
+    return names.get(node.serial) or str(node.op.name)
+
+
 def _wishes(
     nodes: Sequence[Node],
     outputs: list[Node],
@@ -128,11 +133,7 @@ def _wishes(
     """What each node would like to be called."""
     assigned = _assigned(nodes)
     spoken = _spoken(nodes)
-    held = {
-        v.node.serial: k
-        for k, v in variables.items()
-        if isinstance(v, Tensor) and v._node is not None
-    }
+    held = {n.serial: k for k, v in variables.items() if (n := node_of(v)) is not None}
     wishes: dict[int, str] = {}
     for node in nodes:
         serial = node.serial
@@ -149,9 +150,8 @@ def _wishes(
     for y in ends:
         wishes[y.serial] = "L" if not isinstance(y.spec, tuple) and y.spec.size == 1 else "y"
     for node in nodes:
-        if not node.inputs and node.serial not in wishes and not node.spec.weak:
-            if node.spec.ndim or node.op is INPUT:
-                wishes[node.serial] = _letter(node)
+        if not node.inputs and node.serial not in wishes and not _is_number(node):
+            wishes[node.serial] = _letter(node)
     return wishes
 
 
@@ -171,6 +171,14 @@ def _own(node: Node) -> str | None:
         return None
     handle = node.handle() if hasattr(node, "handle") else None
     return node.params.get("name") or (handle.name if handle is not None else None)
+
+
+def _is_number(node: Node) -> bool:
+    """Whether a constant is one number, once or everywhere: it is told as that number."""
+    if node.op is INPUT:
+        return False
+    flat = np.asarray(node.value).ravel()
+    return flat.size == 1 or (flat.size > 0 and bool((flat == flat[0]).all()))
 
 
 def _letter(node: Node) -> str:
@@ -235,7 +243,8 @@ def _spoken(nodes: Sequence[Node]) -> dict[int, str]:
         if not node.inputs or node.op.name in _IMPLICIT:
             continue
         called, words = operands(node.code, node.at)
-        if node.op.name not in _CALLED.get(called, (called,)):
+        told = len(node.inputs) == 1 or len(words) == len(node.inputs)
+        if not told or node.op.name not in _CALLED.get(called, (called,)):
             words = ()
         for i, x in enumerate(node.inputs):
             leaf, word = x, words[i] if i < len(words) else None

@@ -1,13 +1,13 @@
 """why_nan and nan_guard: where the first NaN or infinity was born, and what to do about it.
 
 From a result that is not finite, back through what it inherited it from, to the operation that made
-it of finite numbers; and from a gradient that is not finite, back up the sweep to the rule that did.
+it of finite numbers; and from a gradient that is not finite, back up the sweep to the rule that
+made that.
 """
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -20,81 +20,11 @@ from ..errors import NonFiniteError, OverbarError, place
 from ..graph import CONST, Graph, Node
 from ..handle import Tensor, as_tensor
 from ..trees import tree_flatten, tree_unflatten
-from .answer import Answer, Table, plain, value_text
+from .answer import value_text
+from .births import Birth, Index, NonFiniteReport, finite, first_bad
 from .cures import cure_for
-from .names import bar, names_of
-from .record import Record, asks, record_of, unchanged
-
-Index = tuple[int, ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class Birth:
-    """The first value that is not finite.
-
-    born      "forward", "backward" (by the rule of `op`), or "input" (it was there before)
-    made      "nan", "inf" or "-inf", at `index`; operands: (name, value) pairs there
-    where     the user's line that applied the operation; `filename`, `line`, `source` its parts
-    sender    backward: the line whose rule sent the adjoint
-    path      the operations between it and the result (or the variable whose gradient it spoils)
-    """
-
-    op: str
-    name: str
-    born: str
-    made: str
-    index: Index
-    operands: tuple[tuple[str, str], ...]
-    filename: str
-    line: int
-    source: str
-    sender: str
-    path: tuple[str, ...]
-    cure: str
-
-    @property
-    def where(self) -> str:
-        """`file, line n:  source`."""
-        return place(self.filename, self.line) if self.filename else ""
-
-
-class NonFiniteReport(Answer):
-    """Where the first NaN or infinity came from: `.birth`, or None if all is finite."""
-
-    def __init__(self, birth: Birth | None, said: str) -> None:
-        self.birth, self.said = birth, said
-
-    def __bool__(self) -> bool:
-        return self.birth is not None
-
-    def text(self, *, ascii: bool = False) -> str:
-        """The report."""
-        b = self.birth
-        if b is None:
-            return plain(self.said, ascii)
-        lines = [self.said]
-        if b.where:
-            lines.append(f"    {b.where}")
-        if b.operands:
-            lines.append("    " + ", ".join(f"{n} = {v}" for n, v in b.operands))
-        if b.sender:
-            lines.append(f"    the adjoint came from {b.sender}")
-        if b.path:
-            lines.append("    from there: " + " → ".join(b.path))
-        if b.cure:
-            lines.append(f"    cure: {b.cure}")
-        return plain("\n".join(lines), ascii)
-
-    def tables(self) -> list[Table]:
-        """The facts, one per row."""
-        if self.birth is None:
-            return [(self.said, [], [])]
-        b = self.birth
-        facts = [("operation", b.op), ("pass", b.born), ("made", b.made), ("index", str(list(b.index))), ("line", b.where),
-                 ("operands", ", ".join(f"{n} = {v}" for n, v in b.operands)), ("adjoint from", b.sender),
-                 ("path", " → ".join(b.path)), ("cure", b.cure)]  # fmt: skip
-        return [(self.said, ["", ""], [[k, v] for k, v in facts if v])]
-
+from .names import bar, known_as, names_of
+from .record import Record, asks, node_of, record_of, unchanged
 
 FINE = "no NaN and no infinity: the result is finite, and so are the gradients"
 
@@ -111,8 +41,8 @@ def why_nan(subject: Any, *args: Any) -> NonFiniteReport:
         >>> report.birth.op, report.birth.born, report.birth.index
         ('sqrt', 'backward', (1,))
     """
-    if isinstance(subject, Tensor) or isinstance(subject, Graph) or not callable(subject):
-        if isinstance(subject, Tensor) and subject.value is not None and subject._node is None:
+    if isinstance(subject, Tensor | Graph) or not callable(subject):
+        if isinstance(subject, Tensor) and subject.value is not None and node_of(subject) is None:
             return _alone(subject)
         return _of_record(record_of("why_nan", subject, args))
     return _of_step(subject, args)
@@ -140,30 +70,6 @@ def _of_record(record: Record) -> NonFiniteReport:
         if any(not finite(record.bars.get(v)) for v in record.variables):
             return _backward(record, names)
     return NonFiniteReport(None, FINE)
-
-
-# -- what is finite ---------------------------------------------------------------------------
-
-
-def finite(value: Any) -> bool:
-    """Whether a value, or every one of a tuple, is free of NaN and infinities."""
-    if value is None:
-        return True
-    if isinstance(value, tuple):
-        return all(finite(v) for v in value)
-    value = np.asarray(value.value if isinstance(value, Tensor) else value)
-    return value.dtype.kind not in "fc" or bool(np.isfinite(value).all())
-
-
-def first_bad(value: Any) -> tuple[Index, str]:
-    """Where the first NaN is, or the first infinity; and which it is."""
-    if isinstance(value, tuple):
-        value = next(v for v in value if not finite(v))
-    a = np.asarray(value)
-    bad = np.isnan(a) if np.isnan(a).any() else ~np.isfinite(a)
-    at = tuple(int(i) for i in np.argwhere(bad)[0])
-    v = a[at]
-    return at, "nan" if np.isnan(v) else "-inf" if np.real(v) < 0 else "inf"
 
 
 # -- born on the way forward ------------------------------------------------------------------
@@ -227,7 +133,7 @@ def _inherited(record: Record, node: Node, at: Index | None) -> list[tuple[Node,
         elif at is not None and _entrywise(node):
             v = _entry(value, at, node.spec.shape)
             if not np.isfinite(v):
-                found.append((x, _index_in(x.spec.shape, at)))
+                found.append((x, _index_in(np.shape(value), at)))
         else:
             found.append((x, first_bad(value)[0]))
     return found
@@ -255,7 +161,7 @@ def _told(
     if at is not None and not isinstance(value, tuple):
         v = value[at] if np.ndim(value) else value
         index, made = at, "nan" if np.isnan(v) else "-inf" if np.real(v) < 0 else "inf"
-    name = names.get(root.serial, root.op.name)
+    name = known_as(names, root)
     steps = _steps(record, path, names)
     origin = root.origin
     file, line, source = (origin.filename, origin.line, origin.source) if origin else ("", 0, "")
@@ -277,7 +183,8 @@ def _told(
     )
     return NonFiniteReport(
         birth,
-        f"the first value that is not finite: {root.op.name} made {made}{_at(index)}, in the forward pass",
+        f"the first value that is not finite: {root.op.name} made {made}{_at(index)}, in the "
+        f"forward pass",
     )
 
 
@@ -314,7 +221,9 @@ def _backward(record: Record, names: dict[int, str]) -> NonFiniteReport:
     sent: dict[Node, list[Any]] = {}
     for m in record.messages:
         sent.setdefault(m.target, []).append(m)
-    births, stack = [], [(v, (v,)) for v in record.variables if not finite(record.bars.get(v))]
+    births: list[Any] = []
+    hit = [v for v in record.variables if not finite(record.bars.get(v))]
+    stack: list[tuple[Node, tuple[Node, ...]]] = [(v, (v,)) for v in hit]
     seen = set()
     while stack:
         node, path = stack.pop()
@@ -332,7 +241,7 @@ def _backward(record: Record, names: dict[int, str]) -> NonFiniteReport:
     _, m, path = min(births, key=lambda b: b[0])
     node = m.source
     index, made = first_bad(m.value if not finite(m.value) else record.bars[m.target])
-    name, operands = names.get(node.serial, node.op.name), []
+    name, operands = known_as(names, node), []
     if (
         _entrywise(node)
         and not isinstance(node.spec, tuple)
@@ -344,8 +253,13 @@ def _backward(record: Record, names: dict[int, str]) -> NonFiniteReport:
                 _entry(record.bars[node], index, node.spec.shape),
             )
         )
-        operands += [(names.get(x.serial, "abcdefgh"[i % 8]), _entry(record.value(x), index, node.spec.shape))
-                     for i, x in enumerate(node.inputs)]  # fmt: skip
+        operands += [
+            (
+                names.get(x.serial, "abcdefgh"[i % 8]),
+                _entry(record.value(x), index, node.spec.shape),
+            )
+            for i, x in enumerate(node.inputs)
+        ]
     else:
         operands.append((bar(name), record.bars[node]))
         operands += [
@@ -357,13 +271,15 @@ def _backward(record: Record, names: dict[int, str]) -> NonFiniteReport:
     origin = node.origin
     file, line, source = (origin.filename, origin.line, origin.source) if origin else ("", 0, "")
     shown = tuple((n, value_text(v)) for n, v in operands)
-    steps = _steps(record, path[:-1], names) + (
-        f"the gradient of {names.get(path[-1].serial, 'a variable')}",
-    )
+    spoiled = f"the gradient of {names.get(path[-1].serial, 'a variable')}"
+    steps = (*_steps(record, path[:-1], names), spoiled)
     birth = Birth(
         node.op.name, name, "backward", made, index, shown, file, line, source, sender, steps, cure
     )
-    said = f"the result is finite, its gradient is not: the rule of {node.op.name} made {made}{_at(index)}, in the backward pass"
+    said = (
+        f"the result is finite, its gradient is not: the rule of {node.op.name} made "
+        f"{made}{_at(index)}, in the backward pass"
+    )
     return NonFiniteReport(birth, said)
 
 
@@ -382,12 +298,11 @@ def _of_step(f: Callable[..., Any], args: Sequence[Any]) -> NonFiniteReport:
         )
         report = None
         for t in ends:
-            if t._node is not None and t._node.inputs and t.value is not None:
-                variables = [
-                    n for n in Record([t.node], []).nodes if asks(n) or n.op.name == "alias"
-                ]
+            end = node_of(t)
+            if end is not None and end.inputs and t.value is not None:
+                variables = [n for n in Record([end], []).nodes if asks(n) or n.op.name == "alias"]
                 report = report or _of_record(
-                    Record([t.node], [v for v in variables if v.spec.floating])
+                    Record([end], [v for v in variables if v.spec.floating])
                 )
     if report is not None and report.birth is not None:
         return report
@@ -457,12 +372,25 @@ def _caught(error: NonFiniteError) -> NonFiniteReport:
     file, line = facts.get("at") or ("", 0)
     where = "in the backward pass" if facts["born"] == "backward" else "in the forward pass"
     source = place(file, line).partition(":  ")[2] if file else ""
-    birth = Birth(facts["op"], facts["op"], facts["born"], facts["made"], facts["index"], shown, file, line, source,
-                  facts.get("sender", ""), (), cure)  # fmt: skip
+    birth = Birth(
+        facts["op"],
+        facts["op"],
+        facts["born"],
+        facts["made"],
+        facts["index"],
+        shown,
+        file,
+        line,
+        source,
+        facts.get("sender", ""),
+        (),
+        cure,
+    )
     what = "the rule of " if facts["born"] == "backward" else ""
     return NonFiniteReport(
         birth,
-        f"the first value that is not finite: {what}{facts['op']} made {facts['made']}{_at(birth.index)}, {where}",
+        f"the first value that is not finite: {what}{facts['op']} made "
+        f"{facts['made']}{_at(birth.index)}, {where}",
     )
 
 

@@ -65,7 +65,7 @@ class Record:
         self._swept = False
 
     def _differentiable(self) -> list[Node]:
-        """The nodes through which adjoints flow: a node without its inputs' trackers was cut off."""
+        """The nodes through which adjoints flow: one without its inputs' trackers was cut off."""
         follow = 0
         for v in self.variables:
             if not v.mask:
@@ -232,9 +232,8 @@ def _of_call(what: str, f: Callable[..., Any], args: Sequence[Any], wrt: Any) ->
         for i, t in zip(floats, following.inputs, strict=True):
             tensors[i] = t
         results = tree_flatten(f(*tree_unflatten(structure, tensors)))[0]
-    outputs = [
-        t.node for t in results if isinstance(t, Tensor) and t._node is not None and t._node.mask
-    ][:1]
+    nodes = [node_of(t) for t in results if isinstance(t, Tensor)]
+    outputs = [n for n in nodes if n is not None and n.mask][:1]
     if not outputs:
         raise GradientError(
             f"{what}: the result depends on nothing that could be differentiated",
@@ -249,10 +248,7 @@ def _of_call(what: str, f: Callable[..., Any], args: Sequence[Any], wrt: Any) ->
     elif isinstance(wrt, Tensor):
         wrt = next((t.node for t, a in zip(tensors, leaves, strict=True) if a is wrt), wrt)
     wants = [n for n in path_from_leaves(outputs) if asks(n)]
-    if wrt is not None:
-        variables = _asked(what, outputs, wrt, given)
-    else:
-        variables = wants or stop
+    variables = _asked(what, outputs, wrt, given) if wrt is not None else wants or stop
     return Record(outputs, variables, given=given, stop=stop)
 
 

@@ -33,14 +33,14 @@ from .formula import (
     product,
 )
 from .names import letter_for, names_of
-from .record import Message, Record
+from .record import Message, Record, node_of
 
 TOGETHER = 4
 """An expression with more operations than this is told in several rows."""
 
 
 class Row:
-    """Some nodes told as one: `node` is the last of them, `inner` the others, `inputs` what they use."""
+    """Some nodes told as one: `node` is the last, `inner` the others, `inputs` what they use."""
 
     __slots__ = ("inner", "inputs", "node")
 
@@ -116,7 +116,7 @@ class Telling:
         try:
             sent = _swept(row, wanted, twins, bar)
         except Exception:  # noqa: BLE001  (a rule that calls opaque code cannot be run on symbols)
-            return {x: product(Symbol(f"{name}′", scalar=False), bar_of) for x in wanted}
+            return dict.fromkeys(wanted, opaque(name, bar_of))
 
         seeds = {t.node: i for i, t in enumerate(bar if isinstance(bar, tuple) else (bar,))}
 
@@ -224,6 +224,11 @@ def _rows(record: Record, above: dict[Node, Node]) -> list[Row]:
 # -- the sweep, run on symbols ----------------------------------------------------------------
 
 
+def opaque(name: str, bar_of: Expr) -> Expr:
+    """What is written for a rule that cannot be run on symbols: `y′ ȳ`."""
+    return product(Symbol(f"{name}′"), bar_of)
+
+
 def _bit() -> int:
     return tracker(CONTEXT.get().level)
 
@@ -253,9 +258,16 @@ def _swept(row: Row, wanted: Sequence[Node], twins: dict[Node, Node], bar: Any) 
     """The adjoints of the wanted inputs, as nodes."""
     outer, bit = CONTEXT.get(), _bit()
     context = changed(
-        outer, trace=None, record_all=False, keep=False, guard=False, level=outer.level + 1,
-        active=outer.active | bit, staging=outer.staging | bit, allowed=outer.allowed | bit | UNKNOWN,
-    )  # fmt: skip
+        outer,
+        trace=None,
+        record_all=None,
+        keep=False,
+        guard=False,
+        level=outer.level + 1,
+        active=outer.active | bit,
+        staging=outer.staging | bit,
+        allowed=outer.allowed | bit | UNKNOWN,
+    )
     token = CONTEXT.set(context)
     try:
         inputs, end = [twins[x] for x in wanted], twins[row.node]
@@ -274,7 +286,7 @@ def _expression(made: Any, called: Callable[[Node], Expr | None]) -> Expr:
     if isinstance(made, tuple):
         parts = tuple(Symbol("0") if m is None else _expression(m, called) for m in made)
         return Applied(SEVERAL, parts, "[]", {}, scalar=False)
-    if isinstance(made, Tensor) and made._node is not None:
+    if isinstance(made, Tensor) and node_of(made) is not None:
         return formula_of(made.node, called)
     value = np.asarray(made.value if isinstance(made, Tensor) else made)
     flat = value.ravel()

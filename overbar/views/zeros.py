@@ -16,8 +16,8 @@ from ..handle import Tensor
 from ..origin import operands, users_frame
 from .answer import Answer, Table, norm, number, plain
 from .cuts import CALLS, COMPARED, TO_INTEGER, cut_before
-from .names import names_of
-from .record import Record, asks, handle_of, record_of
+from .names import known_as, names_of
+from .record import Record, asks, handle_of, node_of, record_of
 
 TINY = 1e-8
 """A gradient smaller than this part of the result's own adjoint has vanished."""
@@ -35,7 +35,7 @@ class Cause:
 
 
 class ZeroReport(Answer):
-    """Why a gradient is zero: `.zero` says whether it is, `.causes` why, `.adjoint` is its value."""
+    """Why a gradient is zero: `.zero` whether it is, `.causes` why, `.adjoint` its value."""
 
     def __init__(
         self, name: str, zero: bool, said: str, causes: Sequence[Cause], adjoint: Any = None
@@ -89,7 +89,7 @@ def why_zero(parameter: Any, L: Any, *args: Any) -> ZeroReport:
         if parameter.is_leaf and not parameter.requires_grad and isinstance(L, Tensor):
             what = f"{name} does not ask for a gradient"
             cure = "make it with requires_grad=True, before it is used"
-            return _none(name, [Cause("not asked", what, _where(parameter._node), cure)])
+            return _none(name, [Cause("not asked", what, _where(node_of(parameter)), cure)])
     try:
         record = _record(L, args, parameter)
     except GradientError as error:
@@ -163,12 +163,12 @@ def _off_path(parameter: Tensor, L: Any, record: Record, frame: FrameType) -> li
     """The parameter is nowhere in the graph: rebound, detached, or never used."""
     for node in record.nodes:
         if asks(node) and handle_of(node) is parameter:
-            what = "it was rebound since the result was computed, by an optimiser's step or an assignment"
+            what = "rebound since the result was computed, by an optimiser's step or an assignment"
             return [
                 Cause(
                     "rebound",
                     what,
-                    _where(parameter._node),
+                    _where(node_of(parameter)),
                     "ask before the step, or compute the result again",
                 )
             ]
@@ -208,12 +208,18 @@ def _off_path(parameter: Tensor, L: Any, record: Record, frame: FrameType) -> li
             Cause(
                 "younger",
                 "it was made after the result",
-                _where(parameter._node),
+                _where(node_of(parameter)),
                 "compute the result again",
             )
         ]
-    return [Cause("unused", "the result was not computed from it", _where(parameter._node),
-                  "use it; or check that the layer it belongs to is called")]  # fmt: skip
+    return [
+        Cause(
+            "unused",
+            "the result was not computed from it",
+            _where(node_of(parameter)),
+            "use it; or check that the layer it belongs to is called",
+        )
+    ]
 
 
 def _source_cut(frame: FrameType, L: Any, words: set[str]) -> list[Cause]:
@@ -225,8 +231,16 @@ def _source_cut(frame: FrameType, L: Any, words: set[str]) -> list[Cause]:
 
 
 def _kind_of(what: str) -> str:
-    for said, kind in (("detach", "detached"), ("stop", "stop_gradient"), ("no_grad", "no_grad"), ("compar", "comparison"),
-                       ("integer", "integer"), ("round", "rounded"), ("plain", "plain"), ("copied", "copied")):  # fmt: skip
+    for said, kind in (
+        ("detach", "detached"),
+        ("stop", "stop_gradient"),
+        ("no_grad", "no_grad"),
+        ("compar", "comparison"),
+        ("integer", "integer"),
+        ("round", "rounded"),
+        ("plain", "plain"),
+        ("copied", "copied"),
+    ):
         if said in what:
             return kind
     return "cut"
@@ -282,10 +296,11 @@ def _silent(record: Record) -> list[Cause]:
 
 def _kills(record: Record, names: dict[int, str]) -> list[Cause]:
     """Rules that were given an adjoint and sent nothing but zeros."""
-    found = []
-    for m in record.messages:
-        if norm(record.bars[m.source]) > 0 and norm(m.value) == 0:
-            found.append(_blame(record, m.source, m.target, names))
+    found = [
+        _blame(record, m.source, m.target, names)
+        for m in record.messages
+        if norm(record.bars[m.source]) > 0 and norm(m.value) == 0
+    ]
     return list(dict.fromkeys(found))[:5]
 
 
@@ -299,8 +314,9 @@ def _cancelled(record: Record, names: dict[int, str]) -> list[Cause]:
         bar = record.bars.get(target)
         if len(sent) > 1 and bar is not None and max(sizes) > 0 and norm(bar) <= 1e-14 * max(sizes):
             terms = ", ".join(number(s) for s in sizes[:4])
-            name = names.get(target.serial, target.op.name)
-            what = f"messages cancel at {name}: {len(sent)} of them, of norms {terms}, add up to nothing"
+            name = known_as(names, target)
+            count = f"{len(sent)} of them, of norms {terms}, add up to nothing"
+            what = f"messages cancel at {name}: {count}"
             found.append(
                 Cause(
                     "cancels",
@@ -315,7 +331,7 @@ def _cancelled(record: Record, names: dict[int, str]) -> list[Cause]:
 def _blame(record: Record, node: Node, target: Node, names: dict[int, str]) -> Cause:
     """Why a rule sent only zeros (or hardly anything)."""
     op, where = node.op.name, _where(node)
-    own = names.get(node.serial, op)
+    own = known_as(names, node)
     if op in {"relu", "ramp", "elu"}:
         x = np.asarray(record.value(node.inputs[0]))
         share = float(np.mean(x <= 0))

@@ -29,7 +29,14 @@ class Block(nn.Module):
         return self.many[1]["odd"](self.again(self.first(x)) * self.scale)
 
 
-NAMES = ["scale", "first.weight", "first.bias", "many.0.weight", "many.1.odd.weight", "many.1.odd.bias"]
+NAMES = [
+    "scale",
+    "first.weight",
+    "first.bias",
+    "many.0.weight",
+    "many.1.odd.weight",
+    "many.1.odd.bias",
+]
 
 
 def mlp(seed=0):
@@ -44,7 +51,9 @@ def test_parameters_are_found_once_each_wherever_they_are():
     block = Block()
     assert [name for name, _ in block.named_parameters()] == NAMES
     assert [name for name, _ in block.named_buffers()] == ["seen"]
-    assert [p is q for p, q in zip(block.parameters(), block.parameters(), strict=True)] == [True] * 6
+    assert [p is q for p, q in zip(block.parameters(), block.parameters(), strict=True)] == [
+        True
+    ] * 6
     assert [name for name, _ in block.named_modules()] == ["", "first", "many.0", "many.1.odd"]
 
 
@@ -162,14 +171,20 @@ def test_a_wrong_state_lists_everything_that_is_wrong_and_changes_nothing():
     state["0.weight"] = ob.zeros((5, 4))
     with pytest.raises(StructureError) as caught:
         model.load_state_dict(state)
-    for said in ("0.bias is missing", "3.weight is not known here", "2.weight is [2, 4], here it is [2, 5]"):
+    for said in (
+        "0.bias is missing",
+        "3.weight is not known here",
+        "2.weight is [2, 4], here it is [2, 5]",
+    ):
         assert said in str(caught.value)
     assert model[0].weight.numpy().any()
 
 
 def test_a_state_of_another_float_is_cast_to_the_parameters():
     model = mlp()
-    model.load_state_dict({name: p.numpy().astype(np.float64) for name, p in model.named_parameters()})
+    model.load_state_dict(
+        {name: p.numpy().astype(np.float64) for name, p in model.named_parameters()}
+    )
     assert {p.dtype for p in model.parameters()} == {np.dtype(np.float32)}
 
 
@@ -255,7 +270,7 @@ def test_a_module_made_inside_a_trace_may_be_set_up_there():
 
 def test_a_compiled_function_notices_eval_and_other_changes():
     model = nn.Sequential(nn.Dropout(1.0), nn.LeakyReLU(0.5))
-    f = ob.jit(lambda x: model(x))
+    f = ob.jit(model)
     x = np.array([-2.0, 2.0])
     assert f(x).tolist() == [0.0, 0.0]
     model.eval()
@@ -295,7 +310,7 @@ def test_the_dtype_of_parameters_is_float32_unless_asked_or_configured():
 
 def test_the_cast_of_the_inputs_is_a_visible_node():
     layer = nn.Linear(2, 2)
-    g = ob.trace(lambda x: layer(x))(np.ones((1, 2)))
+    g = ob.trace(layer)(np.ones((1, 2)))
     assert "cast" in {node.op.name for node in g.nodes}
     slope = ob.grad(lambda x: layer(x).sum())(np.ones((1, 2)))
     assert slope.dtype == np.float64
@@ -303,7 +318,9 @@ def test_the_cast_of_the_inputs_is_a_visible_node():
 
 def test_the_same_seed_gives_the_same_layer():
     a, b = mlp(3), mlp(3)
-    assert all((p.numpy() == q.numpy()).all() for p, q in zip(a.parameters(), b.parameters(), strict=True))
+    assert all(
+        (p.numpy() == q.numpy()).all() for p, q in zip(a.parameters(), b.parameters(), strict=True)
+    )
     ob.random.seed(5)
     c = nn.Linear(2, 2)
     ob.random.seed(5)
@@ -332,7 +349,8 @@ def test_a_module_is_shown_as_its_tree():
             self.drop = nn.Dropout(0.1)
 
     assert repr(Outer()) == (
-        "Outer(\n  (body): Sequential(\n    (0): Linear(in_features=2, out_features=3, bias=False)\n"
+        "Outer(\n  (body): Sequential(\n"
+        "    (0): Linear(in_features=2, out_features=3, bias=False)\n"
         "    (1): LeakyReLU(slope=0.01)\n  )\n  (drop): Dropout(p=0.1)\n)"
     )
 
@@ -381,7 +399,7 @@ def test_what_dropout_drops_does_not_leak_even_if_it_is_infinite():
 
 def test_dropout_draws_anew_each_time_compiled_too_and_from_its_own_generator():
     layer = nn.Dropout(0.5, rng=ob.random.default_rng(7))
-    f = ob.jit(lambda x: layer(x))
+    f = ob.jit(layer)
     x = np.ones(64)
     compiled = [f(x).numpy() for _ in range(2)]
     layer.rng = ob.random.default_rng(7)
@@ -398,7 +416,10 @@ SPREADS = {
     "uniform": (lambda **k: init.uniform((200, 100), 0.5, **k), 0.5 / math.sqrt(3)),
     "normal": (lambda **k: init.normal((200, 100), 0.5, **k), 0.5),
     "xavier_uniform": (lambda **k: init.xavier_uniform((200, 100), **k), math.sqrt(2 / 300)),
-    "xavier_normal": (lambda **k: init.xavier_normal((200, 100), 5 / 3, **k), 5 / 3 * math.sqrt(2 / 300)),
+    "xavier_normal": (
+        lambda **k: init.xavier_normal((200, 100), 5 / 3, **k),
+        5 / 3 * math.sqrt(2 / 300),
+    ),
     "kaiming_uniform": (lambda **k: init.kaiming_uniform((200, 100), **k), math.sqrt(2 / 100)),
     "kaiming_normal": (lambda **k: init.kaiming_normal((200, 100), 1.0, **k), math.sqrt(1 / 100)),
 }

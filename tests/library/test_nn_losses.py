@@ -48,7 +48,9 @@ def test_the_gradients_of_square_and_absolute_errors():
     np.testing.assert_allclose(ob.grad(F.mse_loss)(y, t), 2 * (y - t) / 3)
     np.testing.assert_allclose(ob.grad(F.squared_error)(y, t), 2 * (y - t))
     np.testing.assert_allclose(ob.grad(F.l1_loss)(y, t), np.array([0, -1, 1]) / 3)
-    np.testing.assert_allclose(ob.grad(lambda y, t: F.huber_loss(y, t, 2.5, "sum"))(y, t), [0, -2, 2.5])
+    np.testing.assert_allclose(
+        ob.grad(lambda y, t: F.huber_loss(y, t, 2.5, "sum"))(y, t), [0, -2, 2.5]
+    )
 
 
 def test_a_certain_prediction_costs_nothing_or_infinity():
@@ -94,7 +96,9 @@ def test_cross_entropy_of_extreme_logits_is_finite():
 
 def test_cross_entropy_is_that_of_one_hot_probabilities(rng):
     z, t = rng.standard_normal((6, 4)), rng.integers(0, 4, 6)
-    assert float(F.cross_entropy(z, t)) == pytest.approx(float(F.cross_entropy(z, np.eye(4)[t])), rel=1e-14)
+    assert float(F.cross_entropy(z, t)) == pytest.approx(
+        float(F.cross_entropy(z, np.eye(4)[t])), rel=1e-14
+    )
     assert F.cross_entropy(z, t, reduction="none").shape == (6,)
 
 

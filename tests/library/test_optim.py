@@ -1,7 +1,6 @@
 """Optimisers: what a step is and is not, state, refusals, schedules. The numbers: tests/oracles."""
 
 import math
-import random
 import signal
 import time
 
@@ -47,7 +46,9 @@ def test_a_step_goes_downhill_and_leaves_leaves(make):
         assert w.is_leaf
         assert w.requires_grad
     assert float((w * w).sum()) < before
-    assert all(t.is_leaf and not t.requires_grad for state in optimizer.state for t in state.values())
+    assert all(
+        t.is_leaf and not t.requires_grad for state in optimizer.state for t in state.values()
+    )
 
 
 @every
@@ -57,7 +58,9 @@ def test_the_dtype_of_a_parameter_stays(make):
     squares(w)
     optimizer.step()
     assert w.dtype == np.float32
-    assert {t.dtype for name, t in optimizer.state[0].items() if name != "t"} <= {np.dtype(np.float32)}
+    assert {t.dtype for name, t in optimizer.state[0].items() if name != "t"} <= {
+        np.dtype(np.float32)
+    }
 
 
 @every
@@ -211,13 +214,15 @@ def one_by_one(handles, values):
 
 def strikes_that_divide(rebind, interrupted, strikes):
     """How many of so many signals struck, and how many of these left some handles old."""
-    handles = [ob.tensor(0.0) for _ in range(20_000)]
+    handles = [ob.tensor(0.0) for _ in range(8_000)]
     sets = [[ob.tensor(float(k)) for _ in handles] for k in range(2)]
     whole = min(seconds_of(lambda k=k: rebind(handles, sets[k])) for k in (0, 1, 0))
-    chance, struck, halves = random.Random(0), 0, 0
+    chance, struck, halves = np.random.default_rng(0), 0, 0
     for i in range(strikes):
         one_by_one(handles, sets[i % 2])
-        struck += interrupted(lambda i=i: rebind(handles, sets[1 - i % 2]), chance.uniform(0, 1.2 * whole))
+        struck += interrupted(
+            lambda i=i: rebind(handles, sets[1 - i % 2]), chance.uniform(0, 1.2 * whole)
+        )
         halves += divided(handles)
     return struck, halves
 
@@ -248,12 +253,16 @@ def test_an_interrupted_step_happened_or_did_not(compiled, interrupted):
     step = ob.jit(optimizer.step) if compiled else optimizer.step
     step()
     whole = min(seconds_of(step) for _ in range(5))
-    chance, struck = random.Random(1), 0
+    chance, struck = np.random.default_rng(1), 0
     for _ in range(300):
         struck += interrupted(step, chance.uniform(0, 1.3 * whole))
         assert not divided(params)
         assert not divided([state["v"] for state in optimizer.state])
-        steps = 1 - math.log2(2 - optimizer.state[0]["v"].item()) if optimizer.state[0]["v"].item() < 2 else None
+        steps = (
+            1 - math.log2(2 - optimizer.state[0]["v"].item())
+            if optimizer.state[0]["v"].item() < 2
+            else None
+        )
         if steps is not None and steps < 20:  # v and p tell of the same number of steps
             assert params[0].item() == pytest.approx(-2 * steps + 2 * (1 - 0.5**steps), abs=1e-6)
     assert struck > 60
@@ -328,17 +337,16 @@ def test_loading_a_state_rebinds_the_handles_there_are():
     state = optimizer.state_dict()
     state["lr"] = 0.5
     optimizer.load_state_dict(state)
-    assert [optimizer.lr, *optimizer.state[0].values()] == handles or all(
-        a is b for a, b in zip([optimizer.lr, *optimizer.state[0].values()], handles, strict=True)
-    )
+    now = [optimizer.lr, *optimizer.state[0].values()]
+    assert all(a is b for a, b in zip(now, handles, strict=True))
     assert float(optimizer.lr) == 0.5
 
 
 def test_the_state_of_another_optimiser_is_refused():
     adam, sgd = optim.Adam([leaf([1.0, 2.0])]), optim.SGD([leaf([1.0, 2.0])], momentum=0.9)
-    with pytest.raises(StructureError, match="0.m is missing") as caught:
+    with pytest.raises(StructureError, match=r"0\.m is missing") as caught:
         adam.load_state_dict(sgd.state_dict())
-    assert "0.v" not in str(caught.value).replace("0.v is", "")
+    assert "0.t is missing" in str(caught.value)
     with pytest.raises(StructureError, match=r"0.m is \[3\], here it is \[2\]"):
         adam.load_state_dict(optim.Adam([leaf([1.0, 2.0, 3.0])]).state_dict())
 
@@ -420,7 +428,11 @@ def test_a_schedule_runs_inside_a_compiled_step():
             return optimizer.lr * 1.0
 
         run = ob.jit(step) if compiled else step
-        return [float(run()) for _ in range(6)] + [float(optimizer.lr), float(w), float(schedule.count)]
+        return [float(run()) for _ in range(6)] + [
+            float(optimizer.lr),
+            float(w),
+            float(schedule.count),
+        ]
 
     assert rates(True) == rates(False)
     assert rates(False)[5] == pytest.approx(0.0, abs=1e-12)
@@ -453,7 +465,9 @@ def test_a_warm_up_is_followed_by_another_schedule():
         schedule.step()
         rates.append(float(optimizer.lr))
     np.testing.assert_allclose(rates[:4], [0.1, 0.2, 0.3, 0.4])
-    np.testing.assert_allclose(rates[3:], [0.2 * (1 + math.cos(math.pi * k / 4)) for k in range(5)], atol=1e-15)
+    np.testing.assert_allclose(
+        rates[3:], [0.2 * (1 + math.cos(math.pi * k / 4)) for k in range(5)], atol=1e-15
+    )
     with pytest.raises(StructureError, match="one milestone fewer"):
         S.SequentialLR(optimizer, [warm, down], milestones=[])
 
@@ -486,8 +500,7 @@ def test_clipping_takes_a_module_and_runs_compiled():
 
     def step(x):
         layer(x).sum().backward()
-        norm = optim.clip_grad_norm_(layer, 0.5)
-        return norm
+        return optim.clip_grad_norm_(layer, 0.5)
 
     norm = ob.jit(step)(np.ones((3, 2), np.float32))
     assert float(norm) == pytest.approx(math.sqrt(6 * 9), rel=1e-6)

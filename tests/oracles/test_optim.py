@@ -21,7 +21,10 @@ OPTIMISERS = {
     "Adam settings": ("Adam", {"lr": 0.03, "betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.1}),
     "AdamW": ("AdamW", {"lr": 0.03, "weight_decay": 0.2}),
     "RMSprop": ("RMSprop", {"lr": 0.01}),
-    "RMSprop momentum": ("RMSprop", {"lr": 0.01, "alpha": 0.9, "momentum": 0.7, "weight_decay": 0.1}),
+    "RMSprop momentum": (
+        "RMSprop",
+        {"lr": 0.01, "alpha": 0.9, "momentum": 0.7, "weight_decay": 0.1},
+    ),
     "Adagrad": ("Adagrad", {"lr": 0.1}),
     "Adagrad settings": (
         "Adagrad",
@@ -43,7 +46,10 @@ def test_an_optimiser_moves_as_torchs_does(name, settings, rng):
     x, t = rng.standard_normal((8, 4)), rng.standard_normal((8, 3))
     mine = [ob.tensor(a, requires_grad=True) for a in start]
     other = [torch.tensor(a, requires_grad=True) for a in start]
-    opt, their_opt = getattr(optim, name)(mine, **settings), getattr(torch.optim, name)(other, **settings)
+    opt, their_opt = (
+        getattr(optim, name)(mine, **settings),
+        getattr(torch.optim, name)(other, **settings),
+    )
     xs = torch.tensor(x), torch.tensor(t)
     for step in range(STEPS):
         with_u = step % 4 in (1, 2)
@@ -121,7 +127,8 @@ def both(f, g, y, t):
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 @pytest.mark.parametrize(
-    "name", ["mse_loss", "l1_loss", "huber_loss", "smooth_l1_loss", "binary_cross_entropy_with_logits"]
+    "name",
+    ["mse_loss", "l1_loss", "huber_loss", "smooth_l1_loss", "binary_cross_entropy_with_logits"],
 )
 def test_a_loss_of_pairs_agrees_with_torch(name, reduction, rng):
     y, t = 2 * rng.standard_normal((5, 3)), rng.uniform(size=(5, 3))
@@ -146,7 +153,9 @@ def test_cross_entropy_agrees_with_torch(shape, rng):
     both(ours.cross_entropy, theirs.cross_entropy, z, shares)
 
 
-@pytest.mark.parametrize("name", ["ReLU", "LeakyReLU", "ELU", "Sigmoid", "Tanh", "Softplus", "GELU", "SiLU"])
+@pytest.mark.parametrize(
+    "name", ["ReLU", "LeakyReLU", "ELU", "Sigmoid", "Tanh", "Softplus", "GELU", "SiLU"]
+)
 def test_an_activation_agrees_with_torch(name, rng):
     x = 3 * rng.standard_normal((4, 5))
     layer, their_layer = getattr(ob.nn, name)(), getattr(torch.nn, name)()

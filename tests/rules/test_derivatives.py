@@ -113,6 +113,65 @@ def test_the_partials_agree_with_a_complex_step(op):
                 np.testing.assert_allclose(y_dot, y.imag / 1e-30, rtol=2e-14, atol=1e-300)
 
 
+UNCLAIMED = [op for op in SMOOTH if not op.complex]
+PHASES_ARE_FREE = {"eigh", "svd"}  # vectors up to a phase: see the test after the next
+
+
+@pytest.mark.parametrize(
+    "op", [op for op in UNCLAIMED if op.name not in PHASES_ARE_FREE], ids=name_of
+)
+def test_complex_numbers_are_refused_by_what_does_not_claim_them_or_else_right(op):
+    rng = rng_for(op, 103)
+    for case in cases(op, kind="D"):
+        if not any(x.dtype.kind == "c" for x in case.points):
+            continue
+        with saying(case):
+            x_dots = directions(case.points, rng)
+            try:
+                case(*case.points)
+                ys, y_dots = ob.jvp(case, tuple(case.points), tuple(x_dots))
+            except TypeError:  # DTypeError is one; so is NumPy's own
+                continue
+            for y_dot, wanted in zip(y_dots, derivative(case, case.points, x_dots), strict=True):
+                assert_close(y_dot, wanted, 1e-8, noise(ys))
+            y_bars = directions([value(y) for y in ys], rng)
+            _, pull = ob.vjp(case, *case.points)
+            left, size = pairing(y_bars, y_dots)
+            right, also = pairing(pull(tuple(y_bars)), x_dots)
+            assert left == pytest.approx(right, rel=1e-12, abs=1e-12 * max(size, also))
+
+
+def hermitian(a):
+    return a + ob.conj(ob.matrix_transpose(a))
+
+
+def by_eigenvectors(a):
+    """Three matrices made of eigenvectors in ways that no phase can change."""
+    w, u = ob.linalg.eigh(hermitian(a))
+    ut = ob.conj(ob.matrix_transpose(u))
+    return ob.matmul(u * ob.sin(w), ut), ob.matmul(u[:, :1], ut[:1]), ob.abs(u)
+
+
+def by_singular_vectors(a):
+    u, s, vh = ob.linalg.svd(a, full_matrices=False)
+    return ob.matmul(u * ob.sin(s), vh), ob.matmul(u[:, :1], vh[:1]), ob.abs(u), ob.abs(vh)
+
+
+@pytest.mark.parametrize("f", [by_eigenvectors, by_singular_vectors], ids=["eigh", "svd"])
+def test_of_complex_eigenvectors_what_no_phase_changes_has_the_right_derivative(f, rng):
+    a, a_dot = (rng.standard_normal((3, 3)) + 1j * rng.standard_normal((3, 3)) for _ in range(2))
+    ys, y_dots = ob.jvp(f, (a,), (a_dot,))
+    for y_dot, wanted in zip(
+        y_dots, derivative(lambda x: [*map(value, f(x))], [a], [a_dot]), strict=True
+    ):
+        assert_close(y_dot, wanted, 1e-8)
+    y_bars = directions([value(y) for y in ys], rng)
+    (a_bar,) = ob.vjp(f, a)[1](tuple(y_bars))
+    left, size = pairing(y_bars, y_dots)
+    right, also = pairing([a_bar], [a_dot])
+    assert left == pytest.approx(right, rel=1e-11, abs=1e-11 * max(size, also))
+
+
 # -- second order -----------------------------------------------------------------------------
 
 

@@ -187,8 +187,12 @@ def test_every_cut_of_a_function_is_found():
     assert {c.kind for c in report.causes} == {"stop_gradient", "integer", "no_grad", "comparison"}
     start = inspect.getsourcelines(program)[1]
     lines = {c.kind: c.where.split(":")[0].rpartition(" ")[2] for c in report.causes}
-    assert lines == {"stop_gradient": str(start + 2), "integer": str(start + 3), "no_grad": str(start + 5),
-                     "comparison": str(start + 6)}  # fmt: skip
+    assert lines == {
+        "stop_gradient": str(start + 2),
+        "integer": str(start + 3),
+        "no_grad": str(start + 5),
+        "comparison": str(start + 6),
+    }
 
 
 # -- on a path, and zero ----------------------------------------------------------------------
