@@ -3,8 +3,9 @@
     import overbar as ob
 
 Tensors and operations; transforms of functions (`grad`, `vmap`, `jit`, ...); control flow;
-questions (`explain`, `why_nan`, ...); and the library: `nn`, `optim`, `data`. Everything above the
-transforms is imported when it is first named, so that `import overbar` costs little more than NumPy.
+questions (`explain`, `why_nan`, ...); and the library: `nn`, `optim`, `data`. Everything above
+the transforms is imported when it is first named, so that `import overbar` costs little more than
+NumPy.
 """
 
 import importlib as _importlib

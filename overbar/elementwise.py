@@ -142,7 +142,8 @@ def _of_reals(name: str, run: Callable[..., Any]) -> Callable[..., Any]:
 
     def refusing(*values: Any, **params: Any) -> Any:
         for v in values:
-            if getattr(v, "dtype", None) is not None and v.dtype.kind == "c" or type(v) is complex:
+            dtype = getattr(v, "dtype", None)
+            if type(v) is complex or (dtype is not None and dtype.kind == "c"):
                 raise DTypeError(f"{name} is not defined for complex numbers here", got={"x": v})
         return run(*values, **params)
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from .apply import apply
 from .context import CONTEXT
-from .graph import EMPTY, Node, newborn
-from .handle import Tensor, new, number
+from .graph import EMPTY, Node, newborn, number
+from .handle import Tensor, new
 from .origin import OURS, users_frame
 from .spec import Spec, as_number, spec
 

@@ -18,6 +18,7 @@ from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 from .origin import Origin, resolve
+from .spec import spec_of
 
 if TYPE_CHECKING:
     from .handle import Tensor
@@ -109,8 +110,13 @@ class Node:
         return f"<{self.op.name} #{self.serial} {self.spec}>"
 
 
+def number(x: Any) -> Node:
+    """The node of a Python number: weak, it takes the dtype of what it meets."""
+    return Node(CONST, (), EMPTY, spec_of(x), x)
+
+
 def ancestors(outputs: Iterable[Node], *, stop: Iterable[Node] = (), since: int = 0) -> list[Node]:
-    """Every node that `outputs` depend on, oldest first; not past `stop`, none older than `since`."""
+    """Every node that `outputs` depend on, oldest first; not past `stop`, not before `since`."""
     seen: set[Node] = set()
     stop = set(stop)
     stack = list(outputs)

@@ -23,7 +23,7 @@ from .errors import (
     RebindError,
     UnknownValueError,
 )
-from .graph import CONST, EMPTY, INPUT, Node
+from .graph import CONST, EMPTY, INPUT, Node, number
 from .operators import Operators
 from .origin import users_frame
 from .spec import Spec, spec_of
@@ -367,9 +367,7 @@ def as_tensor(x: Any, dtype: Any = None) -> Tensor:
     if isinstance(x, Tensor):
         return x if dtype is None or (x.dtype == dtype and not x.spec.weak) else cast_to(x, dtype)
     if type(x) in _SCALARS and dtype is None:
-        t, node = new(Tensor), number(x)
-        t._node, t.value, t.spec = node, x, node.spec
-        return t
+        return scalar(x)
     return from_value(array_of(x, dtype))
 
 
@@ -425,17 +423,11 @@ def _flat(x: Any) -> Iterator[Any]:
             yield e
 
 
-_scalars: dict[tuple[type, Any], Node] = {}
-
-
-def number(x: Any) -> Node:
-    """The node of a Python number: weak, it takes the dtype of what it meets."""
-    node = _scalars.get((type(x), x))
-    if node is None or x == 0:  # 0.0 and -0.0 are equal and must not be mixed up
-        node = Node(CONST, (), EMPTY, spec_of(x), x)
-        if len(_scalars) < 1024:
-            _scalars[type(x), x] = node
-    return node
+def scalar(x: Any) -> Tensor:
+    """A Python number as a weak tensor: it takes the dtype of what it meets."""
+    t, node = new(Tensor), number(x)
+    t._node, t.value, t.spec = node, x, node.spec
+    return t
 
 
 def copied(t: Tensor) -> Tensor:

@@ -74,6 +74,11 @@ def spec_of(value: Any) -> Spec:
         return spec((), np.result_type(type(value)), weak=True)
 
 
+def real_dtype(dtype: np.dtype) -> np.dtype:
+    """The dtype of the real part of a number of this dtype."""
+    return np.real(np.empty(0, dtype)).dtype
+
+
 def as_number(value: Any) -> Any:
     """A NumPy scalar as a Python number, which stays as it is."""
     return value.item() if isinstance(value, np.generic | np.ndarray) else value

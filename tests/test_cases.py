@@ -237,7 +237,7 @@ def test_s1_2_a_node_gives_its_adjoints_by_argument_name(rng):
         h.node.vjp(z_bar)
 
 
-@pytest.mark.parametrize(("out", "into"), itertools.product([(), (2,), (2, 3)], repeat=2))
+@pytest.mark.parametrize(("out", "into"), list(itertools.product([(), (2,), (2, 3)], repeat=2)))
 def test_s1_3_a_jacobian_has_the_shape_of_the_output_then_of_the_input(out, into):
     n, m = int(np.prod(out)), int(np.prod(into))
     a = np.arange(1.0, n * m + 1).reshape(n, m)

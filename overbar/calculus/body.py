@@ -30,7 +30,7 @@ def strong(x: Any) -> Spec:
 
 
 class Loop:
-    """A loop's body as a Graph of (constants, carries, rows) -> (carries, ys), and what it is fed."""
+    """A loop's body as a Graph of (constants, carries, rows) -> (carries, ys), and its operands."""
 
     def __init__(
         self, what: str, body: Callable[..., Any], init: Any, rows: list[Spec], *, ys: bool = True

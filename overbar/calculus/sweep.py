@@ -117,7 +117,8 @@ def _tangent(node: Node, given: list[tuple[int, Any]], world: World) -> Any:
             term = op(*xs[:i], x_dot, *xs[i + 1 :], **params)
         else:
             rule = op.jvp[i]
-            term = rule(x_dot, y, *xs, **params) if callable(rule) else _scaled(x_dot, rule)
+            known = type(rule) in _NUMBERS
+            term = _scaled(x_dot, rule) if known else rule(x_dot, y, *xs, **params)
         total = term if total is None else total + term
     return total
 
@@ -219,11 +220,11 @@ class Raw(World):
         if not op.plans or chosen or node.params:
             return super().messages(node, y_bar, on_path, chosen)
         if len(inputs) == 1:
-            wanted, xs = 1 if inputs[0] in on_path else 0, [inputs[0].value]
+            wanted, xs = 1 if inputs[0] in on_path else 0, (inputs[0].value,)
         else:
             a, b = inputs
             wanted = (1 if a in on_path else 0) + (2 if b in on_path else 0)
-            xs = [a.value, b.value]
+            xs = a.value, b.value
         if not wanted:  # a node whose own adjoint is asked for, and nothing beyond it
             return []
         own, kept, rules = op.plans[wanted]
@@ -231,19 +232,17 @@ class Raw(World):
         if own and y is None:
             return super().messages(node, y_bar, on_path, chosen)
         for i in kept:
-            value = xs[i]
-            if value is None:
+            if xs[i] is None:
                 return super().messages(node, y_bar, on_path, chosen)
-            if type(value) in _NUMBERS:
-                xs[i] = node.spec.dtype.type(value)
-        if type(y) in _NUMBERS:
-            y = node.spec.dtype.type(y)
         sent = []
-        for i, rule, kind in rules:
-            if kind is PARTIAL:
-                sent.append((inputs[i], y_bar * rule(y, *xs)))
-            else:
-                sent.append((inputs[i], y_bar if rule == 1 else _scaled(y_bar, rule)))
+        try:
+            for i, rule, kind in rules:
+                if kind is PARTIAL:
+                    sent.append((inputs[i], y_bar * rule(y, *xs)))
+                else:
+                    sent.append((inputs[i], y_bar if rule == 1 else _scaled(y_bar, rule)))
+        except ArithmeticError:  # of Python numbers, which NumPy's would answer with infinity
+            return super().messages(node, y_bar, on_path, chosen)
         return sent
 
 

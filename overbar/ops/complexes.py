@@ -13,7 +13,7 @@ import numpy as np
 from ..apply import apply
 from ..handle import Tensor, as_tensor, asarray
 from ..primitive import Primitive, public
-from ..spec import Spec, spec
+from ..spec import Spec, real_dtype, spec
 from . import movement
 from .arithmetic import absolute_, at_kink, where
 from .logic import equal, sign
@@ -21,7 +21,7 @@ from .movement import cast, conj_
 
 
 def _real_of(x: Spec) -> Spec:
-    return spec(x.shape, np.empty(0, x.dtype).real.dtype)
+    return spec(x.shape, real_dtype(x.dtype))
 
 
 def _complex_samples(r: Any) -> list[Any]:

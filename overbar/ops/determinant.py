@@ -15,7 +15,7 @@ import numpy as np
 from ..apply import apply
 from ..handle import Tensor
 from ..primitive import Primitive, public, shared
-from ..spec import Spec, spec
+from ..spec import Spec, real_dtype, spec
 from .arithmetic import negative
 from .linear import matmul_, mT
 from .logic import zeros_of
@@ -262,7 +262,7 @@ slogdet_ = Primitive(
     "slogdet",
     forward=lambda xp, a: tuple(xp.linalg.slogdet(a)),
     complex=True,
-    shape=lambda a: (_numbers(a), spec(a.shape[:-2], np.empty(0, a.dtype).real.dtype)),
+    shape=lambda a: (_numbers(a), spec(a.shape[:-2], real_dtype(a.dtype))),
     vjp=shared(_slogdet_back, 2),
     jvp=shared(_slogdet_dot),
     batch=lambda n, mapped, a: slogdet_(a),

@@ -19,7 +19,7 @@ from ..apply import apply
 from ..errors import DomainError, RuleMissingError, SingularError
 from ..handle import Tensor
 from ..primitive import Primitive, public, shared
-from ..spec import Spec, spec
+from ..spec import Spec, real_dtype, spec
 from .arithmetic import times
 from .index import concat_, stretch
 from .linear import H, matmul_, mT, star
@@ -31,7 +31,7 @@ from .triangles import diagonal_, tril_, triu_, undiagonal_, unit
 
 def real_dtype(of: Any) -> np.dtype:
     """That of the real parts."""
-    return np.empty(0, of.dtype).real.dtype
+    return real_dtype(of.dtype)
 
 
 def real_part(x: Any) -> Any:

@@ -18,7 +18,7 @@ from ..apply import apply
 from ..errors import DomainError, DTypeError, ShapeError
 from ..handle import Tensor, as_tensor, from_value
 from ..primitive import Primitive, public
-from ..spec import Spec, one_axis, spec
+from ..spec import Spec, one_axis, real_dtype, spec
 from .dtypes import default_float
 from .index import place_, stretch
 from .movement import astype, conj, conj_
@@ -33,7 +33,7 @@ def _complex(dtype: np.dtype) -> np.dtype:
 
 
 def _real(dtype: np.dtype) -> np.dtype:
-    return np.empty(0, dtype).real.dtype
+    return real_dtype(dtype)
 
 
 def _fft(xp: Any, x: Any, *, axes: tuple[int, ...], norm: str, inverse: bool) -> Any:
@@ -177,7 +177,7 @@ def _several(
     if axes is None:
         axes = range(x.ndim) if s is None else range(-len(s), 0)
     found = [one_axis(what, a, x.ndim) for a in axes]
-    sizes = (
+    sizes: list[int | None] = (
         [None] * len(found) if s is None else [None if n is None or n == -1 else int(n) for n in s]
     )
     if len(set(found)) < len(found):

@@ -217,7 +217,8 @@ def tensordot(a: Any, b: Any, /, *, axes: int | Sequence[Sequence[int]] = 2) -> 
             )
         of_a, of_b = tuple(range(a.ndim - axes, a.ndim)), tuple(range(axes))
     else:
-        of_a, of_b = ((g,) if isinstance(g, int | np.integer) else tuple(g) for g in axes)
+        pairs: Any = axes
+        of_a, of_b = ((g,) if isinstance(g, int | np.integer) else tuple(g) for g in pairs)
         of_a = tuple(one_axis("tensordot", i, a.ndim) for i in of_a)
         of_b = tuple(one_axis("tensordot", i, b.ndim) for i in of_b)
     paired = [a.shape[i] for i in of_a], [b.shape[i] for i in of_b]

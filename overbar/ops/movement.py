@@ -12,7 +12,7 @@ from ..apply import apply
 from ..errors import DTypeError, ShapeError
 from ..handle import Tensor, as_tensor
 from ..primitive import Primitive, public
-from ..spec import one_axis, spec
+from ..spec import one_axis, real_dtype, spec
 
 alias = Primitive(
     "alias",
@@ -97,7 +97,7 @@ cast = Primitive(
 real = Primitive(
     "real",
     forward="real",
-    shape=lambda x: spec(x.shape, np.empty(0, x.dtype).real.dtype),
+    shape=lambda x: spec(x.shape, real_dtype(x.dtype)),
     moves=True,
     vjp=(lambda y_bar, _y, _x: y_bar if _x.dtype.kind != "c" else cast(y_bar, dtype=_x.dtype),),
     complex=True,

@@ -16,7 +16,7 @@ from ..apply import apply
 from ..errors import DomainError, ShapeError
 from ..handle import Tensor, as_tensor
 from ..primitive import Primitive, public
-from ..spec import Spec, axes, one_axis, spec
+from ..spec import Spec, axes, one_axis, real_dtype, spec
 from .arithmetic import where
 from .complexes import abs_
 from .linear import star
@@ -31,7 +31,7 @@ from .smooth import power
 
 
 def _reduced(x: Spec, *, axis: tuple[int, ...], **_: Any) -> Spec:
-    return spec(dropped(x.shape, axis), np.empty(0, x.dtype).real.dtype)
+    return spec(dropped(x.shape, axis), real_dtype(x.dtype))
 
 
 def _length(xp: Any, x: Any, *, axis: tuple[int, ...]) -> Any:
@@ -152,7 +152,7 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: flo
         y = apply(length_, (x,), {"axis": over})
     elif p == 0:
         m = apply(not_equal, (x, 0))
-        y = total(astype(m, np.empty(0, x.dtype).real.dtype), over)
+        y = total(astype(m, real_dtype(x.dtype)), over)
     elif math.isinf(p):
         if not all(x.shape[a] for a in over):
             raise ShapeError(

@@ -258,9 +258,10 @@ _made: dict[Callable[..., Any], Callable[..., Any]] = {}
 def _table() -> dict[Callable[..., Any], Callable[..., Any]]:
     """NumPy's functions -> ours; made when it is first asked for, when all of ours are there."""
     if not _made:
+        ours = PUBLIC["linalg"] | OURS  # np.trace is ob.linalg.trace
         for theirs, name in {**{n: n for n in SAME}, **ALIKE}.items():
-            if hasattr(np, theirs) and name in OURS:
-                _made[getattr(np, theirs)] = OURS[name]
+            if hasattr(np, theirs) and name in ours:
+                _made[getattr(np, theirs)] = ours[name]
         for space, names in SPACES.items():
             for name in names.split():
                 if hasattr(getattr(np, space), name) and name in PUBLIC[space]:

@@ -26,7 +26,7 @@ def _like(x: Spec, **_: Any) -> Spec:
     return x
 
 
-def _ahead(axis: int, *where: int) -> tuple[slice, ...]:
+def _ahead(axis: int, *where: int | None) -> tuple[slice, ...]:
     return (slice(None),) * axis + (slice(*where),)
 
 

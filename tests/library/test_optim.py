@@ -1,5 +1,6 @@
 """Optimisers: what a step is and is not, state, refusals, schedules. The numbers: tests/oracles."""
 
+import gc
 import math
 import signal
 import time
@@ -182,6 +183,7 @@ def interrupted():
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGALRM, strike)
+    gc.disable()  # hypothesis has a callback of its own in the collector, which would swallow it
 
     def run(f, delay):
         try:
@@ -195,6 +197,7 @@ def interrupted():
     yield run
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, before)
+    gc.enable()
 
 
 def seconds_of(f):

@@ -160,7 +160,7 @@ def test_a_python_number_takes_the_dtype_of_what_it_meets(op, number):
             continue
         for held in case.floats:
             xs = tensors(case.xs)
-            xs[held] = ob.handle.scalar(number)
+            xs[held] = ob.handle.as_tensor(number)
             with saying(f"{case}, {held} is {number}"):
                 y = op(*xs, **case.params)
                 assert y.dtype.kind not in "fc" or y.dtype == np.float32
