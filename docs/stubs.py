@@ -86,7 +86,6 @@ def _quoted(text: str) -> str:
 
 
 HEAD = """# Made by docs/generate.py: `python tasks.py docs` makes it again.
-# ruff: noqa: A001, A002, A004, D, E501, F401, FBT, I001, N801, N802, N803, PLR0913, PYI021, UP, ANN
 # fmt: off
 # What a type checker and an editor see of {what}; running programs never read it.
 

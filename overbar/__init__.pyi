@@ -1,5 +1,4 @@
 # Made by docs/generate.py: `python tasks.py docs` makes it again.
-# ruff: noqa: A001, A002, A004, D, E501, F401, FBT, I001, N801, N802, N803, PLR0913, PYI021, UP, ANN
 # fmt: off
 # What a type checker and an editor see of `import overbar`; running programs never read it.
 

@@ -29,11 +29,6 @@ from .solve import decomposed, matrices, solve_
 from .triangles import diagonal_, tril_, triu_, undiagonal_, unit
 
 
-def real_dtype(of: Any) -> np.dtype:
-    """That of the real parts."""
-    return real_dtype(of.dtype)
-
-
 def real_part(x: Any) -> Any:
     """Of real numbers themselves."""
     return real(x) if x.dtype.kind == "c" else x
@@ -317,7 +312,7 @@ def qr(a: Any, /, *, mode: str = "reduced") -> tuple[Tensor, Tensor]:
 
 
 def _vectors_shape(a: Spec) -> tuple[Spec, Spec]:
-    return spec(a.shape[:-1], real_dtype(a)), a
+    return spec(a.shape[:-1], real_dtype(a.dtype)), a
 
 
 def _gaps(w: Any) -> Any:
@@ -376,7 +371,7 @@ def _values_dot(a_dot: Any, _w: Any, a: Any) -> Any:
 eigvalsh_ = Primitive(
     "eigvalsh",
     forward=lambda xp, a: decomposed("eigvalsh", xp.linalg.eigvalsh, _symmetric_part(a)),
-    shape=lambda a: spec(a.shape[:-1], real_dtype(a)),
+    shape=lambda a: spec(a.shape[:-1], real_dtype(a.dtype)),
     vjp=(_values_back,),
     jvp=(_values_dot,),
     batch=lambda n, mapped, a: eigvalsh_(a),

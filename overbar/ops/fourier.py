@@ -32,10 +32,6 @@ def _complex(dtype: np.dtype) -> np.dtype:
     return np.result_type(dtype, np.complex64)
 
 
-def _real(dtype: np.dtype) -> np.dtype:
-    return real_dtype(dtype)
-
-
 def _fft(xp: Any, x: Any, *, axes: tuple[int, ...], norm: str, inverse: bool) -> Any:
     return (xp.fft.ifftn if inverse else xp.fft.fftn)(x, axes=axes, norm=norm)
 
@@ -65,7 +61,7 @@ fft_ = Primitive(
 
 def _weights(of: Any, axis: int, n: int, ends: float, others: float) -> np.ndarray:
     """One weight per frequency, shaped for the axis: `ends` for those that stand for themselves."""
-    w = np.full(n // 2 + 1, others, _real(of.dtype))
+    w = np.full(n // 2 + 1, others, real_dtype(of.dtype))
     w[0] = ends
     if n % 2 == 0:
         w[-1] = ends
@@ -107,7 +103,7 @@ rfft_ = Primitive(
 irfft_ = Primitive(
     "irfft",
     forward=lambda xp, x, *, axis, n, norm: xp.fft.irfft(x, n, axis=axis, norm=norm),
-    shape=lambda x, *, axis, n, norm: _resized(x, axis, n, _real(x.dtype)),
+    shape=lambda x, *, axis, n, norm: _resized(x, axis, n, real_dtype(x.dtype)),
     vjp=(_whole_back,),
     complex=True,
     batch=lambda lanes, mapped, x, *, axis, n, norm: irfft_(x, axis=axis + 1, n=n, norm=norm),
@@ -150,7 +146,7 @@ def _signal(what: str, x: Any, complex_: bool) -> Tensor:
             want="real numbers",
             hint=f"use ob.fft.{what.replace('r', '', 1).replace('ih', '')}",
         )
-    return astype(x, _real(_complex(x.dtype)))
+    return astype(x, real_dtype(_complex(x.dtype)))
 
 
 def _fitted(what: str, x: Tensor, n: int | None, axis: int) -> Tensor:

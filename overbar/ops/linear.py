@@ -219,8 +219,8 @@ def tensordot(a: Any, b: Any, /, *, axes: int | Sequence[Sequence[int]] = 2) -> 
     else:
         pairs: Any = axes
         of_a, of_b = ((g,) if isinstance(g, int | np.integer) else tuple(g) for g in pairs)
-        of_a = tuple(one_axis("tensordot", i, a.ndim) for i in of_a)
-        of_b = tuple(one_axis("tensordot", i, b.ndim) for i in of_b)
+        of_a = tuple(one_axis("tensordot", int(i), a.ndim) for i in of_a)
+        of_b = tuple(one_axis("tensordot", int(i), b.ndim) for i in of_b)
     paired = [a.shape[i] for i in of_a], [b.shape[i] for i in of_b]
     if paired[0] != paired[1] or len({*of_a}) < len(of_a) or len({*of_b}) < len(of_b):
         raise ShapeError(

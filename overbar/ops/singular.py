@@ -14,14 +14,13 @@ import numpy as np
 from ..apply import apply
 from ..handle import Tensor
 from ..primitive import Primitive, public, shared
-from ..spec import Spec, spec
+from ..spec import Spec, real_dtype, spec
 from .factor import (
     apart,
     columns,
     complexes,
     no_complement,
     on_diagonal,
-    real_dtype,
     real_part,
     rows,
 )
@@ -37,7 +36,7 @@ def _svd_shape(a: Spec) -> tuple[Spec, Spec, Spec]:
     k, lead = min(n, m), a.shape[:-2]
     return (
         spec((*lead, n, k), a.dtype),
-        spec((*lead, k), real_dtype(a)),
+        spec((*lead, k), real_dtype(a.dtype)),
         spec((*lead, k, m), a.dtype),
     )
 
