@@ -7,7 +7,7 @@ out for the common case, and fall back on it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -25,13 +25,10 @@ from .handle import Tensor, as_tensor, new
 from .origin import users_frame
 from .spec import Specs, as_number, spec_of
 
-if TYPE_CHECKING:
-    from .primitive import Primitive
-
 _KINDS = {TypeError: DTypeError, IndexError: IndexingError, np.linalg.LinAlgError: SingularError}
 
 
-def apply(op: Primitive, args: tuple[Any, ...], params: dict[str, Any] = EMPTY) -> Any:
+def apply(op: Any, args: tuple[Any, ...], params: dict[str, Any] = EMPTY) -> Any:
     """Run one operation on handles, and record it if somebody wants its history."""
     context = CONTEXT.get()
     inputs, values, mask, wanted, bit, weak = [], [], 0, 0, 1, 0
@@ -85,7 +82,7 @@ def apply(op: Primitive, args: tuple[Any, ...], params: dict[str, Any] = EMPTY) 
 
 
 def _unknown(
-    op: Primitive, inputs: list[Tensor], params: dict[str, Any], mask: int, context: Context
+    op: Any, inputs: list[Tensor], params: dict[str, Any], mask: int, context: Context
 ) -> Tensor:
     """An operation under vmap, on a value per lane."""
     check_alive(mask, context, op.name)
@@ -96,7 +93,7 @@ def _unknown(
 
 
 def _explained(
-    op: Primitive, inputs: list[Tensor], params: dict[str, Any], error: Exception
+    op: Any, inputs: list[Tensor], params: dict[str, Any], error: Exception
 ) -> OverbarError:
     """What NumPy complained about, in overbar's words."""
     op.shape(*(x.spec for x in inputs), **params)  # raises, if the shapes are at fault
@@ -106,7 +103,7 @@ def _explained(
 
 
 def record(
-    op: Primitive, nodes: list[Node], params: dict[str, Any], spec: Any, mask: int, depth: int
+    op: Any, nodes: list[Node], params: dict[str, Any], spec: Any, mask: int, depth: int
 ) -> Node:
     """A new node, its inputs aligned, with the user's place in the source."""
     frame = users_frame(depth)
@@ -115,7 +112,7 @@ def record(
     )
 
 
-def stage(op: Primitive, nodes: list[Node], params: dict[str, Any], mask: int) -> Tensor:
+def stage(op: Any, nodes: list[Node], params: dict[str, Any], mask: int) -> Tensor:
     """A node without a value."""
     out = op.shape(*(x.spec for x in nodes), **params)
     if type(out) is tuple:

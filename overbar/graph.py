@@ -15,14 +15,10 @@ import operator
 import weakref
 from collections.abc import Iterable, Sequence
 from types import CodeType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .origin import Origin, resolve
 from .spec import spec_of
-
-if TYPE_CHECKING:
-    from .handle import Tensor
-    from .primitive import Primitive
 
 
 class Leaf:
@@ -72,13 +68,13 @@ class Node:
     value: Any
     serial: int
     mask: int
-    handle: weakref.ref[Tensor]
+    handle: weakref.ref[Any]  # of the Tensor
     code: CodeType | None
     at: int
 
     def __init__(
         self,
-        op: Primitive | Leaf,
+        op: Any,
         inputs: tuple[Node, ...],
         params: dict[str, Any],
         spec: Any,

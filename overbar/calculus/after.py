@@ -97,9 +97,9 @@ def trace(f: Callable[..., Any]) -> Callable[..., Graph]:
     Example:
         >>> print(ob.trace(lambda x: x * x + 1.0)(2.0))
         %0 = input  float64[]
-        %1 = const 1.0  float64[]
-        %2 = multiply %0 %0  float64[]
-        %3 = add %2 %1  float64[]
+        %1 = multiply %0 %0  float64[]
+        %2 = const 1.0  float64[]
+        %3 = add %1 %2  float64[]
         return %3
     """
 
