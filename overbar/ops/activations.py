@@ -178,7 +178,7 @@ def _softmax(xp: Any, x: Any, *, axis: tuple[int, ...]) -> Any:
     wide = _inside(x)
     with np.errstate(invalid="ignore", over="ignore"):
         e, _ = _shifted(xp, wide, axis)
-        xp.exp(e, out=e)
+        e = xp.exp(e)
         total = xp.sum(e, axis=axis, keepdims=True)
         e /= xp.where(total == 0, e.dtype.type(1), total)
         return e.astype(x.dtype, copy=False)
