@@ -62,14 +62,15 @@ def users_frame(depth: int) -> FrameType:
 
 def resolve(code: CodeType | None, at: int) -> Origin | None:
     """The Origin of an instruction, or None where nothing was recorded."""
-    return None if code is None else _resolve(code, at)
+    return None if code is None else _resolve(code, at, code.co_filename)
 
 
 @functools.lru_cache(maxsize=4096)
-def _resolve(code: CodeType, at: int) -> Origin:
+def _resolve(code: CodeType, at: int, filename: str) -> Origin:
+    # `filename` is part of the key: equal code in two files is equal to Python
     where = _place(code, at)
     line = where[0] or code.co_firstlineno
-    return Origin(code.co_filename, line, parsed(code.co_filename).assigned(where))
+    return Origin(filename, line, parsed(filename).assigned(where))
 
 
 def _place(code: CodeType, at: int) -> Place:

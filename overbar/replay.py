@@ -45,16 +45,12 @@ def values_of(nodes: Iterable[Node]) -> dict[Node, Any]:
     missing.sort(key=lambda n: n.serial)
     values: dict[Node, Any] = {}
     for node in missing:
-        operands = [
-            values[x]
-            if x.value is None
-            else x.value
-            if node.op.pointwise
-            else whole_value(x.value, x)
-            for x in node.inputs
-        ]
+        operands = [x.value if x.value is not None else values[x] for x in node.inputs]
+        if not node.op.pointwise:
+            operands = [whole_value(v, x) for v, x in zip(operands, node.inputs, strict=True)]
         values[node] = node.op.run(*operands, **node.params)
-    return {n: n.value if n.value is not None else values[n] for n in (*nodes, *missing)}
+    wanted = {n: n.value if n.value is not None else values[n] for n in (*nodes, *missing)}
+    return {n: whole_value(v, n) for n, v in wanted.items()}
 
 
 def is_known(node: Node) -> bool:

@@ -573,3 +573,12 @@ def test_operations_of_several_results_are_told():
     np.testing.assert_array_equal(story.adjoint("A"), A.grad.value)
     assert (story["Q"].formula, story["R"].formula) == ("v₁[0]", "v₁[1]")
     assert nfd("v̄₁ = (Q̄, 0) + (0, R̄)") in story.text()
+
+
+def test_equal_code_in_two_files_has_its_own_place():
+    def made_in(filename):
+        names = {"ob": ob, "x": ob.tensor(1.0, requires_grad=True)}
+        exec(compile("y = x * 2.0", filename, "exec"), names)
+        return names["y"].node.origin.filename
+
+    assert [made_in("one.py"), made_in("two.py")] == ["one.py", "two.py"]
