@@ -184,6 +184,9 @@ def bitwise_xor(a: ArrayLike, b: ArrayLike, /) -> Tensor:
 def broadcast_arrays(*arrays: Any) -> tuple[Tensor, ...]:
     """The arrays, each repeated to their common shape."""
 
+def broadcast_shapes(*shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """The common shape of arrays of these shapes."""
+
 def broadcast_to(x: ArrayLike, /, shape: Sequence[int]) -> Tensor:
     """x repeated along new axes and along axes of size 1."""
 
@@ -345,6 +348,9 @@ def isdtype(dtype: Any, kind: Any) -> builtins.bool:
 
 def isfinite(x: ArrayLike, /) -> Tensor:
     """Whether neither infinite nor NaN."""
+
+def isin(x1: ArrayLike, x2: ArrayLike, /, *, invert: builtins.bool = False) -> Tensor:
+    """Whether each entry of x1 is among those of x2 (with `invert`: is not). Nothing flows back."""
 
 def isinf(x: ArrayLike, /) -> Tensor:
     """Whether infinite."""

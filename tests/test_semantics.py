@@ -211,6 +211,41 @@ class TestInAndOut:
                 call()
 
 
+# -- 4. asking changes nothing ---------------------------------------------------------------------
+
+
+class TestAsking:
+    @pytest.mark.parametrize(
+        "ask",
+        [
+            lambda w, L: str(ob.explain(L)),
+            lambda w, L: str(ob.why_zero(w, L)),
+            lambda w, L: str(ob.kinks(L)),
+            lambda w, L: str(ob.why_nan(L)),
+            lambda w, L: ob.adjoint(L, w),
+            lambda w, L: str(ob.trace(lambda v: ob.sum(ob.relu(v)))(w)),
+        ],
+        ids=["explain", "why_zero", "kinks", "why_nan", "adjoint", "trace"],
+    )
+    @pytest.mark.parametrize("swept", [False, True], ids=["before", "after"])
+    def test_asking_changes_nothing(self, ask, swept):
+        rng = ob.random.default_rng(3)
+        w = leaf([1.0, -2.0, 0.0], name="w")
+        L = ob.sum(ob.relu(w * rng.normal((3,))))
+        if swept:
+            L.backward()
+        before = w.value.copy(), w.node, None if w.grad is None else w.grad.numpy().copy()
+        state, default = rng.state.numpy(), ob.random.default_generator().state.numpy()
+        ask(w, L)
+        assert_same_bits(w.value, before[0])
+        assert w.node is before[1]
+        assert (w.grad is None) == (before[2] is None)
+        if w.grad is not None:
+            assert_same_bits(w.grad.numpy(), before[2])
+        assert_same_bits(rng.state.numpy(), state)
+        assert_same_bits(ob.random.default_generator().state.numpy(), default)
+
+
 # -- 5. recording ----------------------------------------------------------------------------------
 
 
@@ -329,6 +364,37 @@ class TestJit:
         f(np.ones(2))
         f(np.ones(3))
         assert len(f.why_compiled().splitlines()) == 2
+
+
+# -- 8. results handed out never change ------------------------------------------------------------
+
+
+class TestResults:
+    def test_what_a_step_handed_out_never_changes(self):
+        w, v = leaf([1.0, 2.0]), ob.tensor([0.0, 0.0])
+
+        @ob.jit
+        def step(x):
+            v.rebind(0.9 * v + x)
+            w.rebind(w.detach() - 0.1 * v)
+            return w * 1.0, v
+
+        seen = []
+        for k in range(4):
+            out = step(np.array([1.0, float(k)]))
+            given = [*(t.numpy() for t in out), w.numpy(), v.numpy()]
+            seen.append((given, [a.copy() for a in given]))
+        for given, copies in seen:
+            for a, b in zip(given, copies, strict=True):
+                assert_same_bits(a, b)
+
+    def test_an_array_that_was_read_is_not_shared_with_the_caller(self):
+        data = np.array([1.0, 2.0])
+        x = ob.tensor(data)
+        data[0] = 5.0
+        assert x.numpy()[0] == 1.0
+        with pytest.raises(ValueError, match="read-only"):
+            x.numpy()[0] = 3.0
 
 
 # -- 9 to 11. control flow is in compositions; random numbers --------------------------------------

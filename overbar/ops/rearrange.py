@@ -136,6 +136,20 @@ def broadcast_arrays(*arrays: Any) -> tuple[Tensor, ...]:
 
 
 @public
+def broadcast_shapes(*shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """The common shape of arrays of these shapes.
+
+    Raises:  ShapeError if there is none.
+    Example:
+        >>> ob.broadcast_shapes((2, 1), (3,))
+        (2, 3)
+    """
+    return broadcast_shape(
+        "broadcast_shapes", {f"shape {i}": tuple(s) for i, s in enumerate(shapes)}
+    )
+
+
+@public
 def atleast_1d(x: Any, /) -> Tensor:
     """x, with an axis if it has none."""
     x = asarray(x)

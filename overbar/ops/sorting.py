@@ -19,8 +19,9 @@ from ..primitive import FLAT, Primitive, public, shared
 from ..spec import Spec, one_axis, spec
 from .arithmetic import where
 from .index import concat, gather_, getitem, stretch
-from .logic import isnan, less, less_equal
+from .logic import equal, isnan, less, less_equal, logical_not
 from .movement import astype, permute_dims
+from .reduce import any
 from .repeat import broadcast_to, kept, reshape, sum
 from .running import merged
 
@@ -299,6 +300,20 @@ def quantile(
 
 
 # -- searching --------------------------------------------------------------------------------
+
+
+@public
+def isin(x1: Any, x2: Any, /, *, invert: bool = False) -> Tensor:
+    """Whether each entry of x1 is among those of x2 (with `invert`: is not). Nothing flows back.
+
+    Shapes:  x1 any, x2 any  ->  that of x1. Takes as much room as x1 and x2 multiplied.
+    Example:
+        >>> ob.isin([1, 2, 3], [3, 1])
+        Tensor([ True, False,  True], bool)
+    """
+    x1, x2 = asarray(x1), asarray(x2)
+    found = any(equal(reshape(x1, (*x1.shape, 1)), reshape(x2, (-1,))), axis=-1)
+    return logical_not(found) if invert else found
 
 
 @public
