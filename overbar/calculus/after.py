@@ -15,7 +15,7 @@ from ..graphfile import load, save
 from ..handle import Tensor, asarray, from_value
 from ..replay import interpret
 from ..trees import tree_flatten, tree_unflatten
-from .calls import traced
+from .calls import traced_call
 from .derived import pulled
 from .sweep import Handles, Raw, finish, pullback, pullback_steps, pushforward_steps
 from .transforms import conjugate, ones_of, scalar_result
@@ -104,27 +104,12 @@ def trace(f: Callable[..., Any]) -> Callable[..., Graph]:
     """
 
     def graph_of(*args: Any, **kwargs: Any) -> Graph:
-        leaves, structure = tree_flatten((args, kwargs))
-        spots = [
-            i
-            for i, x in enumerate(leaves)
-            if isinstance(x, Tensor | np.ndarray | np.generic) or type(x) in (float, complex)
-        ]
-        tensors = [asarray(leaves[i]) for i in spots]
-
-        def flat(*inner: Tensor) -> Any:
-            filled = list(leaves)
-            for i, t in zip(spots, inner, strict=True):
-                filled[i] = t
-            a, k = tree_unflatten(structure, filled)
-            return f(*a, **k)
-
-        captured = traced(flat, tensors)
+        captured, tensors, stand = traced_call(f, args, kwargs)
         graph = captured.graph
         for node, read in zip(graph.inputs[len(tensors) :], captured.reads, strict=True):
             node.params = {**node.params, "name": read.now.name}
             graph.derived.setdefault("reads", []).append(read.now)
-        graph.derived["trees"] = (structure, spots, leaves, captured.out_tree, captured.results)
+        graph.derived["trees"] = (*stand, captured.out_tree, captured.results)
         return graph
 
     return graph_of

@@ -11,6 +11,7 @@ from ..capture import Captured, Trace
 from ..errors import ShapeError, StructureError
 from ..graph import Graph
 from ..handle import Tensor, as_tensor, asarray
+from ..rebinding import rebind
 from ..spec import Spec, spec, spec_of
 from ..trees import Structure, same_structure, tree_flatten, tree_unflatten
 from .calls import traced
@@ -107,8 +108,7 @@ class Loop:
         return tree_unflatten(self.tree, outs[: self.count])
 
     def rebind(self, outs: Sequence[Tensor]) -> None:
-        for handle, to in zip(self.handles, outs[self.count :], strict=False):
-            handle.rebind(to)
+        rebind(self.handles, outs[self.count : self.count + len(self.handles)])
 
 
 def forward_body(body: Graph, k: int, c: int, fixed: tuple, carry: tuple, xs: tuple) -> Graph:

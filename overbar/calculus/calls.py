@@ -23,7 +23,7 @@ from ..primitive import Primitive, shared
 from ..rebinding import rebind
 from ..replay import interpret
 from ..spec import Spec
-from ..trees import same_structure, tree_flatten, tree_unflatten
+from ..trees import Structure, same_structure, tree_flatten, tree_unflatten
 from .derived import for_lanes, pulled, pushed
 
 
@@ -104,22 +104,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        leaves, structure = tree_flatten((args, kwargs))
-        spots = [
-            i
-            for i, x in enumerate(leaves)
-            if isinstance(x, Tensor | np.ndarray | np.generic) or type(x) is float
-        ]
-        tensors = [asarray(leaves[i]) for i in spots]
-
-        def flat(*inner: Tensor) -> Any:
-            filled = list(leaves)
-            for i, t in zip(spots, inner, strict=True):
-                filled[i] = t
-            a, k = tree_unflatten(structure, filled)
-            return f(*a, **k)
-
-        captured = traced(flat, tensors)
+        captured, tensors, _ = traced_call(f, args, kwargs)
         return tree_unflatten(captured.out_tree, call(captured, tensors))
 
     wrapped.__name__ = getattr(f, "__name__", "f")
@@ -134,6 +119,33 @@ def traced(f: Callable[..., Any], arguments: Sequence[Tensor | Spec]) -> Capture
         leaves, structure = tree_flatten(f(*inner))
         results = [trace.result(asarray(y)) for y in leaves]
     return Captured(trace, results, structure)
+
+
+def is_array(x: Any) -> bool:
+    """Whether an argument is an input of a trace: arrays, tensors, and Python's real and complex
+    numbers.
+    """
+    return isinstance(x, Tensor | np.ndarray | np.generic) or type(x) in (float, complex)
+
+
+def traced_call(
+    f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Captured, list[Tensor], tuple[Structure, list[int], list[Any]]]:
+    """f captured on the arrays among its arguments; these; and where they stand: the structure of
+    (args, kwargs), the numbers of the arrays among its leaves, the leaves.
+    """
+    leaves, structure = tree_flatten((args, kwargs))
+    spots = [i for i, x in enumerate(leaves) if is_array(x)]
+    tensors = [asarray(leaves[i]) for i in spots]
+
+    def flat(*inner: Tensor) -> Any:
+        filled = list(leaves)
+        for i, t in zip(spots, inner, strict=True):
+            filled[i] = t
+        a, k = tree_unflatten(structure, filled)
+        return f(*a, **k)
+
+    return traced(flat, tensors), tensors, (structure, spots, leaves)
 
 
 # -- branches ---------------------------------------------------------------------------------
@@ -178,13 +190,16 @@ def _switch_lanes(
     rows = [parts(call_(*xs, graph=b)) for b in wide]  # lanes differ: run all, choose
     chosen = list(rows[0])
     for k, row in enumerate(rows[1:], 1):
-        chosen = [where(*_chooser(i >= k, y), new, y) for y, new in zip(chosen, row, strict=True)]
+        chosen = [
+            where(over_lanes(i >= k, y.shape), new, y) for y, new in zip(chosen, row, strict=True)
+        ]
     return tuple(chosen)
 
 
-def _chooser(condition: Any, y: Any) -> tuple[Any]:
-    wide = reshape(condition, (*condition.shape, *(1,) * (y.ndim - condition.ndim)))
-    return (broadcast_to(wide, y.shape),)
+def over_lanes(condition: Any, shape: tuple[int, ...]) -> Any:
+    """A condition per lane, for every entry of an array with the lanes in front."""
+    wide = reshape(condition, (*condition.shape, *(1,) * (len(shape) - condition.ndim)))
+    return broadcast_to(wide, shape)
 
 
 switch_ = Primitive(
@@ -249,19 +264,17 @@ def _switched(
     for h in handles.values():
         reads.setdefault(id(h), None)
     order = list(reads)
-    graphs = [_unified(s, functions, tensors, order, reads, handles) for s in sides]
+    graphs = [_unified(s, tensors, order, reads, handles) for s in sides]
     same_results(what, sides, graphs)
     outside = [reads[k].now if reads[k] is not None else handles[k] for k in order]
     outs = parts(apply(switch_, (i, *tensors, *outside), {"branches": tuple(graphs)}))
     count = sides[0].results
-    for handle, to in zip(handles.values(), outs[count:], strict=True):
-        handle.rebind(to)
+    rebind(handles.values(), outs[count:])
     return tree_unflatten(sides[0].out_tree, outs[:count])
 
 
 def _unified(
     side: Captured,
-    functions: Any,
     tensors: Sequence[Tensor],
     order: list[int],
     reads: dict[int, Any],

@@ -23,7 +23,7 @@ from ..primitive import Primitive, shared
 from ..spec import spec
 from ..trees import same_structure, tree_flatten, tree_unflatten
 from .batch import vmap
-from .calls import whole
+from .calls import is_array, whole
 from .derived import zeros
 from .transforms import vjp
 
@@ -119,7 +119,7 @@ class custom_vjp:  # noqa: N801  (used as a decorator)
                 hint="state it with f.defvjp(forward, backward)",
             )
         leaves, structure = tree_flatten(args)
-        spots = [i for i, x in enumerate(leaves) if _is_array(x)]
+        spots = [i for i, x in enumerate(leaves) if is_array(x)]
         pair = forward(*args)
         if not isinstance(pair, tuple) or len(pair) != 2:
             raise StructureError(
@@ -150,10 +150,6 @@ def _one_each(backward: Callable[..., Any], name: str, arguments: int) -> Callab
         return bars
 
     return rule
-
-
-def _is_array(x: Any) -> bool:
-    return isinstance(x, Tensor | np.ndarray | np.generic) or type(x) in (float, complex)
 
 
 def _gated(
@@ -249,7 +245,7 @@ class Function:
                 hint=f"write {type(self).__name__}()(x)",
             )
         self._used = True
-        xs = tuple(asarray(x) if _is_array(x) else x for x in xs)
+        xs = tuple(asarray(x) if is_array(x) else x for x in xs)
         out = self.forward(*xs)
         leaves, structure = tree_flatten(xs)
         spots = [i for i, x in enumerate(leaves) if isinstance(x, Tensor)]
@@ -357,7 +353,7 @@ class custom_jvp:  # noqa: N801  (used as a decorator)
                 f"custom_jvp: {self.__name__} has no rule yet", hint="state it with f.defjvp(rule)"
             )
         leaves, structure = tree_flatten(args)
-        spots = [i for i, x in enumerate(leaves) if _is_array(x)]
+        spots = [i for i, x in enumerate(leaves) if is_array(x)]
         xs = [asarray(leaves[i]) for i in spots]
         ys, out_tree = tree_flatten(self.f(*args))
         ys = [stop_gradient(asarray(y)) for y in ys]  # the gate's rule alone is obeyed

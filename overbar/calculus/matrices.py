@@ -14,6 +14,7 @@ from ..handle import Tensor, as_tensor, asarray, from_value
 from ..ops.repeat import reshape
 from ..trees import tree_flatten, tree_unflatten
 from .batch import vmap
+from .calls import traced_call
 from .transforms import _Call, grad, jvp, linearize, vjp
 
 
@@ -200,21 +201,8 @@ def jacobian(
 
 def _outputs(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
     """How many numbers f returns, found by tracing it."""
-    from .calls import traced
-
-    leaves, structure = tree_flatten(args)
-    spots = [
-        i for i, x in enumerate(leaves) if isinstance(x, Tensor | np.ndarray | np.generic | float)
-    ]
-
-    def flat(*inner: Any) -> Any:
-        filled = list(leaves)
-        for i, t in zip(spots, inner, strict=True):
-            filled[i] = t
-        return f(*tree_unflatten(structure, filled), **kwargs)
-
     try:
-        captured = traced(flat, [asarray(leaves[i]) for i in spots])
+        captured = traced_call(f, args, kwargs)[0]
     except Exception:  # noqa: BLE001  (it branches on values: run it)
         return sum(math.prod(np.shape(y)) for y in tree_flatten(f(*args, **kwargs))[0])
     return sum(y.spec.size for y in captured.graph.outputs[: captured.results])

@@ -18,12 +18,11 @@ from ..graph import Graph
 from ..handle import Tensor, as_tensor, asarray, from_value
 from ..ops.arithmetic import where
 from ..ops.movement import parts
-from ..ops.repeat import broadcast_to, reshape
 from ..primitive import PUBLIC, Primitive, shared
 from ..replay import interpret
 from ..trees import tree_unflatten
 from .body import Loop, forward_body, strong, zeros_like
-from .calls import arrived, floating, traced, whole
+from .calls import arrived, floating, over_lanes, traced, whole
 from .deferred import deferred_
 from .derived import for_lanes
 from .scan import scan, scan_
@@ -172,7 +171,9 @@ def _while_lanes(
         carry = [trace.argument(x.spec) for x in wide_body.inputs[of_body:]]
         (going,) = inline(wide_test, [*a, *carry])
         after = inline(wide_body, [*b, *carry])
-        masked = [where(_to(going, y.shape), y, x) for y, x in zip(after, carry, strict=True)]
+        masked = [
+            where(over_lanes(going, y.shape), y, x) for y, x in zip(after, carry, strict=True)
+        ]
     masked_body = Graph([t.node for t in trace.arguments], [t.node for t in masked])
     return while_(
         *inputs[:of_test],
@@ -182,12 +183,6 @@ def _while_lanes(
         body=masked_body,
         of_test=of_test,
         of_body=k,
-    )
-
-
-def _to(condition: Tensor, shape: tuple[int, ...]) -> Tensor:
-    return broadcast_to(
-        reshape(condition, (*condition.shape, *(1,) * (len(shape) - condition.ndim))), shape
     )
 
 
