@@ -212,11 +212,6 @@ class Captured:
                     got={"value": node},
                 )
 
-    @property
-    def pure(self) -> bool:
-        """Whether nothing outside is changed."""
-        return not self.rebinds and not self.grads
-
 
 def capture(f: Callable[..., Any], arguments: Sequence[Spec]) -> Captured:
     """What comes of f, traced on flat arguments given by their Specs."""
