@@ -85,6 +85,14 @@ class Primitive:
     numbers   its forward takes Python numbers as they are (weak), not as arrays
     samples   of a function r(*shape) making random arrays: a list of (arguments, params)
     doc       one line for the reference
+
+    How it is compiled, if it is (else its forward is run between native parts), one of:
+    native    of an elementwise one: rule(b, *xs, **params) on numbers in registers, which have
+              operators; b makes constants, calls and choices (`compile.scalar.Builder`)
+    entry     rule(b, i, *xs, **params): the entry at the indices i (a tuple), of functions xs that
+              give an input's entry at indices
+    reduces   "add", "multiply", "maximum", "minimum", "and", "or": all entries along `axis` in one
+    expands   rule(*xs, **params): the same, of other primitives
     """
 
     weakens = False
@@ -106,9 +114,14 @@ class Primitive:
         samples: Callable[..., list[Any]] | None = None,
         complex: bool = False,
         numbers: bool = False,
+        native: Callable[..., Any] | None = None,
+        entry: Callable[..., Any] | None = None,
+        reduces: str | None = None,
+        expands: Callable[..., Any] | None = None,
         doc: str = "",
     ) -> None:
         self.numbers = numbers
+        self.native, self.entry, self.reduces, self.expands = native, entry, reduces, expands
         self.name, self.forward, self.shape, self.batch = name, forward, shape, batch
         self.vjp, self.jvp, self.flat = vjp, jvp, vjp is FLAT
         self.vjp_selected = vjp

@@ -19,10 +19,12 @@ from ..errors import DomainError, ShapeError
 from ..handle import Tensor, as_tensor
 from ..primitive import Primitive, public
 from ..spec import axes, one_axis, spec
-from .arithmetic import at_kink, clip, heaviside, minimum_, times
+from .arithmetic import at_kink, clip, heaviside, minimum_, times, where
 from .erf import in_float64, ndtr, ndtr_values, normal_density
+from .logic import equal, isfinite
+from .reduce import max_
 from .repeat import dropped, kept, reshape, spread, sum_
-from .smooth import exp, expit, logistic
+from .smooth import exp, expit, log, logistic
 
 # -- entry by entry ---------------------------------------------------------------------------
 
@@ -218,6 +220,30 @@ def _logsumexp_reverse(y_bar: Any, _y: Any, x: Any, *, axis: tuple[int, ...]) ->
     return spread(y_bar, x.shape, axis) * softmax_(x, axis=axis)
 
 
+def _below(x: Any, axis: tuple[int, ...]) -> tuple[Any, Any]:
+    """x minus its maximum, and that, as `_shifted`, of primitives."""
+    top = max_(x, axis=axis, ties="share")
+    top = where(isfinite(top), top, 0.0)
+    return x - spread(top, x.shape, axis), top
+
+
+def _softmax_of(x: Any, *, axis: tuple[int, ...]) -> Any:
+    e = exp(_below(x, axis)[0])
+    total = sum_(e, axis=axis)
+    return e / spread(where(equal(total, 0.0), 1.0, total), x.shape, axis)
+
+
+def _log_softmax_of(x: Any, *, axis: tuple[int, ...]) -> Any:
+    below, _ = _below(x, axis)
+    total = log(sum_(exp(below), axis=axis))
+    return below - spread(where(equal(total, -math.inf), 0.0, total), x.shape, axis)
+
+
+def _logsumexp_of(x: Any, *, axis: tuple[int, ...]) -> Any:
+    below, top = _below(x, axis)
+    return log(sum_(exp(below), axis=axis)) + top
+
+
 def _samples(r: Any) -> list[Any]:
     return [
         ((r(3, 4),), {"axis": (1,)}),
@@ -231,6 +257,7 @@ softmax_ = Primitive(
     vjp=(_softmax_rule,), jvp=(_softmax_rule,),
     batch=lambda n, mapped, x, *, axis: softmax_(x, axis=_up(axis)),
     text=lambda x, axis: f"softmax {x}", tex=r"\operatorname{{softmax}} {0}", samples=_samples,
+    expands=_softmax_of,
     doc="exp(x) over its sum along some axes: a distribution; 0 where all of x is −∞.",
 )  # fmt: skip
 log_softmax_ = Primitive(
@@ -243,6 +270,7 @@ log_softmax_ = Primitive(
     text=lambda x, axis: f"log softmax {x}",
     tex=r"\log\operatorname{{softmax}} {0}",
     samples=_samples,
+    expands=_log_softmax_of,
     doc="The logarithm of softmax, without underflow.",
 )
 logsumexp_ = Primitive(
@@ -251,6 +279,7 @@ logsumexp_ = Primitive(
     jvp=(lambda x_dot, _y, x, *, axis: sum_(times(softmax_(x, axis=axis), x_dot), axis=axis),),
     batch=lambda n, mapped, x, *, axis: logsumexp_(x, axis=_up(axis)),
     text=lambda x, axis: f"log Σ exp {x}", tex=r"\log \sum e^{{{0}}}", samples=_samples,
+    expands=_logsumexp_of,
     doc="The logarithm of the sum of exp(x) over some axes.",
 )  # fmt: skip
 

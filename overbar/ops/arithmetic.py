@@ -16,35 +16,38 @@ from .logic import floor_divide, isnan, logical_not, sign
 
 add = elementwise(
     "add", arity=2, forward="add", text="{0} + {1}", tex="{0} + {1}", complex=True,
-    partials=(1, 1), doc="a + b.",
+    partials=(1, 1), doc="a + b.", native=lambda b, x, y: x + y,
 )  # fmt: skip
 subtract = elementwise(
     "subtract", arity=2, forward="subtract", text="{0} − {1}", tex="{0} - {1}", complex=True,
-    partials=(1, -1), doc="a − b.",
+    partials=(1, -1), doc="a − b.", native=lambda b, x, y: x - y,
 )  # fmt: skip
 multiply = elementwise(
     "multiply", arity=2, forward="multiply", text="{0} {1}", tex=r"{0}\,{1}", complex=True,
     partials=(lambda _z, _x, y: y, lambda _z, x, _y: x), doc="a b, entry by entry.",
+    native=lambda b, x, y: x * y,
 )  # fmt: skip
 divide = elementwise(
     "divide", arity=2, forward="divide", text="{0} / {1}", tex=r"\frac{{{0}}}{{{1}}}", complex=True,
     domain=((-2.0, 2.0), (0.5, 2.0)),
     partials=(lambda _z, _x, y: 1 / y, lambda z, _x, y: -z / y), doc="a / b.",
+    native=lambda b, x, y: x / y,
 )  # fmt: skip
 negative = elementwise(
     "negative", forward="negative", text="−{0}", tex="-{0}", complex=True,
-    partials=(-1,), doc="−x.",
+    partials=(-1,), doc="−x.", native=lambda b, x: -x,
 )  # fmt: skip
 positive = elementwise(
     "positive", forward="positive", text="{0}", tex="{0}", complex=True, partials=(1,), doc="+x.",
+    native=lambda b, x: x,
 )  # fmt: skip
 square = elementwise(
     "square", forward="square", text="{0}²", tex="{0}^2", complex=True,
-    partials=(lambda _y, x: 2 * x,), doc="x².",
+    partials=(lambda _y, x: 2 * x,), doc="x².", native=lambda b, x: x * x,
 )  # fmt: skip
 reciprocal = elementwise(
     "reciprocal", forward=lambda xp, x: 1 / x, text="1/{0}", tex=r"\frac{{1}}{{{0}}}", complex=True,
-    domain=(0.5, 2.0), partials=(lambda y, _x: -y * y,), doc="1 / x.",
+    domain=(0.5, 2.0), partials=(lambda y, _x: -y * y,), doc="1 / x.", native=lambda b, x: 1 / x,
 )  # fmt: skip
 remainder = elementwise(
     "remainder", arity=2, forward="remainder", text="{0} mod {1}", tex=r"{0} \bmod {1}",
@@ -59,6 +62,7 @@ copysign = elementwise(
     tex=r"|{0}| \operatorname{{sign}} {1}",
     partials=(lambda _z, x, y: sign(x) * copysign(1.0, y), 0),
     doc="The size of a with the sign of b, that of a zero included.",
+    native=lambda b, x, y: b.intrinsic("copysign", x, y),
 )
 nextafter = elementwise(
     "nextafter", arity=2, forward="nextafter", text="next({0} to {1})", partials=(1, 0),
@@ -77,6 +81,7 @@ times = elementwise(
     partials=(lambda _z, _x, y: y, lambda _z, x, _y: x),
     selects=True,
     doc="x y, and 0 where x is 0, whatever y: for an x that is zero because y was not selected.",
+    native=lambda b, x, y: b.where(x == 0, 0, x * y),
 )  # fmt: skip
 
 
@@ -100,12 +105,16 @@ heaviside = elementwise(
     tex="[{0} > 0]",
     samples=lambda r: [((r(3, 2),), {"kink": 0.5})],
     doc="0 left of zero, 1 right of it, `kink` at zero.",
+    native=lambda b, x, *, kink: b.where(
+        x > 0, 1, b.where(x < 0, 0, b.where(x == 0, b.constant(kink, x), x))
+    ),
 )
 relu_ = elementwise(
     "relu", namespace=None, forward=lambda xp, x: xp.maximum(x, 0),
     partials=(lambda y, _x: heaviside(y, kink=0.0),), selects=True,
     text="relu({0})", tex=r"\operatorname{{relu}}({0})",
     doc="The positive part, max(0, x); its derivative is read off the output, so x is not kept.",
+    native=lambda b, x: b.where(x < 0, 0, x),
 )  # fmt: skip
 ramp = elementwise(
     "ramp", namespace=None, selects=True,
@@ -113,6 +122,7 @@ ramp = elementwise(
     partials=(lambda _y, x, *, left, kink: left + (1 - left) * heaviside(x, kink=kink),),
     text="ramp({0})", samples=lambda r: [((r(3, 2),), {"left": 0.1, "kink": 0.0})],
     doc="x right of zero, `left` times x left of it.",
+    native=lambda b, x, *, left, kink: b.where(x < 0, x * left, x),
 )  # fmt: skip
 absolute_ = elementwise(
     "abs",
@@ -123,6 +133,7 @@ absolute_ = elementwise(
     partials=(lambda _y, x, *, kink=0.5: 2 * heaviside(x, kink=kink) - 1,),
     samples=lambda r: [((r(3, 2),), {"kink": 0.5})],
     doc="The absolute value of a real number.",
+    native=lambda b, x, *, kink=0.5: b.abs(x),
 )
 
 
@@ -164,6 +175,9 @@ wins = elementwise(
     forward=_wins,
     samples=lambda r: [((r(3, 2), r(3, 2)), {"kink": 0.5})],
     doc="1 where the first is greater, 0 where it is less, `kink` at a tie.",
+    native=lambda b, x, y, *, kink: b.where(
+        x == y, b.constant(kink, x), b.where(x > y, b.constant(1, x), 0)
+    ),
 )  # fmt: skip
 
 
@@ -185,6 +199,7 @@ def _extreme(name: str, sign: int) -> Any:
         text=name[:3] + "({0}, {1})",
         tex=rf"\{name[:3]}({{0}}, {{1}})",
         samples=lambda r: [((r(3, 2), r(3, 2)), {"kink": 0.5})],
+        native=lambda b, x, y, *, kink=0.5: getattr(b, name)(x, y),
         doc=f"The {'greater' if sign > 0 else 'lesser'} of two; NaN if either is.",
     )
 
@@ -240,6 +255,7 @@ clip_ = elementwise(
     selects=True, text="clip({0}, {1}, {2})",
     samples=lambda r: [((r(3, 2), r(3, 2) - 1, r(3, 2) + 1), {"below": 1.0, "above": 0.0})],
     doc="x, but not below the one bound and not above the other; NaN stays NaN.",
+    native=lambda b, x, low, high, **_: b.minimum(b.maximum(x, low), high),
 )  # fmt: skip
 
 
@@ -269,7 +285,7 @@ where = elementwise(
     text="({1} where {0}, else {2})", tex=r"({1}\text{{ where }}{0}\text{{, else }}{2})",
     partials=(0, lambda _z, c, _x, _y: c, lambda _z, c, _x, _y: logical_not(c)),
     samples=lambda r: [((r(3, 2) > 0, r(3, 2), r(3, 2)), {})],
-    doc="x where the condition holds, y elsewhere.",
+    doc="x where the condition holds, y elsewhere.", native=lambda b, c, x, y: b.where(c, x, y),
 )  # fmt: skip
 
 

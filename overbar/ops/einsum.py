@@ -75,7 +75,7 @@ def _order(inputs: list[str], output: str, sizes: dict[str, int]) -> list[tuple[
 
 
 @functools.lru_cache(maxsize=4096)
-def _plan(form: str, shapes: Shapes) -> tuple[tuple[int, int, str], ...]:
+def plan(form: str, shapes: Shapes) -> tuple[tuple[int, int, str], ...]:
     """The contractions to do: (one operand, another, the letters of what comes of them)."""
     terms, output = _split(form)
     sizes = dict(zip("".join(terms), itertools.chain(*shapes), strict=True))
@@ -138,7 +138,7 @@ def _spread_out(x: Any, letters: str, output: str) -> Any:
 def _contracted(xp: Any, *xs: Any, form: str) -> Any:
     terms, output = _split(form)
     operands = list(xs)
-    for i, j, result in _plan(form, tuple(x.shape for x in xs)):
+    for i, j, result in plan(form, tuple(x.shape for x in xs)):
         y = _pair(xp, operands[i], terms[i], operands[j], terms[j], result)
         operands = [x for k, x in enumerate(operands) if k not in (i, j)] + [y]
         terms = [t for k, t in enumerate(terms) if k not in (i, j)] + [result]

@@ -52,6 +52,38 @@ def counts(index: Index) -> tuple[int, ...]:
     return tuple(count for _, count, _ in index)
 
 
+def _cut_axes(i: Sequence[Any], shape: tuple[int, ...], inner: tuple[int, ...]) -> list[Any]:
+    """The indices of an array for those of its reshape by axes of size 1."""
+    real = [k for k, n in zip(i, shape, strict=True) if n != 1]
+    return [real.pop(0) if n != 1 else 0 for n in inner]
+
+
+def _slice_entry(b: Any, i: Any, x: Any, *, index: Index, shape: tuple[int, ...]) -> Any:
+    inner = _cut_axes(i, shape, counts(index))
+    return x(*(k * step + start for k, (start, _, step) in zip(inner, index, strict=True)))
+
+
+def _place_entry(
+    b: Any, i: Any, y: Any, *, index: Index, shape: tuple[int, ...], inner: tuple[int, ...]
+) -> Any:
+    """y's entry where there is one, else 0; what is read outside is not used."""
+    inside, there = b.constant(True, bool), []
+    for k, n, size, (start, count, step) in zip(i, inner, shape, index, strict=True):
+        if (start, count, step) == (0, size, 1):
+            there.append(k)
+            continue
+        first, last = min(start, start + (count - 1) * step), max(start, start + (count - 1) * step)
+        inside = inside & (k >= first) & (k <= last)
+        if abs(step) != 1:
+            inside = inside & ((k - first) % abs(step) == 0)
+        at = (k - start) // step if step > 0 else (start - k) // -step
+        there.append(b.minimum(b.maximum(at, 0), builtins.max(n - 1, 0)))
+    if not all(inner):
+        return b.constant(0, y.dtype)
+    value = y(*_cut_axes(there, inner, y.shape))
+    return b.where(inside, value, 0)
+
+
 slice_ = Primitive(
     "slice",
     forward=lambda xp, x, *, index, shape: x[numpy_index(index)].reshape(shape),
@@ -73,6 +105,7 @@ slice_ = Primitive(
         ((r(4, 3),), {"index": ((0, 2, 2), (1, 1, 1)), "shape": (2,)}),
         ((r(3),), {"index": ((0, 0, 1),), "shape": (0,)}),
     ],
+    entry=_slice_entry,
     doc="A rectangular part of x.",
 )
 place_ = Primitive(
@@ -89,6 +122,7 @@ place_ = Primitive(
     samples=lambda r: [
         ((r(2, 3),), {"index": ((1, 2, 1), (2, 3, -1)), "shape": (4, 3), "inner": (2, 3)})
     ],
+    entry=_place_entry,
     doc="Zeros with y in one rectangular part: the transpose of a slice.",
 )
 
@@ -138,6 +172,12 @@ def _lane_index(n: int, shape: tuple[int, ...]) -> np.ndarray:
     return np.broadcast_to(np.arange(n).reshape((n,) + (1,) * (len(shape) - 1)), shape)
 
 
+def _gathered_from(b: Any, i: Any, x: Any, at: Sequence[Any]) -> list[Any]:
+    width = len(at[0].shape)
+    found = [b.position(k(*i[:width]), n) for k, n in zip(at, x.shape, strict=False)]
+    return [*found, *i[width:]]
+
+
 gather_ = Primitive(
     "gather",
     forward=lambda xp, x, *index: x[index],
@@ -159,6 +199,7 @@ gather_ = Primitive(
         ((r(4, 3), np.array([0, 2, 2, -1])), {}),
         ((r(4, 3), np.array([[0, 2], [3, 3]]), np.array([[1, 1], [2, 2]])), {}),
     ],
+    entry=lambda b, i, x, *at: x(*_gathered_from(b, i, x, at)),
     doc="Entries of x along its first axes, at integer positions.",
 )
 
@@ -406,6 +447,19 @@ def _join_lanes(n: int, mapped: Sequence[bool], *xs: Any, axis: int) -> Any:
     )
 
 
+def _joined_entry(b: Any, i: Any, *xs: Any, axis: int) -> Any:
+    """The entry of the one that holds it; the others are read at their nearest, and not used."""
+    result, start, here = None, 0, list(i)
+    for x in xs:
+        n = x.shape[axis]
+        if n:
+            here[axis] = b.minimum(b.maximum(i[axis] - start, 0), n - 1)
+            value = x(*here)
+            result = value if result is None else b.where(i[axis] < start, result, value)
+        start += n
+    return result
+
+
 concat_ = Primitive(
     "concat",
     forward=lambda xp, *xs, axis: xp.concatenate(xs, axis=axis),
@@ -420,6 +474,7 @@ concat_ = Primitive(
         ((r(2, 3), r(4, 3)), {"axis": 0}),
         ((r(2, 1), r(2, 0), r(2, 2)), {"axis": 1}),
     ],
+    entry=_joined_entry,
     doc="Arrays joined along one axis.",
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from typing import Any
 
@@ -21,29 +22,156 @@ def _flat(name: str, forward: str, text: str, arity: int, doc: str, **facts: Any
     )
 
 
-equal = _flat("equal", "equal", "[{0} = {1}]", 2, "Whether a = b.", complex=True)
-not_equal = _flat("not_equal", "not_equal", "[{0} ≠ {1}]", 2, "Whether a ≠ b.", complex=True)
-less = _flat("less", "less", "[{0} < {1}]", 2, "Whether a < b.")
-less_equal = _flat("less_equal", "less_equal", "[{0} ≤ {1}]", 2, "Whether a ≤ b.")
-greater = _flat("greater", "greater", "[{0} > {1}]", 2, "Whether a > b.")
-greater_equal = _flat("greater_equal", "greater_equal", "[{0} ≥ {1}]", 2, "Whether a ≥ b.")
+equal = _flat(
+    "equal",
+    "equal",
+    "[{0} = {1}]",
+    2,
+    "Whether a = b.",
+    complex=True,
+    native=lambda b, x, y: x == y,
+)
+not_equal = _flat(
+    "not_equal",
+    "not_equal",
+    "[{0} ≠ {1}]",
+    2,
+    "Whether a ≠ b.",
+    complex=True,
+    native=lambda b, x, y: x != y,
+)
+less = _flat(
+    "less",
+    "less",
+    "[{0} < {1}]",
+    2,
+    "Whether a < b.",
+    native=lambda b, x, y: x < y,
+)
+less_equal = _flat(
+    "less_equal",
+    "less_equal",
+    "[{0} ≤ {1}]",
+    2,
+    "Whether a ≤ b.",
+    native=lambda b, x, y: x <= y,
+)
+greater = _flat(
+    "greater",
+    "greater",
+    "[{0} > {1}]",
+    2,
+    "Whether a > b.",
+    native=lambda b, x, y: x > y,
+)
+greater_equal = _flat(
+    "greater_equal",
+    "greater_equal",
+    "[{0} ≥ {1}]",
+    2,
+    "Whether a ≥ b.",
+    native=lambda b, x, y: x >= y,
+)
 
-logical_and = _flat("logical_and", "logical_and", "{0} ∧ {1}", 2, "Whether both hold.")
-logical_or = _flat("logical_or", "logical_or", "{0} ∨ {1}", 2, "Whether one holds.")
-logical_xor = _flat("logical_xor", "logical_xor", "{0} ⊕ {1}", 2, "Whether exactly one holds.")
-logical_not = _flat("logical_not", "logical_not", "¬{0}", 1, "Whether it does not hold.")
+logical_and = _flat(
+    "logical_and",
+    "logical_and",
+    "{0} ∧ {1}",
+    2,
+    "Whether both hold.",
+    native=lambda b, x, y: (x != 0) & (y != 0),
+)
+logical_or = _flat(
+    "logical_or",
+    "logical_or",
+    "{0} ∨ {1}",
+    2,
+    "Whether one holds.",
+    native=lambda b, x, y: (x != 0) | (y != 0),
+)
+logical_xor = _flat(
+    "logical_xor",
+    "logical_xor",
+    "{0} ⊕ {1}",
+    2,
+    "Whether exactly one holds.",
+    native=lambda b, x, y: (x != 0) ^ (y != 0),
+)
+logical_not = _flat(
+    "logical_not",
+    "logical_not",
+    "¬{0}",
+    1,
+    "Whether it does not hold.",
+    native=lambda b, x: x == 0,
+)
 
 isfinite = _flat(
-    "isfinite", "isfinite", "finite({0})", 1, "Whether neither infinite nor NaN.", complex=True
+    "isfinite",
+    "isfinite",
+    "finite({0})",
+    1,
+    "Whether neither infinite nor NaN.",
+    complex=True,
+    native=lambda b, x: b.abs(x) < math.inf if x.floating else b.constant(True, np.bool_),
 )
-isinf = _flat("isinf", "isinf", "infinite({0})", 1, "Whether infinite.", complex=True)
-isnan = _flat("isnan", "isnan", "nan({0})", 1, "Whether NaN.", complex=True)
+isinf = _flat(
+    "isinf",
+    "isinf",
+    "infinite({0})",
+    1,
+    "Whether infinite.",
+    complex=True,
+    native=lambda b, x: b.abs(x) == math.inf if x.floating else b.constant(False, np.bool_),
+)
+isnan = _flat(
+    "isnan",
+    "isnan",
+    "nan({0})",
+    1,
+    "Whether NaN.",
+    complex=True,
+    native=lambda b, x: b.isnan(x),
+)
 signbit = _flat("signbit", "signbit", "negative({0})", 1, "Whether the sign bit is set.")
 
-floor = _flat("floor", "floor", "⌊{0}⌋", 1, "The greatest whole number not above x.")
-ceil = _flat("ceil", "ceil", "⌈{0}⌉", 1, "The least whole number not below x.")
-trunc = _flat("trunc", "trunc", "trunc({0})", 1, "x without its fraction.")
-sign = _flat("sign", "sign", "sign({0})", 1, "−1, 0 or 1.", namespace=None)
+floor = _flat(
+    "floor",
+    "floor",
+    "⌊{0}⌋",
+    1,
+    "The greatest whole number not above x.",
+    native=lambda b, x: b.intrinsic("floor", x) if x.floating else x,
+)
+ceil = _flat(
+    "ceil",
+    "ceil",
+    "⌈{0}⌉",
+    1,
+    "The least whole number not below x.",
+    native=lambda b, x: b.intrinsic("ceil", x) if x.floating else x,
+)
+trunc = _flat(
+    "trunc",
+    "trunc",
+    "trunc({0})",
+    1,
+    "x without its fraction.",
+    native=lambda b, x: b.intrinsic("trunc", x) if x.floating else x,
+)
+sign = _flat(
+    "sign",
+    "sign",
+    "sign({0})",
+    1,
+    "−1, 0 or 1.",
+    namespace=None,
+    native=lambda b, x: (
+        b.where(x > 0, b.constant(1, x), b.where(x < 0, b.constant(-1, x), b.where(x == 0, 0, x)))
+        if x.dtype.kind in "fi"
+        else b.where(x != 0, b.constant(1, x), 0)
+    ),
+)
 round_ = elementwise(
     "round", namespace=None, forward=lambda xp, x, *, decimals: xp.round(x, decimals),
     partials=FLAT, text=lambda x, decimals: f"round({x}{f', {decimals}' * bool(decimals)})",
@@ -71,18 +199,46 @@ def round(x: Any, /, decimals: int = 0) -> Tensor:
 # -- bits -------------------------------------------------------------------------------------
 
 
-def _bits(name: str, forward: str, text: str, arity: int, doc: str) -> Any:
+def _bits(name: str, forward: str, text: str, arity: int, doc: str, **facts: Any) -> Any:
     def samples(r: Any) -> list[Any]:
         few = [(np.abs(r(3, 2)) * k).astype(np.int64) for k in (9, 3)]
         return [(tuple(few[:arity]), {})]
 
-    return _flat(name, forward, text, arity, doc, samples=samples)
+    return _flat(name, forward, text, arity, doc, samples=samples, **facts)
 
 
-bitwise_and = _bits("bitwise_and", "bitwise_and", "{0} & {1}", 2, "The bits that both have.")
-bitwise_or = _bits("bitwise_or", "bitwise_or", "{0} | {1}", 2, "The bits that one has.")
-bitwise_xor = _bits("bitwise_xor", "bitwise_xor", "{0} ^ {1}", 2, "The bits that just one has.")
-bitwise_invert = _bits("bitwise_invert", "bitwise_not", "~{0}", 1, "The bits it has not.")
+bitwise_and = _bits(
+    "bitwise_and",
+    "bitwise_and",
+    "{0} & {1}",
+    2,
+    "The bits that both have.",
+    native=lambda b, x, y: x & y,
+)
+bitwise_or = _bits(
+    "bitwise_or",
+    "bitwise_or",
+    "{0} | {1}",
+    2,
+    "The bits that one has.",
+    native=lambda b, x, y: x | y,
+)
+bitwise_xor = _bits(
+    "bitwise_xor",
+    "bitwise_xor",
+    "{0} ^ {1}",
+    2,
+    "The bits that just one has.",
+    native=lambda b, x, y: x ^ y,
+)
+bitwise_invert = _bits(
+    "bitwise_invert",
+    "bitwise_not",
+    "~{0}",
+    1,
+    "The bits it has not.",
+    native=lambda b, x: ~x,
+)
 bitwise_left_shift = _bits(
     "bitwise_left_shift", "left_shift", "{0} << {1}", 2, "The bits moved up."
 )
@@ -104,6 +260,7 @@ stop_gradient_ = Primitive(
     samples=lambda r: [((r(3, 2),), {})],
     complex=True,
     doc="x, with nothing flowing back through it.",
+    native=lambda b, x: x,
 )
 
 

@@ -27,6 +27,7 @@ alias = Primitive(
     batch=lambda n, mapped, x: alias(x),
     samples=lambda r: [((r(3, 2),), {})],
     doc="x itself, as a new node: what a transform differentiates by.",
+    native=lambda b, x: x,
 )
 
 # Several results of one operation: one node with a tuple for its value, and one `part` each.
@@ -93,6 +94,7 @@ cast = Primitive(
     text=lambda x, dtype: x,
     samples=lambda r: [((r(3, 2),), {"dtype": np.dtype(np.float32)})],
     doc="x in another dtype.",
+    native=lambda b, x, *, dtype: b.cast(x, dtype),
 )
 real = Primitive(
     "real",
@@ -106,6 +108,7 @@ real = Primitive(
     tex=r"\Re {0}",
     samples=lambda r: [((r(3, 2),), {}), ((r(3, 2) + 1j * r(3, 2),), {})],
     doc="The real part.",
+    native=lambda b, x: x,
 )
 conj_ = Primitive(
     "conj",
@@ -119,6 +122,7 @@ conj_ = Primitive(
     moves=True,
     samples=lambda r: [((r(3, 2),), {}), ((r(3, 2) + 1j * r(3, 2),), {})],
     doc="The complex conjugate.",
+    native=lambda b, x: x,
 )
 
 
@@ -169,6 +173,7 @@ transpose = Primitive(
     text=lambda x, order: f"{x}ᵀ",
     tex=r"{0}^\top",
     samples=lambda r: [((r(2, 3),), {"order": (1, 0)}), ((r(2, 3, 4),), {"order": (2, 0, 1)})],
+    entry=lambda b, i, x, *, order: x(*(i[order.index(a)] for a in range(len(order)))),
     doc="x with its axes in another order.",
 )
 

@@ -17,8 +17,8 @@ from ..handle import Tensor, as_tensor, asarray
 from ..primitive import FLAT, Primitive, public
 from ..spec import Spec, axes, one_axis, spec
 from . import movement
-from .arithmetic import square, times, where
-from .logic import equal
+from .arithmetic import maximum_, minimum_, square, times, where
+from .logic import equal, isnan, logical_and, logical_or
 from .movement import astype, conj
 from .repeat import dropped, kept, reshape, spread, sum, sum_
 
@@ -75,6 +75,17 @@ def _deviations(xp: Any, x: Any, *, axis: tuple[int, ...]) -> Any:
     return x - xp.minimum(xp.maximum(middle.astype(x.dtype), low), high)
 
 
+def _deviations_of(x: Any, *, axis: tuple[int, ...]) -> Any:
+    """As `_deviations`, of primitives."""
+    if not axis:
+        return x - x
+    n = math.prod(x.shape[a] for a in axis)
+    wide = movement.cast(x, dtype=np.dtype(np.float64))
+    middle = movement.cast(sum_(wide, axis=axis) / n, dtype=x.dtype)
+    low, high = (f(x, axis=axis, ties="share") for f in (min_, max_))
+    return x - spread(minimum_(maximum_(middle, low), high), x.shape, axis)
+
+
 deviations = Primitive(
     "deviations",
     forward=_deviations,
@@ -89,6 +100,7 @@ deviations = Primitive(
     ],
     text=lambda x, axis: f"({x} − mean)",
     tex=r"({0} - \overline{{{0}}})",
+    expands=_deviations_of,
     doc="x minus its mean over some axes: exactly 0 where x is constant.",
 )
 root_of_squares = elementwise(
@@ -96,6 +108,7 @@ root_of_squares = elementwise(
     domain=(0.2, 3.0),
     partials=(lambda y, _x: where(equal(y, 0), 0.0, 0.5 / where(equal(y, 0), 1.0, y)),),
     doc="√x of a sum of squares; its derivative at 0 is 0.",
+    native=lambda b, x: b.intrinsic("sqrt", x),
 )  # fmt: skip
 
 
@@ -168,6 +181,13 @@ def _shares_lanes(n: int, mapped: Any, x: Any, y: Any, *, axis: tuple[int, ...],
     return shares(x, y, axis=_up(axis), ties=ties)
 
 
+def _shares_of(x: Any, y: Any, *, axis: tuple[int, ...], ties: str) -> Any:
+    """As `_shares`, of primitives."""
+    top = spread(y, x.shape, axis)
+    met = movement.cast(logical_or(equal(x, top), logical_and(isnan(x), isnan(top))), dtype=x.dtype)
+    return met / spread(maximum_(sum_(met, axis=axis), 1.0), x.shape, axis)
+
+
 shares = Primitive(
     "shares",
     forward=_shares,
@@ -183,6 +203,7 @@ shares = Primitive(
         )
         for ties in ("share", "first", "last")
     ],
+    expands=_shares_of,
     doc="How much of an extreme each entry is: equal shares to those that reach it, or all to one.",
 )
 
@@ -212,6 +233,7 @@ def _extreme(name: str) -> Primitive:
             ((r(2, 3, 2),), {"axis": (0, 2), "ties": "first"}),
             ((r(1),), {"axis": (0,), "ties": "last"}),
         ],
+        reduces=f"{name}imum",
         doc=f"The {'greatest' if name == 'max' else 'least'} entry over some axes; NaN if one is.",
     )
     return op
@@ -285,6 +307,7 @@ def _condition(name: str) -> Primitive:
         batch=lambda n, mapped, x, *, axis: op(x, axis=_up(axis)),
         text=lambda x, axis: f"{name} {x}",
         samples=lambda r: [((r(3, 4) > 0,), {"axis": (1,)}), ((r(0, 2) > 0,), {"axis": (0,)})],
+        reduces="or" if name == "any" else "and",
         doc=f"Whether {'one' if name == 'any' else 'every'} entry is true over some axes.",
     )
     return op

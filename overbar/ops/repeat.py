@@ -187,6 +187,7 @@ sum_ = Primitive(
         ((r(3, 4),), {"axis": (0, 1)}),
         ((r(3, 0),), {"axis": (1,)}),
     ],
+    reduces="add",
     doc="The sum over some axes.",
 )
 

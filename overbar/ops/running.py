@@ -51,6 +51,12 @@ def _shift(xp: Any, x: Any, *, axis: int, by: int) -> Any:
     return y
 
 
+def _shift_entry(b: Any, i: Any, x: Any, *, axis: int, by: int) -> Any:
+    at, n = i[axis] - by, x.shape[axis]
+    value = x(*i[:axis], b.minimum(b.maximum(at, 0), n - 1), *i[axis + 1 :])
+    return b.where((at >= 0) & (at < n), value, 0)
+
+
 shift_ = Primitive(
     "shift",
     forward=_shift,
@@ -65,6 +71,7 @@ shift_ = Primitive(
         ((r(0, 2),), {"axis": 0, "by": 1}),
     ],
     text=lambda x, axis, by: f"shift {x}",
+    entry=_shift_entry,
     doc="x moved along an axis; zeros come in, what leaves is lost.",
 )
 
@@ -210,6 +217,7 @@ prod_ = Primitive(
     ],
     text=lambda x, axis: f"Π {x}",
     tex=r"\prod {0}",
+    reduces="multiply",
     doc="The product along an axis.",
 )
 

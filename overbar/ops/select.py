@@ -58,8 +58,23 @@ along_ = Primitive(
         ((r(3, 4), np.array([[0, 2, 2], [1, 1, -1], [3, 0, 2]])), {"axis": 1}),
         ((r(4), np.zeros(0, int)), {"axis": 0}),
     ],
+    entry=lambda b, i, x, at, *, axis: x(
+        *i[:axis], b.position(at(*i), x.shape[axis]), *i[axis + 1 :]
+    ),
     doc="For every place of the index, the entry of x at that position along one axis.",
 )
+
+
+def _add_along_entry(b: Any, i: Any, y: Any, at: Any, *, axis: int, size: int) -> Any:
+    """The sum of what was added here: of few positions only, each is looked at."""
+    total = None
+    for k in range(y.shape[axis]):
+        here = (*i[:axis], k, *i[axis + 1 :])
+        hit = b.where(b.position(at(*here), size) == i[axis], y(*here), 0)
+        total = hit if total is None else total + hit
+    return b.constant(0, y.dtype) if total is None else total
+
+
 add_along_ = Primitive(
     "add_along",
     forward=_add_along,
@@ -82,6 +97,7 @@ add_along_ = Primitive(
     samples=lambda r: [
         ((r(3, 3), np.array([[0, 2, 2], [1, 1, -1], [3, 0, 2]])), {"axis": 1, "size": 4})
     ],
+    entry=_add_along_entry,
     doc="Zeros to which entries are added at positions along one axis: the transpose of `along`.",
 )
 

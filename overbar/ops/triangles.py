@@ -6,6 +6,7 @@ back into zeros are each other's transpose; cutting out a triangle is its own.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,14 @@ from .movement import permute_dims
 from .repeat import sum as total
 
 
+def _triangle_entry(*, lower: bool) -> Callable[..., Any]:
+    def entry(b: Any, i: Any, x: Any, *, k: int) -> Any:
+        right = i[-1] - i[-2]
+        return b.where(right <= k if lower else right >= k, x(*i), 0)
+
+    return entry
+
+
 def _triangle(name: str, what: str, tex: str) -> Primitive:
     def cut(x: Any, *, k: int) -> Any:
         return op(x, k=k)
@@ -29,6 +38,7 @@ def _triangle(name: str, what: str, tex: str) -> Primitive:
         shape=lambda x, *, k: x,
         vjp=(lambda y_bar, _y, _x, *, k: cut(y_bar, k=k),),
         batch=lambda n, mapped, x, *, k: cut(x, k=k),
+        entry=_triangle_entry(lower=name == "tril"),
         text=name + "({0})",
         tex=rf"\operatorname{{{{{tex}}}}}({{0}})",
         moves=True,
@@ -76,8 +86,17 @@ diagonal_ = Primitive(
         ((r(2, 4, 3),), {"offset": -2}),
         ((r(2, 2),), {"offset": 2}),
     ],
+    entry=lambda b, i, x, *, offset: x(*i[:-1], i[-1] + max(-offset, 0), i[-1] + max(offset, 0)),
     doc="The entries on one diagonal of the last two axes.",
 )
+
+
+def _undiagonal_entry(b: Any, i: Any, y: Any, *, offset: int, shape: tuple[int, ...]) -> Any:
+    *rest, row, column = i
+    at = b.minimum(row if offset >= 0 else column, max(y.shape[-1] - 1, 0))
+    return b.where(column - row == offset, y(*rest, at), 0)
+
+
 undiagonal_ = Primitive(
     "undiagonal",
     forward=_put_diagonal,
@@ -92,6 +111,7 @@ undiagonal_ = Primitive(
         ((r(3),), {"offset": 0, "shape": (3, 3)}),
         ((r(2, 2),), {"offset": 1, "shape": (4, 3)}),
     ],
+    entry=_undiagonal_entry,
     doc="Zeros with y on one diagonal: the transpose of reading it.",
 )
 

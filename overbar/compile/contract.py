@@ -1,0 +1,178 @@
+"""Pass `contract`: products of matrices take in what stands around them.
+
+A product is an einsum of two operands, one letter for each axis. A transpose in front of it or
+behind it only changes the letters; a broadcast operand loses letters; a sum behind it drops one.
+What is left are the products a micro-kernel can compute, and plain sums of products.
+"""
+
+from __future__ import annotations
+
+from ..graph import Graph, Node
+from ..primitive import PRIMITIVES
+from ..spec import spec
+from .rewrite import make, rebuilt, with_inputs
+
+
+def contract(graph: Graph) -> Graph:
+    """Take transposes, broadcasts and sums into products.
+
+    %2 = transpose %1 order=(1, 0)
+    %3 = einsum %0 %2 form='ij,jk->ik'     ->     %4 = einsum %0 %1 form='ij,kj->ik'
+    """
+    leaves = set(graph.inputs)
+    uses: dict[Node, int] = {}
+    for node in graph.nodes:
+        for x in node.inputs:
+            uses[x] = uses.get(x, 0) + 1
+    for y in graph.outputs:
+        uses[y] = uses.get(y, 0) + 1
+    lone: set[Node] = set()  # new nodes with a single consumer
+
+    def replace(node: Node, inputs: tuple[Node, ...]) -> Node:
+        if node in leaves or not inputs:
+            return node
+        now = with_inputs(node, inputs)
+        if node.op.name == "einsum":
+            now = _ended(_simplest(_absorbed(now)))
+        elif node.op.name in ("transpose", "sum") and inputs[0] in lone:
+            now = _behind(now) or now
+        if uses.get(node) == 1:
+            lone.add(now)
+        return now
+
+    return rebuilt(graph, replace)
+
+
+def _ended(node: Node) -> Node:
+    """A product whose last axis is a matrix's own; a transpose behind it if it was a batch's."""
+    if node.op.name != "einsum" or len(node.inputs) != 2:
+        return node
+    (a, b), output = letters_of(node)
+    real = [c for c, n in zip(output, node.spec.shape, strict=True) if n > 1]
+    if not real or not (real[-1] in a and real[-1] in b):
+        return node
+    own = [c for c in output if not (c in a and c in b)]
+    inner = "".join([c for c in output if c not in own] + own)
+    shape = tuple(node.spec.shape[output.index(c)] for c in inner)
+    form = {"form": f"{a},{b}->{inner}"}
+    y = make(node.op, node.inputs, form, spec(shape, node.spec.dtype), node)
+    order = {"order": tuple(inner.index(c) for c in output)}
+    return make(PRIMITIVES["transpose"], (y,), order, node.spec, node)
+
+
+def letters_of(node: Node) -> tuple[list[str], str]:
+    """The letters of a product's operands, and of its result."""
+    inputs, _, output = node.params["form"].partition("->")
+    return inputs.split(","), output
+
+
+def _absorbed(node: Node) -> Node:
+    """A product whose operands are no transposes and no broadcasts."""
+    if len(node.inputs) != 2:
+        return node
+    terms, output = letters_of(node)
+    inputs = list(node.inputs)
+    for i in (0, 1):
+        while inputs[i].inputs:
+            x = inputs[i]
+            if x.op.name == "transpose":
+                before = ["?"] * len(terms[i])
+                for here, there in zip(terms[i], x.params["order"], strict=True):
+                    before[there] = here
+                terms[i] = "".join(before)
+            elif x.op.name == "broadcast" and _drops_whole(x, terms[i], terms[1 - i]):
+                terms[i] = terms[i][x.spec.ndim - x.inputs[0].spec.ndim :]
+            else:
+                break
+            inputs[i] = x.inputs[0]
+    form = f"{terms[0]},{terms[1]}->{output}"
+    if form == node.params["form"]:
+        return node
+    return make(node.op, inputs, {"form": form}, node.spec, node)
+
+
+def _drops_whole(x: Node, here: str, other: str) -> bool:
+    """Whether a broadcast only adds leading axes, all of which the other operand has."""
+    source = x.inputs[0].spec.shape
+    new = x.spec.ndim - len(source)
+    return x.spec.shape[new:] == source and all(c in other for c in here[:new])
+
+
+def _behind(node: Node) -> Node | None:
+    """A transpose or a sum of a product, as one product."""
+    product = node.inputs[0]
+    if product.op.name != "einsum" or len(product.inputs) != 2:
+        return None
+    terms, output = letters_of(product)
+    if node.op.name == "transpose":
+        output = "".join(output[a] for a in node.params["order"])
+    else:
+        output = "".join(c for a, c in enumerate(output) if a not in node.params["axis"])
+    form = f"{terms[0]},{terms[1]}->{output}"
+    return _simplest(make(product.op, product.inputs, {"form": form}, node.spec, product))
+
+
+def _simplest(node: Node) -> Node:
+    """A product that needs no micro-kernel as a sum of products of entries."""
+    terms, output = letters_of(node)
+    if node.spec.dtype.kind != "f" or any(len(set(t)) < len(t) for t in (*terms, output)):
+        return node
+    sizes = {
+        c: n
+        for t, x in zip(terms, node.inputs, strict=True)
+        for c, n in zip(t, x.spec.shape, strict=True)
+    }
+    if not all(sizes.values()):
+        return node
+    if len(terms) == 2:
+        node = _alone_summed(node)
+        (a, b), output = letters_of(node)
+        terms = [a, b]
+        over = [c for c in a if c in b and c not in output and sizes[c] > 1]
+        rows = [c for c in a if c not in b and sizes[c] > 1]
+        columns = [c for c in b if c not in a and sizes[c] > 1]
+        if over and rows and columns and set(output) >= {*rows, *columns}:
+            return node
+    every = output + "".join(dict.fromkeys(c for t in terms for c in t if c not in output))
+    spread = [_spread(x, t, every, sizes, node) for x, t in zip(node.inputs, terms, strict=True)]
+    y = spread[0]
+    if len(spread) == 2:
+        y = make(PRIMITIVES["multiply"], spread, {}, y.spec, node)
+    summed = tuple(range(len(output), len(every)))
+    if summed:
+        y = make(PRIMITIVES["sum"], (y,), {"axis": summed}, node.spec, node)
+    return y
+
+
+def _alone_summed(node: Node) -> Node:
+    """Letters that neither the other operand nor the result has are summed over beforehand."""
+    terms, output = letters_of(node)
+    inputs = list(node.inputs)
+    for i in (0, 1):
+        x, needed = inputs[i], terms[1 - i] + output
+        over = tuple(a for a, c in enumerate(terms[i]) if c not in needed)
+        if over:
+            shape = tuple(n for a, n in enumerate(x.spec.shape) if a not in over)
+            of = spec(shape, x.spec.dtype)
+            inputs[i] = make(PRIMITIVES["sum"], (x,), {"axis": over}, of, node)
+            terms[i] = "".join(c for c in terms[i] if c in needed)
+    form = f"{terms[0]},{terms[1]}->{output}"
+    if form == node.params["form"]:
+        return node
+    return make(node.op, inputs, {"form": form}, node.spec, node)
+
+
+def _spread(x: Node, here: str, every: str, sizes: dict[str, int], at: Node) -> Node:
+    """An operand with all the axes of a product, in their order."""
+    dtype = x.spec.dtype
+    order = tuple(here.index(c) for c in every if c in here)
+    if order != tuple(range(len(order))):
+        shape = tuple(x.spec.shape[a] for a in order)
+        x = make(PRIMITIVES["transpose"], (x,), {"order": order}, spec(shape, dtype), at)
+    ones = tuple(sizes[c] if c in here else 1 for c in every)
+    if ones != x.spec.shape:
+        x = make(PRIMITIVES["reshape"], (x,), {"shape": ones}, spec(ones, dtype), at)
+    whole = tuple(sizes[c] for c in every)
+    if whole != ones:
+        x = make(PRIMITIVES["broadcast"], (x,), {"shape": whole}, spec(whole, dtype), at)
+    return x

@@ -1,0 +1,90 @@
+"""Pass `expand`: what is a formula of simpler operations becomes that formula.
+
+softmax, logsumexp, the deviations from a mean: as single primitives they have exact rules and read
+well; as a maximum, an exponential and a sum they can be fused with what stands around them.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from ..capture import capture
+from ..graph import Graph, Node
+from ..ops.einsum import plan
+from ..primitive import PRIMITIVES
+from ..spec import Spec, spec
+from .rewrite import make, rebuilt
+
+
+def expand(graph: Graph) -> Graph:
+    """Write composite operations with simpler ones.
+
+    %1 = softmax %0 axis=(1,)     ->     max, subtract, exp, sum, divide
+    """
+    leaves = set(graph.inputs)
+
+    def replace(node: Node, inputs: tuple[Node, ...]) -> Node:
+        if node in leaves or not inputs:
+            return node
+        return expanded(make(node.op, inputs, node.params, node.spec, node))
+
+    return rebuilt(graph, replace)
+
+
+def expanded(node: Node) -> Node:
+    """The node, or the formula that stands for it."""
+    if node.op.name == "einsum":
+        return _pairs(node)
+    if node.op.name == "matmul":
+        return _einsum_of(node)
+    if not _is_formula(node):
+        return node
+    formula = _formula(node.op, tuple(x.spec for x in node.inputs), tuple(node.params.items()))
+    made: dict[Node, Node] = dict(zip(formula.inputs, node.inputs, strict=True))
+    for step in formula.nodes:
+        if step not in made:
+            now = [made[x] for x in step.inputs]
+            made[step] = make(step.op, now, step.params, step.spec, node) if now else step
+    return made[formula.outputs[0]]
+
+
+def _is_formula(node: Node) -> bool:
+    if getattr(node.op, "expands", None) is None or any(x.spec.size == 0 for x in node.inputs):
+        return False
+    dtypes = (np.float32, np.float64)
+    return node.spec.dtype in dtypes and node.params.get("ties", "share") == "share"
+
+
+@lru_cache(maxsize=1024)
+def _formula(op: Any, specs: tuple[Spec, ...], params: tuple[tuple[str, Any], ...]) -> Graph:
+    return capture(lambda *xs: op.expands(*xs, **dict(params)), specs).graph
+
+
+# -- products ---------------------------------------------------------------------------------
+
+
+def _einsum_of(node: Node) -> Node:
+    """matmul %0 %1  ->  einsum form='aij,ajk->aik'"""
+    batch = "abcdefgh"[: node.spec.ndim - 2]
+    form = f"{batch}ij,{batch}jk->{batch}ik"
+    return make(PRIMITIVES["einsum"], node.inputs, {"form": form}, node.spec, node)
+
+
+def _pairs(node: Node) -> Node:
+    """A contraction of many operands as contractions of two."""
+    if len(node.inputs) <= 2 or node.spec.dtype.kind != "f":
+        return node
+    operands = list(node.inputs)
+    terms = node.params["form"].partition("->")[0].split(",")
+    shapes = tuple(x.spec.shape for x in operands)
+    sizes = dict(zip("".join(terms), [n for s in shapes for n in s], strict=True))
+    for i, j, result in plan(node.params["form"], shapes):
+        form = {"form": f"{terms[i]},{terms[j]}->{result}"}
+        of = spec(tuple(sizes[c] for c in result), node.spec.dtype)
+        y = make(node.op, (operands[i], operands[j]), form, of, node)
+        operands = [x for k, x in enumerate(operands) if k not in (i, j)] + [y]
+        terms = [t for k, t in enumerate(terms) if k not in (i, j)] + [result]
+    return operands[0]

@@ -1,0 +1,183 @@
+"""Pass `fold`: what is known while compiling is computed now, and identities are used up.
+
+Only identities that hold for every IEEE number are in the table: x · 1, x − 0, x / 1, −(−x) are;
+x · 0 and x + 0 are not (NaN, −0).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..elementwise import Elementwise
+from ..graph import Graph, Node
+from ..primitive import PRIMITIVES
+from ..spec import spec, spec_of
+from .rewrite import constant, is_constant, make, rebuilt, with_inputs
+
+SMALL = 4096
+"""Constants of at most so many entries are computed while compiling."""
+
+
+def fold(graph: Graph) -> Graph:
+    """Compute what is known; use identities.
+
+    %1 = transpose %0 order=(1, 0)
+    %2 = transpose %1 order=(1, 0)       ->      %4 = exp %0
+    %3 = multiply %2 1
+    %4 = exp %3
+    """
+    leaves = set(graph.inputs)
+
+    def replace(node: Node, inputs: tuple[Node, ...]) -> Node:
+        if node in leaves or not inputs:
+            return node
+        node = with_inputs(node, inputs)
+        known = _computed(node)
+        if known is not None:
+            return known
+        for identity in IDENTITIES.get(node.op.name, ()):
+            simpler = identity(node)
+            if simpler is not None and simpler.spec.shape == node.spec.shape:
+                return simpler if simpler.spec.dtype == node.spec.dtype else node
+        return node
+
+    return rebuilt(graph, replace)
+
+
+def _computed(node: Node) -> Node | None:
+    """The constant it is, if all its inputs are constants and it is small."""
+    if not all(map(is_constant, node.inputs)) or isinstance(node.spec, tuple):
+        return None
+    if node.spec.size > SMALL or node.op.name not in PRIMITIVES:
+        return None
+    if node.op.name in ("broadcast", "reshape") and node.spec.size > 1:
+        return None  # a number that is repeated is best left a number
+    if not isinstance(node.op, Elementwise) and node.op.name not in _PURE:
+        return None
+    with np.errstate(all="ignore"):
+        value = node.op.run(*(x.value for x in node.inputs), **node.params)
+    if not node.spec.weak:
+        value = np.asarray(value, node.spec.dtype)
+    elif isinstance(value, np.generic | np.ndarray):
+        value = value.item()
+    return constant(value, node.spec, node)
+
+
+_PURE = {"cast", "reshape", "broadcast", "transpose", "slice", "sum", "alias", "stop_gradient"}
+
+
+def _number(node: Node) -> Any:
+    """The one number that a constant holds everywhere, or None."""
+    while node.op.name in ("broadcast", "reshape", "cast") and node.inputs:
+        node = node.inputs[0]
+    if is_constant(node) and np.size(node.value) == 1:
+        return np.asarray(node.value).item()
+    return None
+
+
+def _drops(position: int, neutral: float) -> Callable[[Node], Node | None]:
+    """x op neutral = x, the neutral number at a position"""
+
+    def identity(node: Node) -> Node | None:
+        n = _number(node.inputs[position])
+        same = n is not None and n == neutral and math.copysign(1, n) == math.copysign(1, neutral)
+        return node.inputs[1 - position] if same else None
+
+    return identity
+
+
+def _twice(name: str) -> Callable[[Node], Node | None]:
+    """f(f(x)) = x"""
+
+    def identity(node: Node) -> Node | None:
+        x = node.inputs[0]
+        return x.inputs[0] if x.op.name == name and x.inputs else None
+
+    return identity
+
+
+def _transposed_twice(node: Node) -> Node | None:
+    x = node.inputs[0]
+    if x.op.name != "transpose" or not x.inputs:
+        return None
+    order = tuple(x.params["order"][i] for i in node.params["order"])
+    if order == tuple(range(len(order))):
+        return x.inputs[0]
+    return make(node.op, x.inputs, {"order": order}, node.spec, node)
+
+
+def _reshaped_twice(node: Node) -> Node | None:
+    x = node.inputs[0]
+    if x.op.name != "reshape" or not x.inputs:
+        return None
+    if x.inputs[0].spec.shape == node.spec.shape:
+        return x.inputs[0]
+    return make(node.op, x.inputs, node.params, node.spec, node)
+
+
+def _broadcast_twice(node: Node) -> Node | None:
+    x = node.inputs[0]
+    if x.op.name != "broadcast" or not x.inputs:
+        return None
+    return make(node.op, x.inputs, node.params, node.spec, node)
+
+
+def _reshape_of_number(node: Node) -> Node | None:
+    """One number reshaped and broadcast is that number broadcast."""
+    x = node.inputs[0]
+    if x.op.name == "reshape" and x.inputs and x.inputs[0].spec.size == 1 and x.spec.size == 1:
+        flat = x.inputs[0]
+        if flat.spec.ndim <= node.spec.ndim:
+            return make(node.op, (flat,), node.params, node.spec, node)
+    return None
+
+
+def _negated(node: Node) -> Node | None:
+    """x · (−1) = −x"""
+    for i in (0, 1):
+        if _number(node.inputs[i]) == -1 and node.inputs[1 - i].spec.shape == node.spec.shape:
+            return make(PRIMITIVES["negative"], (node.inputs[1 - i],), {}, node.spec, node)
+    return None
+
+
+def _strengthened(node: Node) -> Node | None:
+    """x / 2ⁿ = x · 2⁻ⁿ, exactly"""
+    n = _number(node.inputs[1])
+    x = node.inputs[0]
+    if not isinstance(n, int | float) or not n or x.spec.shape != node.spec.shape:
+        return None
+    mantissa, exponent = math.frexp(n)
+    if abs(mantissa) != 0.5 or not -100 < exponent < 100 or node.spec.dtype.kind != "f":
+        return None
+    if x.spec.dtype != node.spec.dtype:
+        return None
+    inverse = constant(1.0 / n, spec_of(1.0), node)
+    return make(PRIMITIVES["multiply"], (x, inverse), {}, node.spec, node)
+
+
+def _summed_one(node: Node) -> Node | None:
+    """A sum over axes of size 1 is a reshape."""
+    x = node.inputs[0]
+    if all(x.spec.shape[a] == 1 for a in node.params["axis"]):
+        shape = {"shape": node.spec.shape}
+        return make(PRIMITIVES["reshape"], (x,), shape, spec(**shape, dtype=x.spec.dtype), node)
+    return None
+
+
+IDENTITIES: dict[str, tuple[Callable[[Node], Node | None], ...]] = {
+    "multiply": (_drops(0, 1), _drops(1, 1), _negated),
+    "divide": (_drops(1, 1), _strengthened),
+    "subtract": (_drops(1, 0),),
+    "negative": (_twice("negative"),),
+    "transpose": (_transposed_twice,),
+    "reshape": (_reshaped_twice,),
+    "broadcast": (_broadcast_twice, _reshape_of_number),
+    "logical_not": (_twice("logical_not"),),
+    "conj": (_twice("conj"),),
+    "sum": (_summed_one,),
+}
+"""For each operation: functions of a node that give something simpler and equal, or None."""

@@ -1,0 +1,443 @@
+"""Pass `fuse`: operations are gathered into kernels.
+
+A kernel goes over its memory once. Entry-by-entry operations of one shape share a loop; a reduction
+makes its axes inner ones, and what is computed of its result row by row, or again for every entry,
+stays in the same kernel: softmax, layer norm and cross-entropy are single passes over their rows. A
+product of matrices takes with it what is done to every entry of its result: bias, activation, the
+update of a parameter.
+
+`Grouping` decides, oldest node first: a node joins the kernel of an input if it goes over the same
+entries and no other input has to wait for that kernel; what others need is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..graph import EMPTY, INPUT, Graph, Node
+from ..primitive import PRIMITIVES
+from ..spec import Specs, spec
+from .access import is_plain, is_view, strided
+from .contract import letters_of
+from .layout import arrangement, groups, is_product, sizes_of
+from .operations import COPY, NEST, PRODUCT
+from .rewrite import make, rebuilt, with_inputs
+from .scalar import can_hold
+
+Sizes = tuple[int, ...]
+_QUICK = {
+    "add", "subtract", "multiply", "divide", "negative", "cast", "equal", "not_equal", "less",
+    "less_equal", "greater", "greater_equal", "where", "maximum", "minimum", "square",
+}  # fmt: skip
+"""Of single numbers these are computed again wherever they are needed."""
+
+
+def fuse(graph: Graph) -> Graph:
+    """Gather operations into kernels.
+
+    %1 = exp %0
+    %2 = add %1 %0       ->      %3 = nest %0 graph: exp, add
+    """
+    graph = with_copies(graph)
+    return Grouping(graph).fused()
+
+
+def real_axes(shape: Sizes) -> Sizes:
+    """The sizes that are not 1."""
+    return tuple(n for n in shape if n != 1)
+
+
+def kind_of(node: Node) -> str:
+    """What a node is for the compiler: "leaf", "view", "entry" (computed entry by entry),
+    "reduction", "product", or "other".
+    """
+    if not node.inputs:
+        return "leaf"
+    if is_view(node):
+        return "view"
+    if isinstance(node.spec, tuple) or node.op.name == "part":
+        return "other"
+    if not can_hold(node) or not node.spec.size:
+        return "other"
+    if node.op.native is not None:
+        return "entry"
+    if node.op.entry is not None and _few(node):
+        return "entry"
+    if node.op.reduces and all(x.spec.size for x in node.inputs):
+        return "reduction"
+    if is_product(node):
+        return "product"
+    return "other"
+
+
+def _few(node: Node) -> bool:
+    """`add_along` looks at every position: of few only."""
+    return node.op.name != "add_along" or node.inputs[0].spec.shape[node.params["axis"]] <= 4
+
+
+def is_pointwise(node: Node) -> bool:
+    """Whether an entry needs its inputs' entries at the same place only."""
+    return node.op.entry is None
+
+
+def with_copies(graph: Graph) -> Graph:
+    """Every output in memory of its own, every operand of a product or a foreign operation stored
+    in a way that strides can describe.
+    """
+    leaves = set(graph.inputs)
+
+    def replace(node: Node, inputs: tuple[Node, ...]) -> Node:
+        if node in leaves or not inputs:
+            return node
+        if kind_of(node) in ("product", "other"):
+            inputs = tuple(_reachable(x) for x in inputs)
+        now = with_inputs(node, inputs)
+        return _evenly(now) if is_product(now) and arrangement(now) is None else now
+
+    graph = rebuilt(graph, replace)
+    outputs: list[Node] = []
+    for y in graph.outputs:
+        own = kind_of(y) not in ("leaf", "view") and y not in outputs
+        outputs.append(y if own else make(COPY, (y,), EMPTY, y.spec, y))
+    return Graph(graph.inputs, outputs)
+
+
+def _reachable(x: Node) -> Node:
+    if not is_view(x) or strided(x) is not None:
+        return x
+    return make(COPY, (x,), EMPTY, x.spec, x)
+
+
+def _evenly(node: Node) -> Node:
+    """A product whose operands are copied, so that what is summed over is one axis in both."""
+    terms, output = letters_of(node)
+    m, n, k, batch = groups(terms, output, sizes_of(node))
+    copies, letters = [], []
+    for x, here, order in zip(
+        node.inputs, terms, ([*batch, *m, *k], [*batch, *k, *n]), strict=True
+    ):
+        order = [c for c in here if c not in order] + order
+        axes = tuple(here.index(c) for c in order)
+        shape = tuple(x.spec.shape[a] for a in axes)
+        turned = make(PRIMITIVES["transpose"], (x,), {"order": axes}, spec(shape, x.spec.dtype), x)
+        copies.append(make(COPY, (turned,), EMPTY, turned.spec, x))
+        letters.append("".join(order))
+    form = {"form": f"{letters[0]},{letters[1]}->{output}"}
+    return make(node.op, copies, form, node.spec, node)
+
+
+class Kernel:
+    """A kernel in the making.
+
+    kind      "nest", "product" or "other"
+    axes      the sizes it goes over, without ones; `reduced`: the inner ones, by number
+    members   its nodes, oldest first; `whole` says of each whether it is per entry or per row
+    needs     the kernels that come before it, as bits; `before`: and those before them
+    """
+
+    def __init__(self, number: int, kind: str, axes: Sizes) -> None:
+        self.number, self.kind, self.axes = number, kind, axes
+        self.reduced: frozenset[int] = frozenset()
+        self.members: list[Node] = []
+        self.whole: dict[Node, bool] = {}
+        self.before = 0
+
+    @property
+    def rows(self) -> Sizes:
+        """The sizes of its outer axes."""
+        return tuple(n for a, n in enumerate(self.axes) if a not in self.reduced)
+
+    def placement(self, shape: Sizes, whole: bool) -> list[int | None]:
+        """For each axis of a member's shape the kernel's axis it goes along."""
+        numbers = [a for a in range(len(self.axes)) if whole or a not in self.reduced]
+        left = iter(numbers)
+        return [None if n == 1 else next(left) for n in shape]
+
+
+class Grouping:
+    """Which node is computed in which kernel."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.kernels: list[Kernel] = []
+        self.home: dict[Node, Kernel] = {}
+        self.free: set[Node] = set()
+        self.kinds = {node: kind_of(node) for node in graph.nodes}
+        self.kinds.update(dict.fromkeys(graph.inputs, "leaf"))
+        self.readers: dict[tuple[Sizes, Node], Kernel] = {}
+        outputs = set(graph.outputs)
+        for node in graph.nodes:
+            kind = self.kinds[node]
+            if kind in ("leaf", "view"):
+                continue
+            if node not in outputs and self._is_free(node):
+                self.free.add(node)
+            elif kind == "other" and node.op.name == "part":
+                self.home[node] = self.home[node.inputs[0]]
+                self.home[node].members.append(node)
+            elif kind in ("product", "other"):
+                self._alone(node, kind)
+            else:
+                self._settle(node)
+
+    def _is_free(self, node: Node) -> bool:
+        if self.kinds[node] != "entry" or node.spec.size != 1 or node.op.name not in _QUICK:
+            return False
+        return all(b not in self.home for b in map(self._base, node.inputs))
+
+    def _base(self, x: Node) -> Node:
+        """What a chain of views is a view of."""
+        while self.kinds[x] == "view":
+            x = x.inputs[0]
+        return x
+
+    def _sources(self, node: Node) -> list[Node]:
+        """The computed nodes that a node reads, through views and free nodes."""
+        found, stack = [], list(node.inputs)
+        while stack:
+            x = self._base(stack.pop())
+            if x in self.free:
+                stack.extend(x.inputs)
+            elif x in self.home:
+                found.append(x)
+        return found
+
+    # -- where a node goes --------------------------------------------------------------------
+
+    def _new(self, node: Node, kind: str, axes: Sizes) -> Kernel:
+        kernel = Kernel(len(self.kernels), kind, axes)
+        self.kernels.append(kernel)
+        self._join(kernel, node, whole=True)
+        return kernel
+
+    def _alone(self, node: Node, kind: str) -> None:
+        shape = () if isinstance(node.spec, tuple) else node.spec.shape
+        self._new(node, kind, real_axes(shape))
+
+    def _join(self, kernel: Kernel, node: Node, whole: bool) -> None:
+        kernel.members.append(node)
+        kernel.whole[node] = whole
+        self.home[node] = kernel
+        before = kernel.before
+        for x in self._sources(node):
+            other = self.home[x]
+            if other is not kernel:
+                before |= other.before | 1 << other.number
+        if before != kernel.before:
+            kernel.before = before
+            bit = 1 << kernel.number
+            for later in self.kernels:
+                if later.before & bit:
+                    later.before |= before
+        for x in node.inputs:
+            base = self._base(x)
+            if self.home.get(base) is not kernel and base.spec.size > 1:
+                self.readers[kernel.axes, base] = kernel
+
+    def _settle(self, node: Node) -> None:
+        """Into the youngest kernel of an input that it fits, or into a new one."""
+        sources = self._sources(node)
+        found = {self.home[x].number for x in sources}
+        for number in sorted(found, reverse=True):
+            kernel = self.kernels[number]
+            whole = self._fits(kernel, node)
+            if whole is not None and self._waits(kernel, sources):
+                self._join(kernel, node, whole)
+                return
+        if self.kinds[node] == "reduction":
+            axes = real_axes(node.inputs[0].spec.shape)
+            reduced = self._reduced(node)
+        else:
+            axes, reduced = real_axes(node.spec.shape), frozenset()
+        beside = self._beside(node, axes, reduced, sources)
+        if beside is not None:
+            self._join(beside, node, whole=not reduced)
+            return
+        kernel = self._new(node, "nest", axes)
+        kernel.reduced = reduced
+        kernel.whole[node] = self.kinds[node] != "reduction"
+
+    def _beside(
+        self, node: Node, axes: Sizes, reduced: frozenset[int], sources: Sequence[Node]
+    ) -> Kernel | None:
+        """A kernel that reads the same array over the same axes, though it feeds this one nothing;
+        for single numbers, any kernel of single numbers.
+        """
+        candidates = [self.readers.get((axes, self._base(x))) for x in node.inputs]
+        if not axes:
+            candidates += [k for k in self.kernels[-8:] if not k.axes and k.kind == "nest"]
+        for kernel in candidates:
+            if kernel is None or kernel.kind != "nest" or kernel.reduced != reduced:
+                continue
+            inside = any(self.home[x] is kernel for x in sources)
+            if not inside and self._waits(kernel, sources):
+                return kernel
+        return None
+
+    def _waits(self, kernel: Kernel, sources: Sequence[Node]) -> bool:
+        """Whether nothing that a node reads has to wait for the kernel it would join."""
+        bit = 1 << kernel.number
+        return not any(self.home[x].before & bit for x in sources if self.home[x] is not kernel)
+
+    def _reduced(self, node: Node) -> frozenset[int]:
+        """The axes a reduction goes over, by their number among those that are not 1."""
+        shape = node.inputs[0].spec.shape
+        given = node.params["axis"]
+        axis = given if isinstance(given, tuple) else (given,)
+        real = [a for a, n in enumerate(shape) if n != 1]
+        return frozenset(real.index(a) for a in axis if shape[a] != 1)
+
+    def _fits(self, kernel: Kernel, node: Node) -> bool | None:
+        """How a node would be computed in a kernel: per entry (True), per row (False); None: not
+        at all.
+        """
+        if kernel.kind == "other":
+            return None
+        if self.kinds[node] == "reduction":
+            return self._fits_reduction(kernel, node)
+        if not is_pointwise(node) and any(self.home[x] is kernel for x in self._sources(node)):
+            return None
+        sizes = real_axes(node.spec.shape)
+        for whole in (True, False):
+            if not whole and (not kernel.reduced or kernel.kind != "nest"):
+                break
+            if sizes == (kernel.axes if whole else kernel.rows) and all(
+                self._lines_up(kernel, kernel.placement(node.spec.shape, whole), x)
+                for x in node.inputs
+            ):
+                return whole
+        return None
+
+    def _fits_reduction(self, kernel: Kernel, node: Node) -> bool | None:
+        x, reduced = node.inputs[0], self._reduced(node)
+        if kernel.kind != "nest" or real_axes(x.spec.shape) != kernel.axes:
+            return None
+        if kernel.reduced and kernel.reduced != reduced:
+            return None
+        if not self._lines_up(kernel, kernel.placement(x.spec.shape, True), x):
+            return None
+        kernel.reduced = reduced
+        return False
+
+    def _lines_up(self, kernel: Kernel, placement: Sequence[int | None], x: Node) -> bool:
+        """Whether what the kernel computes of an input is needed at the entry being computed."""
+        where: list[int | None] = list(range(x.spec.ndim))
+        while self.kinds[x] == "view":
+            if not is_plain(x):
+                return all(self.home.get(s) is not kernel for s in self._sources_of(x))
+            where = _below(x, where)
+            x = x.inputs[0]
+        if x in self.free:
+            return all(self.home.get(s) is not kernel for s in self._sources(x))
+        if self.home.get(x) is not kernel:
+            return True
+        own = kernel.placement(x.spec.shape, kernel.whole[x])
+        return all(
+            mine is None or (there is not None and placement[there] == mine)
+            for mine, there in zip(own, where, strict=True)
+        )
+
+    def _sources_of(self, x: Node) -> list[Node]:
+        base = self._base(x)
+        return self._sources(base) if base in self.free else [base] if base in self.home else []
+
+    # -- the graph of kernels -----------------------------------------------------------------
+
+    def fused(self) -> Graph:
+        """One node for each kernel, in an order in which they can run."""
+        stored = self._stored()
+        made: dict[Node, Node] = {x: x for x in self.graph.inputs}
+        for kernel in self._ordered():
+            if kernel.kind == "other":
+                for node in kernel.members:
+                    made[node] = with_inputs(
+                        node, tuple(self._outside(x, made) for x in node.inputs)
+                    )
+                continue
+            kept = [n for n in kernel.members if n in stored]
+            inner, roots = self._inner(kernel, kept)
+            params = {"axes": kernel.axes, "reduced": tuple(sorted(kernel.reduced)), "graph": inner}
+            op = PRODUCT if kernel.kind == "product" else NEST
+            given = tuple(self._outside(r, made) for r in roots)
+            if len(kept) == 1:
+                made[kept[0]] = make(op, given, params, kept[0].spec, kept[0])
+                continue
+            specs = Specs(n.spec for n in kept)
+            whole = make(op, given, params, specs, kept[0])
+            for i, n in enumerate(kept):
+                which = {"index": i, "count": len(kept)}
+                made[n] = make(PRIMITIVES["part"], (whole,), which, n.spec, n)
+        return Graph(self.graph.inputs, [self._outside(y, made) for y in self.graph.outputs])
+
+    def _ordered(self) -> list[Kernel]:
+        """Kernels after those they need; among several that could run, the one begun first."""
+        done, order, waiting = 0, [], list(self.kernels)
+        while waiting:
+            rest = []
+            for kernel in waiting:
+                if kernel.before & ~done:
+                    rest.append(kernel)
+                else:
+                    order.append(kernel)
+                    done |= 1 << kernel.number
+            waiting = rest
+        return order
+
+    def _stored(self) -> set[Node]:
+        """What is needed outside the kernel that computes it."""
+        stored = set(self.graph.outputs)
+        for node, kernel in self.home.items():
+            for x in self._sources(node):
+                if self.home[x] is not kernel:
+                    stored.add(x)
+        for kernel in self.kernels:
+            if kernel.kind == "other":
+                stored.update(kernel.members)
+        return stored
+
+    def _outside(self, x: Node, made: dict[Node, Node]) -> Node:
+        """A node of the new graph for one of the old: views and free nodes come along."""
+        if x not in made:
+            made[x] = with_inputs(x, tuple(self._outside(i, made) for i in x.inputs))
+        return made[x]
+
+    def _inner(self, kernel: Kernel, kept: Sequence[Node]) -> tuple[Graph, list[Node]]:
+        """A kernel as a graph of its own, and the nodes outside that are its inputs."""
+        roots: dict[Node, Node] = {}
+        inside: dict[Node, Node] = {}
+        members = set(kernel.members)
+
+        def local(x: Node) -> Node:
+            if x in inside:
+                return inside[x]
+            if x in members or self.kinds[x] == "view" or x in self.free:
+                now = make(x.op, [local(i) for i in x.inputs], x.params, x.spec, x)
+            elif not x.inputs and x.value is not None and x.spec.size == 1:
+                now = x
+            else:
+                now = roots[x] = Node(INPUT, (), EMPTY, x.spec, mask=x.mask, code=x.code, at=x.at)
+            inside[x] = now
+            return now
+
+        for node in kernel.members:
+            local(node)
+        given = list(roots)
+        return Graph([roots[r] for r in given], [inside[n] for n in kept]), given
+
+
+def _below(view: Node, where: list[int | None]) -> list[int | None]:
+    """For axes of a plain view's input: which axis of the consumer they are."""
+    x = view.inputs[0]
+    if view.op.name == "broadcast":
+        new = view.spec.ndim - x.spec.ndim
+        return [None if n == 1 else where[a + new] for a, n in enumerate(x.spec.shape)]
+    if view.op.name in ("alias", "stop_gradient"):
+        return where
+    real = [where[a] for a, n in enumerate(view.spec.shape) if n != 1]
+    return [None if n == 1 else real.pop(0) for n in x.spec.shape]
+
+
+def signature(node: Node) -> Any:
+    """Equal for kernels that have the same text."""
+    return node.op.name, str(node.params["graph"]), node.params["axes"], node.params["reduced"]

@@ -1,0 +1,135 @@
+"""How the operands of a product lie in memory: letters become rows, columns and batches.
+
+The letters of an einsum of two operands fall into four groups: m (of the first and the result), n
+(of the second and the result), k (of both, summed) and batch (of all three). Letters of a group
+that follow each other evenly in memory are one axis; what is left over of m and n becomes batch.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..graph import Node
+from .access import Strided, row_major, strided
+from .contract import letters_of
+
+
+class Axis(NamedTuple):
+    """An axis of a product: its size, and its stride in each array it goes along."""
+
+    size: int
+    strides: tuple[int, ...]
+
+
+class Arrangement(NamedTuple):
+    """A product in numbers: sizes, element strides, and the axes to repeat it over.
+
+    batch: each with its strides in a, b and c
+    """
+
+    m: int
+    n: int
+    k: int
+    a: tuple[int, int]
+    b: tuple[int, int]
+    c: tuple[int, int]
+    batch: tuple[Axis, ...]
+
+
+def is_product(node: Node) -> bool:
+    """Whether an einsum is a product of two matrices, or a batch of them."""
+    if node.op.name != "einsum" or len(node.inputs) != 2:
+        return False
+    if node.spec.dtype.name not in ("float32", "float64") or not node.spec.size:
+        return False
+    if any(x.spec.dtype != node.spec.dtype for x in node.inputs):
+        return False
+    terms, output = letters_of(node)
+    if any(len(set(t)) < len(t) for t in (*terms, output)):
+        return False
+    sizes = sizes_of(node)
+    m, n, k, batch = groups(terms, output, sizes)
+    lone = set("".join(terms)) ^ {*m, *n, *k, *batch}
+    real = [c for c in output if sizes[c] > 1]
+    return bool(m and n and k and real[-1] not in batch and all(sizes[c] == 1 for c in lone))
+
+
+def sizes_of(node: Node) -> dict[str, int]:
+    """The size of each letter."""
+    terms, _ = letters_of(node)
+    return {
+        c: s
+        for t, x in zip(terms, node.inputs, strict=True)
+        for c, s in zip(t, x.spec.shape, strict=True)
+    }
+
+
+def groups(terms: list[str], output: str, sizes: dict[str, int]) -> tuple[list[str], ...]:
+    """The letters m, n, k and batch; those of size 1 left out."""
+    a, b = terms
+    real = [c for c in dict.fromkeys(output + a + b) if sizes[c] > 1]
+    return (
+        [c for c in real if c in a and c in output and c not in b],
+        [c for c in real if c in b and c in output and c not in a],
+        [c for c in real if c in a and c in b and c not in output],
+        [c for c in real if c in a and c in b and c in output],
+    )
+
+
+def arrangement(node: Node) -> Arrangement | None:
+    """How a product's operands lie; None if an operand must be copied first."""
+    terms, output = letters_of(node)
+    sizes = sizes_of(node)
+    views: list[Strided] = []
+    for x in node.inputs:
+        view = strided(x)
+        if view is None:
+            return None
+        views.append(view)
+    of = [dict(zip(t, v.strides, strict=True)) for t, v in zip(terms, views, strict=True)]
+    of.append(dict(zip(output, row_major(node.spec.shape), strict=True)))
+    m, n, k, batch = groups(terms, output, sizes)
+
+    def along(letters: list[str], *arrays: int) -> list[Axis]:
+        return _merged([Axis(sizes[c], tuple(of[i][c] for i in arrays)) for c in letters])
+
+    ms, ns = along(m, 0, 2), along(n, 1, 2)
+    ks = along(sorted(k, key=lambda c: -of[0][c]), 0, 1)
+    if len(ks) > 1:
+        ks = along(sorted(k, key=lambda c: -of[1][c]), 0, 1)
+    if len(ks) > 1:
+        return None
+    rows, more_m = _main(ms)
+    columns, more_n = _main(ns)
+    repeated = [Axis(x.size, (x.strides[0], 0, x.strides[1])) for x in more_m]
+    repeated += [Axis(x.size, (0, *x.strides)) for x in more_n]
+    repeated += along(batch, 0, 1, 2)
+    return Arrangement(
+        rows.size, columns.size, ks[0].size,
+        (rows.strides[0], ks[0].strides[0]),
+        (ks[0].strides[1], columns.strides[0]),
+        (rows.strides[1], columns.strides[1]),
+        tuple(repeated),
+    )  # fmt: skip
+
+
+def _merged(axes: list[Axis]) -> list[Axis]:
+    """Neighbours that follow each other evenly, as one."""
+    found: list[Axis] = []
+    for axis in axes:
+        if found and all(
+            s == t * axis.size for s, t in zip(found[-1].strides, axis.strides, strict=True)
+        ):
+            axis = Axis(found.pop().size * axis.size, axis.strides)
+        found.append(axis)
+    return found
+
+
+def _main(axes: list[Axis]) -> tuple[Axis, list[Axis]]:
+    """The axis that a matrix has, and the others: the one with neighbours in the result, else the
+    longest.
+    """
+    chosen = next((x for x in axes if x.strides[-1] == 1), None)
+    if chosen is None:
+        chosen = max(axes, key=lambda x: x.size)
+    return chosen, [x for x in axes if x is not chosen]

@@ -1,0 +1,104 @@
+"""What a kernel's loops will be, before a line of them is written.
+
+A row is done in phases: each is one pass over its entries. A sum of this phase can be used for
+every entry in the next one.
+"""
+
+from __future__ import annotations
+
+import math
+
+from ..graph import Graph, Node
+from .access import is_view
+
+TILE = 128
+"""Columns summed at a time."""
+SHARED = 16384
+"""Entries (weighted by what they cost) worth being a part of their own."""
+
+COSTLY = {"exp", "log", "tanh", "sigmoid", "erf", "power", "sin", "cos", "gelu", "divide", "sqrt"}
+
+
+class Shape:
+    """What is known of a kernel before a line of it is written.
+
+    whole     of a member: computed per entry, or per row
+    phase     of a member: in which pass over the row
+    split     the axis that parts divide, and into how many pieces
+    """
+
+    def __init__(self, node: Node) -> None:
+        self.graph: Graph = node.params["graph"]
+        self.axes: tuple[int, ...] = node.params["axes"]
+        self.reduced: tuple[int, ...] = node.params["reduced"]
+        given = set(self.graph.inputs)
+        self.members = [
+            n for n in self.graph.nodes if n.inputs and n not in given and not is_view(n)
+        ]
+        self.outer = [a for a in range(len(self.axes)) if a not in self.reduced]
+        self.inner = list(self.reduced)
+        self.columns = bool(self.reduced) and (len(self.axes) - 1 not in self.reduced)
+        if not self.reduced and self.outer:
+            self.inner = [self.outer.pop()]
+        self.whole: dict[Node, bool] = {}
+        self.phase: dict[Node, int] = {}
+        for n in self.members:
+            self._classify(n)
+        self.members = [n for n in self.members if n in self.whole]
+        self.phases = max([p + 1 for p in self.phase.values()], default=1) or 1
+        self._divide()
+
+    def _classify(self, n: Node) -> None:
+        inside = [x for x in map(base_of, n.inputs) if x in self.whole]
+        after = [self.phase[x] if self.whole[x] else self.phase[x] + 1 for x in inside]
+        sizes = tuple(s for s in n.spec.shape if s != 1)
+        rows = tuple(s for a, s in enumerate(self.axes) if a not in self.reduced)
+        if is_reduction(n):
+            self.whole[n], self.phase[n] = False, max(after, default=0)
+        elif sizes == self.axes and (self.axes or not self.reduced):
+            self.whole[n], self.phase[n] = True, max(after, default=0)
+        elif self.reduced and sizes == rows:
+            self.whole[n], self.phase[n] = False, max([self.phase[x] for x in inside], default=-1)
+
+    def _divide(self) -> None:
+        """Into how many parts, and of what."""
+        weight = 1 + sum(4 if n.op.name in COSTLY else 1 for n in self.members) // 8
+        wanted = min(16, math.prod(self.axes) * weight // SHARED)
+        self.splits = False
+        self.axis, pieces = None, 1
+        if wanted > 1:
+            candidates = self.outer or (self.inner if not self.reduced else [])
+            if candidates:
+                self.axis = next(
+                    (a for a in candidates if self.axes[a] >= wanted),
+                    max(candidates, key=lambda a: self.axes[a]),
+                )
+                if self.axes[self.axis] < wanted and not self.reduced:
+                    self.axis = max([*self.outer, *self.inner], key=lambda a: self.axes[a])
+                pieces = min(wanted, self.axes[self.axis])
+            long = self.reduced and self.phases == 1 and self.axes[self.reduced[0]] >= 2 * wanted
+            if long and pieces < 4 and wanted >= 4:
+                self.splits, self.axis, pieces = True, self.reduced[0], wanted
+        step = 1
+        if self.axis is not None and (self.axis in self.inner or self._is_tiled(self.axis)):
+            step = 64 if self.axis in self.inner and not self.splits else 1
+            step = TILE if self._is_tiled(self.axis) else step
+        size = self.axes[self.axis] if self.axis is not None else 1
+        self.piece = -(-size // pieces)
+        self.piece = -(-self.piece // step) * step
+        self.parts = -(-size // self.piece)
+
+    def _is_tiled(self, axis: int) -> bool:
+        return self.columns and axis == len(self.axes) - 1
+
+
+def is_reduction(n: Node) -> bool:
+    """Whether a node makes one entry of many."""
+    return n.op.reduces is not None and n.op.native is None
+
+
+def base_of(x: Node) -> Node:
+    """What a chain of views is a view of."""
+    while is_view(x):
+        x = x.inputs[0]
+    return x

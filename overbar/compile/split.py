@@ -1,0 +1,115 @@
+"""Kernels as stages: a nest of loops is one, a long sum into few numbers is two."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from ..graph import Node
+from .kernel import Kernel
+from .machine import Machine
+from .nest import Writer
+from .phases import Shape, is_reduction
+from .scalar import Scalar
+from .text import Index, Module
+
+
+class Lowered(NamedTuple):
+    """A kernel as stages to run one after the other.
+
+    Each stage's function takes the pointers of the buffers, a scratch memory common to all threads,
+    a workspace of the thread, and the number of the part.
+    """
+
+    stages: tuple[Kernel, ...]
+    scratch: int
+
+
+def nest(
+    module: Module, machine: Machine, name: str, node: Node, buffers: Sequence[int], checks: Any
+) -> Lowered:
+    """The functions of a kernel. `buffers`: for each of its inputs, then its outputs, the number of
+    the pointer that it is reached by; an output that takes its input's place has the same number.
+    """
+    shape = Shape(node)
+    if shape.splits:
+        return two_stages(module, machine, name, shape, buffers, checks)
+    writer = Writer(module, machine, name, shape, buffers, checks)
+    writer.rows()
+    writer.function.give()
+    return Lowered((Kernel(name, shape.parts, writer.workspace),), 0)
+
+
+def two_stages(
+    module: Module, machine: Machine, name: str, shape: Shape, buffers: Sequence[int], checks: Any
+) -> Lowered:
+    """A long sum into few numbers: each part sums a stretch of the first reduced axis; a second
+    stage adds the parts' totals, always in the same order.
+    """
+    summed = [n for n in shape.members if is_reduction(n)]
+    rows = math.prod(shape.axes[a] for a in shape.outer)
+    sizes = [n.spec.dtype.itemsize * rows for n in summed]
+    starts = [sum(-(-s // 64) * 64 for s in sizes[:i]) for i in range(len(summed))]
+    each = sum(-(-s // 64) * 64 for s in sizes)
+    first = Partial(module, machine, f"{name}.parts", shape, buffers, checks)
+    first.places = {n: first.function.add(first.function.mul("%part", each), s)
+                    for n, s in zip(summed, starts, strict=True)}  # fmt: skip
+    first.rows()
+    first.function.give()
+    last = Final(module, machine, name, shape, buffers, checks)
+    last.layout = dict(zip(summed, starts, strict=True)), each
+    last.range = 0, shape.axes[shape.axis]
+    last.rows()
+    last.function.give()
+    stages = (
+        Kernel(first.function.name, shape.parts, first.workspace),
+        Kernel(name, 1, last.workspace),
+    )
+    return Lowered(stages, each * shape.parts)
+
+
+class Partial(Writer):
+    """The first stage of a split reduction: sums of a stretch, into scratch memory."""
+
+    places: dict[Node, Index]
+
+    def once(self, phase: int) -> None:
+        """Only the totals, no more."""
+        if phase < 0:
+            return
+        with self.tiled():
+            for n in self.shape.members:
+                if is_reduction(n):
+                    pointer = self.function.at("%scratch", self.places[n], "i8")
+                    self.put(pointer, self.row_number(), self.value(n))
+
+    def row_number(self) -> Index:
+        """Which row is being computed."""
+        return row_number(self)
+
+
+class Final(Writer):
+    """The second stage: the totals of the parts together, and what is computed of them."""
+
+    layout: tuple[dict[Node, int], int]
+
+    def sums(self, phase: int) -> None:
+        """Add the parts' totals."""
+        f, b = self.function, self.builder
+        starts, each = self.layout
+        for n, start in starts.items():
+            total = self.total(n)
+            with f.loop(0, self.shape.parts) as part, self.tiled(), self.scope():
+                pointer = f.at("%scratch", f.add(f.mul(part, each), start), "i8")
+                self.put_in(n, total, self.fetch(pointer, row_number(self), n.spec.dtype))
+            if not self.shape.columns:
+                self.memo[-1][n] = Scalar(b, f.get(total), n.spec.dtype)
+
+
+def row_number(writer: Writer) -> Index:
+    """Which row is being computed, counted in row-major order."""
+    at: Index = 0
+    for a in writer.shape.outer:
+        at = writer.function.add(writer.function.mul(at, writer.shape.axes[a]), writer.index[a])
+    return at
