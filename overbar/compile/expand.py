@@ -1,4 +1,4 @@
-"""Pass `expand`: what is a formula of simpler operations becomes that formula.
+"""Pass `expand`: what is a formula of simpler operations becomes that formula, a call its body.
 
 softmax, logsumexp, the deviations from a mean: as single primitives they have exact rules and read
 well; as a maximum, an exponential and a sum they can be fused with what stands around them.
@@ -25,11 +25,27 @@ def expand(graph: Graph) -> Graph:
     %1 = softmax %0 axis=(1,)     ->     max, subtract, exp, sum, divide
     """
     leaves = set(graph.inputs)
+    results: dict[Node, list[Node]] = {}
 
     def replace(node: Node, inputs: tuple[Node, ...]) -> Node:
         if node in leaves or not inputs:
             return node
-        return expanded(make(node.op, inputs, node.params, node.spec, node))
+        if node.op.name == "part" and inputs[0] in results:
+            return results[inputs[0]][node.params["index"]]
+        now = make(node.op, inputs, node.params, node.spec, node)
+        if node.op.name == "call":
+            results[now] = expand_into(now.params["graph"], inputs)
+        if node.op.name in ("gate", "forward_gate"):
+            results[now] = list(inputs[: node.params["results"]])
+        return expanded(now)
+
+    def expand_into(body: Graph, given: tuple[Node, ...]) -> list[Node]:
+        """A graph's outputs, computed here of other inputs."""
+        made = dict(zip(body.inputs, given, strict=True))
+        for node in body.nodes:
+            if node not in made:
+                made[node] = replace(node, tuple([made[x] for x in node.inputs]))
+        return [made[y] for y in body.outputs]
 
     return rebuilt(graph, replace)
 

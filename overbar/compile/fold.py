@@ -36,7 +36,7 @@ def fold(graph: Graph) -> Graph:
         if node in leaves or not inputs:
             return node
         node = with_inputs(node, inputs)
-        known = _computed(node)
+        known = _computed(node) or _uniform(node)
         if known is not None:
             return known
         for identity in IDENTITIES.get(node.op.name, ()):
@@ -65,6 +65,29 @@ def _computed(node: Node) -> Node | None:
     elif isinstance(value, np.generic | np.ndarray):
         value = value.item()
     return constant(value, node.spec, node)
+
+
+def _uniform(node: Node) -> Node | None:
+    """Of numbers that are the same everywhere, entry by entry: one number, repeated."""
+    if not isinstance(node.op, Elementwise) or node.spec.size <= 1:
+        return None
+    sources = [_repeated(x) for x in node.inputs]
+    if any(x is None for x in sources):
+        return None
+    of = spec((), node.spec.dtype)
+    one = _computed(make(node.op, sources, node.params, of, node))  # type: ignore[arg-type]
+    if one is None:
+        return None
+    return make(PRIMITIVES["broadcast"], (one,), {"shape": node.spec.shape}, node.spec, node)
+
+
+def _repeated(x: Node) -> Node | None:
+    """The constant that a broadcast repeats, as a 0-d constant."""
+    if is_constant(x) and np.size(x.value) == 1:
+        return x if x.spec.weak else constant(np.reshape(x.value, ()), spec((), x.spec.dtype), x)
+    if x.op.name in ("broadcast", "reshape") and x.inputs:
+        return _repeated(x.inputs[0])
+    return None
 
 
 _PURE = {"cast", "reshape", "broadcast", "transpose", "slice", "sum", "alias", "stop_gradient"}

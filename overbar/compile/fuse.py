@@ -18,7 +18,8 @@ from typing import Any
 from ..graph import EMPTY, INPUT, Graph, Node
 from ..primitive import PRIMITIVES
 from ..spec import Specs, spec
-from .access import is_plain, is_view, strided
+from .access import is_plain, is_view, row_major, strided
+from .bodies import LOOPS
 from .contract import letters_of
 from .layout import arrangement, groups, is_product, sizes_of
 from .operations import COPY, NEST, PRODUCT
@@ -91,7 +92,8 @@ def with_copies(graph: Graph) -> Graph:
         if node in leaves or not inputs:
             return node
         if kind_of(node) in ("product", "other"):
-            inputs = tuple(_reachable(x) for x in inputs)
+            dense = node.op.name in LOOPS
+            inputs = tuple(_reachable(x, dense) for x in inputs)
         now = with_inputs(node, inputs)
         return _evenly(now) if is_product(now) and arrangement(now) is None else now
 
@@ -103,8 +105,11 @@ def with_copies(graph: Graph) -> Graph:
     return Graph(graph.inputs, outputs)
 
 
-def _reachable(x: Node) -> Node:
-    if not is_view(x) or strided(x) is not None:
+def _reachable(x: Node, dense: bool) -> Node:
+    """The operand, or a copy of it: strides must do, for a loop those of a whole array."""
+    view = strided(x)
+    whole = view is not None and view.offset == 0 and view.strides == row_major(x.spec.shape)
+    if not is_view(x) or (whole if dense else view is not None):
         return x
     return make(COPY, (x,), EMPTY, x.spec, x)
 
@@ -166,12 +171,15 @@ class Grouping:
         self.kinds = {node: kind_of(node) for node in graph.nodes}
         self.kinds.update(dict.fromkeys(graph.inputs, "leaf"))
         self.readers: dict[tuple[Sizes, Node], Kernel] = {}
-        outputs = set(graph.outputs)
+        stored = set(graph.outputs)
+        for node in graph.nodes:
+            if self.kinds[node] in ("product", "other"):
+                stored.update(map(self._base, node.inputs))
         for node in graph.nodes:
             kind = self.kinds[node]
             if kind in ("leaf", "view"):
                 continue
-            if node not in outputs and self._is_free(node):
+            if node not in stored and self._is_free(node):
                 self.free.add(node)
             elif kind == "other" and node.op.name == "part":
                 self.home[node] = self.home[node.inputs[0]]

@@ -19,20 +19,20 @@ class Axis(NamedTuple):
 
     size: int
     strides: tuple[int, ...]
+    letters: str
 
 
 class Arrangement(NamedTuple):
-    """A product in numbers: sizes, element strides, and the axes to repeat it over.
+    """A product as axes, with their element strides.
 
-    batch: each with its strides in a, b and c
+    rows, columns   of the result; strides in (a, c) and (b, c)
+    inner           what is summed over; strides in (a, b)
+    batch           what it is repeated over; strides in (a, b, c)
     """
 
-    m: int
-    n: int
-    k: int
-    a: tuple[int, int]
-    b: tuple[int, int]
-    c: tuple[int, int]
+    rows: Axis
+    columns: Axis
+    inner: Axis
     batch: tuple[Axis, ...]
 
 
@@ -91,7 +91,7 @@ def arrangement(node: Node) -> Arrangement | None:
     m, n, k, batch = groups(terms, output, sizes)
 
     def along(letters: list[str], *arrays: int) -> list[Axis]:
-        return _merged([Axis(sizes[c], tuple(of[i][c] for i in arrays)) for c in letters])
+        return _merged([Axis(sizes[c], tuple(of[i][c] for i in arrays), c) for c in letters])
 
     ms, ns = along(m, 0, 2), along(n, 1, 2)
     ks = along(sorted(k, key=lambda c: -of[0][c]), 0, 1)
@@ -101,16 +101,9 @@ def arrangement(node: Node) -> Arrangement | None:
         return None
     rows, more_m = _main(ms)
     columns, more_n = _main(ns)
-    repeated = [Axis(x.size, (x.strides[0], 0, x.strides[1])) for x in more_m]
-    repeated += [Axis(x.size, (0, *x.strides)) for x in more_n]
-    repeated += along(batch, 0, 1, 2)
-    return Arrangement(
-        rows.size, columns.size, ks[0].size,
-        (rows.strides[0], ks[0].strides[0]),
-        (ks[0].strides[1], columns.strides[0]),
-        (rows.strides[1], columns.strides[1]),
-        tuple(repeated),
-    )  # fmt: skip
+    repeated = [Axis(x.size, (x.strides[0], 0, x.strides[1]), x.letters) for x in more_m]
+    repeated += [Axis(x.size, (0, *x.strides), x.letters) for x in more_n]
+    return Arrangement(rows, columns, ks[0], (*repeated, *along(batch, 0, 1, 2)))
 
 
 def _merged(axes: list[Axis]) -> list[Axis]:
@@ -120,7 +113,8 @@ def _merged(axes: list[Axis]) -> list[Axis]:
         if found and all(
             s == t * axis.size for s, t in zip(found[-1].strides, axis.strides, strict=True)
         ):
-            axis = Axis(found.pop().size * axis.size, axis.strides)
+            last = found.pop()
+            axis = Axis(last.size * axis.size, axis.strides, last.letters + axis.letters)
         found.append(axis)
     return found
 

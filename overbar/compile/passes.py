@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..graph import Graph
+from .bodies import bodies
 from .contract import contract
 from .expand import expand
 from .fold import fold
@@ -16,6 +17,7 @@ Pass = Callable[[Graph], Graph]
 
 PASSES: tuple[tuple[str, Pass], ...] = (
     ("prune", prune),
+    ("bodies", bodies),
     ("expand", expand),
     ("fold", fold),
     ("share", share),

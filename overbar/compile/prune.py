@@ -20,6 +20,8 @@ def prune(graph: Graph) -> Graph:
         if node in inputs or not now:
             return node
         x = now[0]
+        if isinstance(node.spec, tuple) or isinstance(x.spec, tuple):
+            return with_inputs(node, now)
         kept = x.spec.shape == node.spec.shape and x.spec.dtype == node.spec.dtype
         if kept and len(now) == 1 and not x.spec.weak and _does_nothing(node):
             return x

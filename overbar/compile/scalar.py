@@ -81,6 +81,12 @@ class Scalar:
     def __rtruediv__(self, y: Any) -> Scalar:
         return self._binary(y, "fdiv", "sdiv" if self.dtype.kind == "i" else "udiv", swap=True)
 
+    def __floordiv__(self, y: Any) -> Scalar:
+        return self.builder.floor_divide(self, self._other(y))
+
+    def __mod__(self, y: Any) -> Scalar:
+        return self.builder.remainder(self, self._other(y))
+
     def __neg__(self) -> Scalar:
         if self.floating:
             return self.builder.make(f"fneg {self.type} {self.name}", self.dtype)
@@ -201,6 +207,20 @@ class Builder:
         y = x._other(y)
         test = condition if condition.dtype == BOOL else condition != 0
         return self.make(f"select i1 {test.name}, {x.type} {x.name}, {x.type} {y.name}", x.dtype)
+
+    def floor_divide(self, x: Scalar, y: Scalar) -> Scalar:
+        """⌊x / y⌋ of whole numbers; by zero it is 0."""
+        safe = self.where(y == 0, 1, y)
+        quotient = x / safe
+        if x.dtype.kind == "i":
+            rest = x - quotient * safe
+            below = (rest != 0) & ((rest < 0) ^ (safe < 0))
+            quotient = self.where(below, quotient - 1, quotient)
+        return self.where(y == 0, 0, quotient)
+
+    def remainder(self, x: Scalar, y: Scalar) -> Scalar:
+        """x − ⌊x / y⌋ y of whole numbers; by zero it is 0."""
+        return self.where(y == 0, 0, x - self.floor_divide(x, y) * y)
 
     def intrinsic(self, name: str, *xs: Scalar) -> Scalar:
         """One of LLVM's own functions of numbers of one type: `fabs`, `maximum`, `copysign`."""

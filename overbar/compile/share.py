@@ -9,7 +9,7 @@ import numpy as np
 from ..graph import CONST, Graph, Node
 from .rewrite import rebuilt, with_inputs
 
-_APART = {"callback", "gate", "forward_gate", "barrier"}
+_APART = {"callback", "deferred"}
 """Operations that may do something each time."""
 
 

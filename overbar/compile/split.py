@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..graph import Node
 from .kernel import Kernel
@@ -12,23 +12,13 @@ from .machine import Machine
 from .nest import Writer
 from .phases import Shape, is_reduction
 from .scalar import Scalar
+from .stages import Stages
 from .text import Index, Module
-
-
-class Lowered(NamedTuple):
-    """A kernel as stages to run one after the other.
-
-    Each stage's function takes the pointers of the buffers, a scratch memory common to all threads,
-    a workspace of the thread, and the number of the part.
-    """
-
-    stages: tuple[Kernel, ...]
-    scratch: int
 
 
 def nest(
     module: Module, machine: Machine, name: str, node: Node, buffers: Sequence[int], checks: Any
-) -> Lowered:
+) -> Stages:
     """The functions of a kernel. `buffers`: for each of its inputs, then its outputs, the number of
     the pointer that it is reached by; an output that takes its input's place has the same number.
     """
@@ -38,12 +28,12 @@ def nest(
     writer = Writer(module, machine, name, shape, buffers, checks)
     writer.rows()
     writer.function.give()
-    return Lowered((Kernel(name, shape.parts, writer.workspace),), 0)
+    return Stages((Kernel(name, shape.parts, writer.workspace),), 0)
 
 
 def two_stages(
     module: Module, machine: Machine, name: str, shape: Shape, buffers: Sequence[int], checks: Any
-) -> Lowered:
+) -> Stages:
     """A long sum into few numbers: each part sums a stretch of the first reduced axis; a second
     stage adds the parts' totals, always in the same order.
     """
@@ -66,7 +56,7 @@ def two_stages(
         Kernel(first.function.name, shape.parts, first.workspace),
         Kernel(name, 1, last.workspace),
     )
-    return Lowered(stages, each * shape.parts)
+    return Stages(stages, each * shape.parts)
 
 
 class Partial(Writer):

@@ -274,6 +274,28 @@ class Function:
         self._lines.append(f"exit{n}:")
 
     @contextmanager
+    def forever(self) -> Iterator[Callable[[str], None]]:
+        """The body again and again; gives a function that leaves it if an i1 holds."""
+        self._labels += 1
+        n = self._labels
+        self.line(f"br label %again{n}")
+        self._lines.append(f"again{n}:")
+
+        def leave(condition: str) -> None:
+            self._labels += 1
+            self.line(f"br i1 {condition}, label %left{n}, label %stay{self._labels}")
+            self._lines.append(f"stay{self._labels}:")
+
+        yield leave
+        self.line(f"br label %again{n}")
+        self._lines.append(f"left{n}:")
+
+    def dead(self) -> None:
+        """After a return in the middle: what follows is never reached."""
+        self._labels += 1
+        self._lines.append(f"never{self._labels}:")
+
+    @contextmanager
     def when(self, condition: str) -> Iterator[None]:
         """The body if an i1 holds."""
         self._labels += 1

@@ -1,0 +1,210 @@
+"""From a graph of kernels to the text of one program, and all that is needed to call it.
+
+The program is a list of segments. A native one is a function that every thread runs: it goes from
+level to level, takes the parts of that level's kernels as they come, and waits for the others at a
+barrier. Between native segments stand the operations that have no native form: they run with NumPy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from ..graph import Graph, Node
+from .access import Strided, strided
+from .block import Block, Program
+from .checks import HEADER, Checks, is_checked
+from .control import control
+from .kernel import Kernel
+from .machine import Machine
+from .place import Buffer, Plan, Step
+from .runtime import runtime_text
+from .text import Function
+
+QUIET = 200_000
+"""Programs with less work than so many multiply-adds run on one thread."""
+
+
+class Native(NamedTuple):
+    """A stretch of the program in machine code: the name of its function."""
+
+    entry: str
+
+
+class Fallback(NamedTuple):
+    """An operation that runs with NumPy.
+
+    sources   for each operand: its buffer and how it lies there, or a number
+    targets   for each result its buffer; None if nobody needs it
+    """
+
+    node: Node
+    sources: tuple[tuple[Buffer, Strided] | Any, ...]
+    targets: tuple[Buffer | None, ...]
+
+
+class Assembled(NamedTuple):
+    """A program.
+
+    table: the addresses of the inputs, the outputs, the constants, then of the arena, the threads'
+    workspaces, the counters, and the error record (three numbers: check, value, step)
+    """
+
+    text: str
+    segments: tuple[Native | Fallback, ...]
+    inputs: int
+    outputs: int
+    constants: tuple[Any, ...]
+    donated: dict[int, int]
+    arena: int
+    workspace: int
+    counters: int
+    threads: int
+    checks: Checks
+    plan: Plan
+
+
+def assemble(graph: Graph, donated: dict[int, int], *, machine: Machine, threads: int) -> Assembled:
+    """The program of a graph on which `passes.lowered` has done its work.
+
+    donated: outputs, by number, that may be written over an input
+    """
+    return Assembly(graph, donated, machine, threads).done()
+
+
+class Assembly(Block):
+    """The whole program."""
+
+    def __init__(
+        self, graph: Graph, donated: dict[int, int], machine: Machine, threads: int
+    ) -> None:
+        super().__init__(Program(machine, control), graph, donated)
+        self.threads = threads if self.work() > QUIET else 1
+
+    def done(self) -> Assembled:
+        """Put it together."""
+        plan, program = self.plan, self.program
+        segments: list[Native | Fallback] = []
+        stretches: dict[str, list[list[tuple[Step, int]]]] = {}
+        waiting: list[list[tuple[Step, int]]] = []
+
+        def close() -> None:
+            if waiting:
+                name = f"segment{len(segments)}"
+                stretches[name] = list(waiting)
+                segments.append(Native(name))
+                waiting.clear()
+
+        for native, foreign in zip(*self.levels(), strict=True):
+            if native:
+                waiting.append(native)
+            if foreign:
+                close()
+                segments += [self._fallback(step) for step in foreign if step.node.spec]
+        close()
+        workspace = -(-program.workspace // 64) * 64
+        for name, levels in stretches.items():
+            self._entry(name, levels, workspace)
+        return Assembled(
+            runtime_text() + str(program.module),
+            tuple(segments),
+            len(plan.graph.inputs),
+            len(plan.graph.outputs),
+            tuple(node.value for node in plan.constants),
+            plan.donated,
+            plan.arena,
+            workspace,
+            program.counters,
+            self.threads,
+            program.checks,
+            plan,
+        )
+
+    def _fallback(self, step: Step) -> Fallback:
+        plan = self.plan
+        sources: list[Any] = []
+        for x in step.node.inputs:
+            view = strided(x)
+            if view is None:
+                raise AssertionError(f"an operand without strides: {x}")
+            if view.root.value is not None and not view.root.inputs and view.root.spec.weak:
+                sources.append(view.root.value)
+            else:
+                sources.append((plan.buffers[view.root], view, x.spec))
+        spec = step.node.spec
+        targets: list[Buffer | None] = [None] * (len(spec) if isinstance(spec, tuple) else 1)
+        for y in step.outputs:
+            i = y.params["index"] if isinstance(spec, tuple) else 0
+            targets[i] = plan.buffers[y]
+        return Fallback(step.node, tuple(sources), tuple(targets))
+
+    # -- the function of a segment ------------------------------------------------------------
+
+    def _entry(self, name: str, levels: Sequence[list[tuple[Step, int]]], workspace: int) -> None:
+        plan, graph = self.plan, self.plan.graph
+        arguments = [("ptr", "state"), *(("i64", n) for n in ("thread", "threads", "spin"))]
+        f = self.program.module.function(name, [*arguments, ("ptr", "table")], public=True)
+        first = {"input": 0, "output": len(graph.inputs)}
+        first["constant"] = first["output"] + len(graph.outputs)
+        fixed = first["constant"] + len(plan.constants)
+
+        def slot(i: int) -> str:
+            return f.load(f.at("%table", i, "ptr"), "ptr")
+
+        arena = slot(fixed)
+        header = f.at(slot(fixed + 1), f.mul("%thread", workspace), "i8")
+        counters, record = slot(fixed + 2), slot(fixed + 3)
+        f.store(record, header, "ptr")
+        own = f.at(header, HEADER, "i8")
+        count = f.let("trunc i64 %threads to i32")
+
+        def address(buffer: Buffer) -> str:
+            if buffer.kind == "arena":
+                return f.at(arena, buffer.offset, "i8")
+            return slot(first[buffer.kind] + buffer.index)
+
+        def run(step: Step, kernel: Kernel, part: Any) -> None:
+            self.call(f, address, arena, step, kernel, own, part)
+
+        for number, level in enumerate(levels):
+            jobs = self.jobs(level)
+            alone = sum(kernel.parts for _, kernel in jobs) == 1
+            if self.threads == 1:
+                for step, kernel in jobs:
+                    with f.loop(0, kernel.parts) as part:
+                        run(step, kernel, part)
+            elif alone:
+                with f.when(f.let("icmp eq i64 %thread, 0")):
+                    run(*jobs[0], 0)
+            else:
+                self._shared(f, jobs, counters, run)
+            fails = any(is_checked(step) for step, _ in level)
+            follows = levels[number + 1] if number + 1 < len(levels) else []
+            same = alone and not fails and sum(k.parts for _, k in self.jobs(follows)) == 1
+            if self.threads > 1 and not same:
+                f.call("barrier", "void", ("ptr", "%state"), ("i32", count), ("i64", "%spin"))
+            if fails:
+                with f.when(f.let(f"icmp ne i64 {f.load(record, 'i64')}, 0")):
+                    f.give()
+                    f.dead()
+        f.give()
+
+    def _shared(
+        self,
+        f: Function,
+        jobs: Sequence[tuple[Step, Kernel]],
+        counters: str,
+        run: Callable[[Step, Kernel, Any], None],
+    ) -> None:
+        """A level's parts, each taken by the thread that comes first."""
+        counter = f.at(counters, self.program.counters * 8, "i64")
+        self.program.counters += 1
+        with f.forever() as leave:
+            taken = f.call("claim", "i64", ("ptr", counter))
+            leave(f.let(f"icmp sge i64 {taken}, {sum(k.parts for _, k in jobs)}"))
+            start = 0
+            for step, kernel in jobs:
+                part = f.sub(taken, start)
+                with f.when(f.let(f"icmp ult i64 {part}, {kernel.parts}")):
+                    run(step, kernel, part)
+                start += kernel.parts

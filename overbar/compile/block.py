@@ -1,0 +1,132 @@
+"""A graph's kernels in their order: the whole program, or the body of a loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..graph import Graph
+from .checks import HEADER, Checks, is_checked
+from .fuse import signature
+from .kernel import Kernel
+from .machine import Machine
+from .operations import NEST
+from .place import Buffer, Plan, Step, place
+from .products import product_stages
+from .split import nest
+from .stages import Stages
+from .text import Function, Module
+
+Loops = Callable[["Program", Step, Sequence[int], str], Stages | None]
+"""Writes the kernel of a loop; see `control`."""
+
+
+class Program:
+    """What all graphs of a program share: the module, and the kernels made so far."""
+
+    def __init__(self, machine: Machine, loops: Loops) -> None:
+        self.machine, self.loops = machine, loops
+        self.module, self.checks = Module(), Checks()
+        self.made: dict[Any, Stages] = {}
+        self.workspace = HEADER
+        self.counters = 0
+
+    def stages(self, plan: Plan, step: Step) -> tuple[Stages, list[Buffer]] | None:
+        """The functions of a step, and the buffers they get; None if it has no native form."""
+        numbers: list[int] = []
+        buffers: list[Buffer] = []
+        for x in (*step.inputs, *step.outputs):
+            buffer = plan.buffers.get(x) or plan.temporaries.setdefault(
+                x, Buffer("arena", 0, x.spec)
+            )
+            if not any(b is buffer for b in buffers):
+                buffers.append(buffer)
+            numbers.append(next(i for i, b in enumerate(buffers) if b is buffer))
+        name = f"{step.node.op.name}{len(self.made)}"
+        if step.is_kernel:
+            key = signature(step.node), tuple(numbers)
+            found = self.made.get(key)
+            if found is None:
+                write = nest if step.node.op is NEST else product_stages
+                found = write(self.module, self.machine, name, step.node, numbers, self.checks)
+                self.made[key] = found
+        else:
+            found = self.loops(self, step, numbers, name)
+            if found is None:
+                return None
+            self.made[name] = found
+        for kernel in found.kernels:
+            self.workspace = max(self.workspace, HEADER + kernel.workspace)
+        return found, buffers
+
+
+class Block:
+    """A graph's kernels in their order: the whole program, or the body of a loop."""
+
+    def __init__(self, program: Program, graph: Graph, donated: dict[int, int]) -> None:
+        self.program = program
+        self.stages: dict[int, tuple[Stages, list[Buffer]]] = {}
+        self.plan = place(graph, donated, self._lengths, is_checked)
+
+    def _lengths(self, plan: Plan, step: Step) -> tuple[int, int]:
+        found = self.program.stages(plan, step) if step.native else None
+        if found is None:
+            step.native = False
+            return 1, 0
+        self.stages[step.number] = found
+        return len(found[0].kernels), found[0].scratch
+
+    @property
+    def is_native(self) -> bool:
+        """Whether all of it is machine code."""
+        return all(s.native for s in self.plan.steps)
+
+    def levels(self) -> tuple[list[list[tuple[Step, int]]], list[list[Step]]]:
+        """For each level its native steps (and which of their stages), and the foreign ones."""
+        top = max((s.level + s.length for s in self.plan.steps), default=0)
+        native: list[list[tuple[Step, int]]] = [[] for _ in range(top)]
+        foreign: list[list[Step]] = [[] for _ in range(top)]
+        for step in self.plan.steps:
+            if step.native:
+                for i in range(step.length):
+                    native[step.level + i].append((step, i))
+            else:
+                foreign[step.level].append(step)
+        return native, foreign
+
+    def jobs(self, level: Sequence[tuple[Step, int]]) -> list[tuple[Step, Kernel]]:
+        """The kernels of a level, those of many parts first."""
+        found = [(step, self.stages[step.number][0].kernels[i]) for step, i in level]
+        return sorted(found, key=lambda job: -job[1].parts)
+
+    def work(self) -> int:
+        """About how many multiply-adds it does."""
+        return sum(k.parts for stages, _ in self.stages.values() for k in stages.kernels) * 20_000
+
+    def call(
+        self,
+        f: Function,
+        address: Callable[[Buffer], str],
+        arena: str,
+        step: Step,
+        kernel: Kernel,
+        workspace: str,
+        part: Any,
+    ) -> None:
+        """Call a kernel of the block for one part."""
+        if is_checked(step):
+            f.store(step.number, f.at(workspace, 8 - HEADER, "i8"), "i64")
+        pointers = [("ptr", address(b)) for b in self.stages[step.number][1]]
+        scratch = "null"
+        if step.number in self.plan.scratch:
+            scratch = f.at(arena, self.plan.scratch[step.number], "i8")
+        f.call(kernel.name, "void", *pointers, ("ptr", scratch), ("ptr", workspace), ("i64", part))
+
+    def serial(
+        self, f: Function, address: Callable[[Buffer], str], arena: str, workspace: str
+    ) -> None:
+        """All of it, one after the other, by one thread."""
+        for level in self.levels()[0]:
+            for step, kernel in self.jobs(level):
+                with f.loop(0, kernel.parts) as part:
+                    self.call(f, address, arena, step, kernel, workspace, part)
