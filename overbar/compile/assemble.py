@@ -197,8 +197,8 @@ class Assembly(Block):
         run: Callable[[Step, Kernel, Any], None],
     ) -> None:
         """A level's parts, each taken by the thread that comes first."""
-        counter = f.at(counters, self.program.counters * 8, "i64")
-        self.program.counters += 1
+        counter = f.at(counters, self.program.counters, "i64")
+        self.program.counters += 8  # a cache line of its own
         with f.forever() as leave:
             taken = f.call("claim", "i64", ("ptr", counter))
             leave(f.let(f"icmp sge i64 {taken}, {sum(k.parts for _, k in jobs)}"))

@@ -15,6 +15,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from ..graph import EMPTY, INPUT, Graph, Node
 from ..primitive import PRIMITIVES
 from ..spec import Specs, spec
@@ -448,4 +450,25 @@ def _below(view: Node, where: list[int | None]) -> list[int | None]:
 
 def signature(node: Node) -> Any:
     """Equal for kernels that have the same text."""
-    return node.op.name, str(node.params["graph"]), node.params["axes"], node.params["reduced"]
+    graph: Graph = node.params["graph"]
+    number = {n: i for i, n in enumerate(graph.nodes)}
+    given = set(graph.inputs)
+    lines = []
+    for n in graph.nodes:
+        if n in given:
+            lines.append((n.spec,))
+        elif not n.inputs:
+            lines.append((n.spec, np.asarray(n.value).tobytes()))
+        else:
+            params = tuple((k, v if _hashable(v) else id(v)) for k, v in n.params.items())
+            lines.append((n.op.name, *(number[x] for x in n.inputs), params, n.spec))
+    outputs = tuple(number[y] for y in graph.outputs)
+    return node.op.name, tuple(lines), outputs, node.params["axes"], node.params["reduced"]
+
+
+def _hashable(thing: Any) -> bool:
+    try:
+        hash(thing)
+    except TypeError:
+        return False
+    return True

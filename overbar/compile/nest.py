@@ -86,13 +86,13 @@ class Writer(Entries):
         self.shape = shape
         self.results = list(zip(graph.outputs, names[count:], strict=True))
         self.workspace = 0
-        self.index: dict[int, Index] = {}
+        self.index: dict[int, Index] = dict.fromkeys(shape.still, 0)
         self.arrays: dict[Node, str] = {}
         self.saved: dict[Node, str] = {}
         self.tile_start: Index = 0
         self.phase_now = 0
         low = function.mul("%part", shape.piece) if shape.parts > 1 else 0
-        size = shape.axes[shape.axis] if shape.axis is not None else 1
+        size = shape.size[shape.axis] if shape.axis is not None else 1
         high = function.least(function.add(low, shape.piece), size) if shape.parts > 1 else size
         self.range = low, high
 
@@ -100,7 +100,7 @@ class Writer(Entries):
 
     def span(self, axis: int) -> tuple[Index, Index]:
         """Where the loop over an axis begins and ends, in this part."""
-        return self.range if axis == self.shape.axis else (0, self.shape.axes[axis])
+        return self.range if axis == self.shape.axis else (0, self.shape.size[axis])
 
     @contextmanager
     def over(self, axes: Sequence[int]) -> Iterator[None]:
@@ -157,7 +157,7 @@ class Writer(Entries):
         if not (summed or stored or kept):
             return
         inner = shape.inner
-        long = summed and inner and not shape.columns and shape.axes[inner[-1]] > CHUNK
+        long = summed and inner and not shape.columns and shape.size[inner[-1]] > CHUNK
         with self.over(inner[:-1] if long else inner):
             if long:
                 self.in_chunks(inner[-1], summed, totals, stored, kept)
@@ -340,7 +340,7 @@ class Writer(Entries):
 
     def reserve(self, n: Node) -> str:
         """Room in the workspace for a row of a member."""
-        size = math.prod(self.shape.axes[a] for a in self.shape.inner) * n.spec.dtype.itemsize
+        size = math.prod(self.shape.size[a] for a in self.shape.inner) * n.spec.dtype.itemsize
         if self.shape.columns:
             size *= TILE
         pointer = self.function.at("%workspace", self.workspace, "i8")
@@ -351,7 +351,7 @@ class Writer(Entries):
         f, shape = self.function, self.shape
         at: Index = 0
         for a in shape.inner:
-            at = f.add(f.mul(at, shape.axes[a]), self.index[a])
+            at = f.add(f.mul(at, shape.size[a]), self.index[a])
         if shape.columns:
             column = f.sub(self.index[len(shape.axes) - 1], self.tile_start)
             at = f.add(f.mul(at, TILE), column)

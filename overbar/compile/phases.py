@@ -7,9 +7,10 @@ every entry in the next one.
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 from ..graph import Graph, Node
-from .access import is_view
+from .access import is_view, strided
 
 TILE = 128
 """Columns summed at a time."""
@@ -38,15 +39,59 @@ class Shape:
         self.outer = [a for a in range(len(self.axes)) if a not in self.reduced]
         self.inner = list(self.reduced)
         self.columns = bool(self.reduced) and (len(self.axes) - 1 not in self.reduced)
-        if not self.reduced and self.outer:
-            self.inner = [self.outer.pop()]
         self.whole: dict[Node, bool] = {}
         self.phase: dict[Node, int] = {}
         for n in self.members:
             self._classify(n)
         self.members = [n for n in self.members if n in self.whole]
+        self._merge()
+        if not self.reduced and self.outer:
+            self.inner = [self.outer.pop()]
         self.phases = max([p + 1 for p in self.phase.values()], default=1) or 1
         self._divide()
+
+    def _merge(self) -> None:
+        """Neighbouring axes that every array takes as one become one loop: that of the last."""
+        self.size = dict(enumerate(self.axes))
+        self.still: set[int] = set()
+        accesses = self._accesses()
+        if accesses is None:
+            return
+        for loops in (self.outer, self.inner):
+            for a, b in reversed(list(pairwise(loops))):
+                if b != a + 1:
+                    continue
+                if all(s[a] == s[b] * self.axes[b] for s in accesses):
+                    last = max(
+                        c for c in loops if c >= b and all(x in self.still for x in range(b, c))
+                    )
+                    self.size[last] *= self.axes[a]
+                    self.still.add(a)
+            loops[:] = [a for a in loops if a not in self.still]
+
+    def _accesses(self) -> list[list[int]] | None:
+        """For every array read, its stride along each axis; None if one has none."""
+        found = []
+        for n in self.members:
+            if n.op.entry is not None and n.op.native is None:
+                return None
+            for x in n.inputs:
+                base = base_of(x)
+                if base in self.whole or base.spec.size == 1 or not x.spec.ndim:
+                    continue
+                view = strided(x)
+                if view is None or view.root.inputs:
+                    return None
+                strides = iter(
+                    [s for s, n in zip(view.strides, x.spec.shape, strict=True) if n != 1]
+                )
+                real = sum(n != 1 for n in x.spec.shape)
+                along = [0] * len(self.axes)
+                rows = [a for a in range(len(self.axes)) if a not in self.reduced]
+                for a in range(len(self.axes)) if real == len(self.axes) else rows:
+                    along[a] = next(strides)
+                found.append(along)
+        return found
 
     def _classify(self, n: Node) -> None:
         inside = [x for x in map(base_of, n.inputs) if x in self.whole]
@@ -70,20 +115,20 @@ class Shape:
             candidates = self.outer or (self.inner if not self.reduced else [])
             if candidates:
                 self.axis = next(
-                    (a for a in candidates if self.axes[a] >= wanted),
-                    max(candidates, key=lambda a: self.axes[a]),
+                    (a for a in candidates if self.size[a] >= wanted),
+                    max(candidates, key=lambda a: self.size[a]),
                 )
-                if self.axes[self.axis] < wanted and not self.reduced:
-                    self.axis = max([*self.outer, *self.inner], key=lambda a: self.axes[a])
-                pieces = min(wanted, self.axes[self.axis])
-            long = self.reduced and self.phases == 1 and self.axes[self.reduced[0]] >= 2 * wanted
+                if self.size[self.axis] < wanted and not self.reduced:
+                    self.axis = max([*self.outer, *self.inner], key=lambda a: self.size[a])
+                pieces = min(wanted, self.size[self.axis])
+            long = self.reduced and self.phases == 1 and self.size[self.inner[0]] >= 2 * wanted
             if long and pieces < 4 and wanted >= 4:
-                self.splits, self.axis, pieces = True, self.reduced[0], wanted
+                self.splits, self.axis, pieces = True, self.inner[0], wanted
         step = 1
         if self.axis is not None and (self.axis in self.inner or self._is_tiled(self.axis)):
             step = 64 if self.axis in self.inner and not self.splits else 1
             step = TILE if self._is_tiled(self.axis) else step
-        size = self.axes[self.axis] if self.axis is not None else 1
+        size = self.size[self.axis] if self.axis is not None else 1
         self.piece = -(-size // pieces)
         self.piece = -(-self.piece // step) * step
         self.parts = -(-size // self.piece)

@@ -90,7 +90,7 @@ def steps_of(graph: Graph) -> list[Step]:
     steps: list[Step] = []
     by_node: dict[Node, Step] = {}
     for node in graph.nodes:
-        if node in given or not node.inputs or is_view(node):
+        if node in given or is_view(node) or not (node.inputs or node.op is NEST):
             continue
         if node.op.name == "part" and node.inputs[0] in by_node:
             step = by_node[node.inputs[0]]

@@ -38,7 +38,7 @@ def two_stages(
     stage adds the parts' totals, always in the same order.
     """
     summed = [n for n in shape.members if is_reduction(n)]
-    rows = math.prod(shape.axes[a] for a in shape.outer)
+    rows = math.prod(shape.size[a] for a in shape.outer)
     sizes = [n.spec.dtype.itemsize * rows for n in summed]
     starts = [sum(-(-s // 64) * 64 for s in sizes[:i]) for i in range(len(summed))]
     each = sum(-(-s // 64) * 64 for s in sizes)
@@ -49,7 +49,7 @@ def two_stages(
     first.function.give()
     last = Final(module, machine, name, shape, buffers, checks)
     last.layout = dict(zip(summed, starts, strict=True)), each
-    last.range = 0, shape.axes[shape.axis]
+    last.range = 0, shape.size[shape.axis]
     last.rows()
     last.function.give()
     stages = (
@@ -101,5 +101,5 @@ def row_number(writer: Writer) -> Index:
     """Which row is being computed, counted in row-major order."""
     at: Index = 0
     for a in writer.shape.outer:
-        at = writer.function.add(writer.function.mul(at, writer.shape.axes[a]), writer.index[a])
+        at = writer.function.add(writer.function.mul(at, writer.shape.size[a]), writer.index[a])
     return at
