@@ -16,6 +16,7 @@ from .block import Block, Program
 from .checks import HEADER, Checks, is_checked
 from .control import control
 from .kernel import Kernel
+from .library import library
 from .machine import Machine
 from .place import Buffer, Plan, Step
 from .runtime import runtime_text
@@ -78,7 +79,7 @@ class Assembly(Block):
     def __init__(
         self, graph: Graph, donated: dict[int, int], machine: Machine, threads: int
     ) -> None:
-        super().__init__(Program(machine, control), graph, donated)
+        super().__init__(Program(machine, (control, library)), graph, donated)
         self.threads = threads if self.work() > QUIET else 1
 
     def done(self) -> Assembled:

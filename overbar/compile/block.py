@@ -17,15 +17,15 @@ from .split import nest
 from .stages import Stages
 from .text import Function, Module
 
-Loops = Callable[["Program", Step, Sequence[int], str], Stages | None]
-"""Writes the kernel of a loop; see `control`."""
+Others = Callable[["Program", Step, Sequence[int], str], Stages | None]
+"""Writes what is neither a nest nor a product; see `control`, `library`."""
 
 
 class Program:
     """What all graphs of a program share: the module, and the kernels made so far."""
 
-    def __init__(self, machine: Machine, loops: Loops) -> None:
-        self.machine, self.loops = machine, loops
+    def __init__(self, machine: Machine, others: Sequence[Others]) -> None:
+        self.machine, self.others = machine, tuple(others)
         self.module, self.checks = Module(), Checks()
         self.made: dict[Any, Stages] = {}
         self.workspace = HEADER
@@ -51,7 +51,8 @@ class Program:
                 found = write(self.module, self.machine, name, step.node, numbers, self.checks)
                 self.made[key] = found
         else:
-            found = self.loops(self, step, numbers, name)
+            tried = (write(self, step, numbers, name) for write in self.others)
+            found = next((made for made in tried if made is not None), None)
             if found is None:
                 return None
             self.made[name] = found

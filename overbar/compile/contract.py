@@ -139,9 +139,15 @@ def _simplest(node: Node) -> Node:
     if len(spread) == 2:
         y = make(PRIMITIVES["multiply"], spread, {}, y.spec, node)
     summed = tuple(range(len(output), len(every)))
-    if summed:
-        y = make(PRIMITIVES["sum"], (y,), {"axis": summed}, node.spec, node)
-    return y
+    return _summed(y, summed, node) if summed else y
+
+
+def _summed(x: Node, axis: tuple[int, ...], at: Node) -> Node:
+    """The sum over some axes; a reshape, if they are all of size 1."""
+    of = spec(tuple(n for a, n in enumerate(x.spec.shape) if a not in axis), x.spec.dtype)
+    if of.size == x.spec.size:
+        return make(PRIMITIVES["reshape"], (x,), {"shape": of.shape}, of, at)
+    return make(PRIMITIVES["sum"], (x,), {"axis": axis}, of, at)
 
 
 def _alone_summed(node: Node) -> Node:
@@ -152,9 +158,7 @@ def _alone_summed(node: Node) -> Node:
         x, needed = inputs[i], terms[1 - i] + output
         over = tuple(a for a, c in enumerate(terms[i]) if c not in needed)
         if over:
-            shape = tuple(n for a, n in enumerate(x.spec.shape) if a not in over)
-            of = spec(shape, x.spec.dtype)
-            inputs[i] = make(PRIMITIVES["sum"], (x,), {"axis": over}, of, node)
+            inputs[i] = _summed(x, over, node)
             terms[i] = "".join(c for c in terms[i] if c in needed)
     form = f"{terms[0]},{terms[1]}->{output}"
     if form == node.params["form"]:

@@ -182,10 +182,11 @@ def _strengthened(node: Node) -> Node | None:
     return make(PRIMITIVES["multiply"], (x, inverse), {}, node.spec, node)
 
 
-def _summed_one(node: Node) -> Node | None:
-    """A sum over axes of size 1 is a reshape."""
-    x = node.inputs[0]
-    if all(x.spec.shape[a] == 1 for a in node.params["axis"]):
+def _of_one(node: Node) -> Node | None:
+    """A reduction over axes of size 1 is a reshape."""
+    x, axis = node.inputs[0], node.params["axis"]
+    sizes = [x.spec.shape[a] for a in (axis if isinstance(axis, tuple) else (axis,))]
+    if all(n == 1 for n in sizes) and x.spec.dtype == node.spec.dtype:
         shape = {"shape": node.spec.shape}
         return make(PRIMITIVES["reshape"], (x,), shape, spec(**shape, dtype=x.spec.dtype), node)
     return None
@@ -201,6 +202,6 @@ IDENTITIES: dict[str, tuple[Callable[[Node], Node | None], ...]] = {
     "broadcast": (_broadcast_twice, _reshape_of_number),
     "logical_not": (_twice("logical_not"),),
     "conj": (_twice("conj"),),
-    "sum": (_summed_one,),
+    **dict.fromkeys(("sum", "max", "min", "prod", "any", "all"), (_of_one,)),
 }
 """For each operation: functions of a node that give something simpler and equal, or None."""

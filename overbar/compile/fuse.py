@@ -34,6 +34,8 @@ _QUICK = {
     "less_equal", "greater", "greater_equal", "where", "maximum", "minimum", "square",
 }  # fmt: skip
 """Of single numbers these are computed again wherever they are needed."""
+WHOLE = {"conv", "conv_input", "conv_weight"}
+"""Operations whose operands lie in memory row by row."""
 
 
 def fuse(graph: Graph) -> Graph:
@@ -94,7 +96,7 @@ def with_copies(graph: Graph) -> Graph:
         if node in leaves or not inputs:
             return node
         if kind_of(node) in ("product", "other"):
-            dense = node.op.name in LOOPS
+            dense = node.op.name in LOOPS or node.op.name in WHOLE
             inputs = tuple(_reachable(x, dense) for x in inputs)
         now = with_inputs(node, inputs)
         return _evenly(now) if is_product(now) and arrangement(now) is None else now
