@@ -21,11 +21,15 @@ CHECKED = {"gather", "along", "add_along", "scatter"}
 
 def is_checked(step: Step) -> bool:
     """Whether a kernel may find an error."""
-    return step.is_kernel and any(n.op.name in CHECKED for n in step.node.params["graph"].nodes)
+    if step.is_kernel:
+        return any(n.op.name in CHECKED for n in step.node.params["graph"].nodes)
+    return step.node.op.name in CHECKED
 
 
 def checked_nodes(step: Step) -> list[Node]:
     """The operations of a kernel that check positions."""
+    if not step.is_kernel:
+        return [step.node]
     return [n for n in step.node.params["graph"].nodes if n.op.name in CHECKED]
 
 

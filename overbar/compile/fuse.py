@@ -34,7 +34,9 @@ _QUICK = {
     "less_equal", "greater", "greater_equal", "where", "maximum", "minimum", "square",
 }  # fmt: skip
 """Of single numbers these are computed again wherever they are needed."""
-WHOLE = {"conv", "conv_input", "conv_weight"}
+WHOLE = {
+    "conv", "conv_input", "conv_weight", "scatter", "add_along", "cumsum", "argmax", "argmin",
+}  # fmt: skip
 """Operations whose operands lie in memory row by row."""
 
 

@@ -1,4 +1,4 @@
-"""Operations with a generator of their own: convolution and pooling."""
+"""Operations with a generator of their own: convolution, pooling, and what `serial` writes."""
 
 from __future__ import annotations
 
@@ -11,24 +11,31 @@ from .block import Program
 from .convolution import Convolution, convolution
 from .kernel import Kernel
 from .place import Step, root_of
+from .scalar import can_hold
+from .serial import serial
 from .stages import Stages
 
 
 def library(program: Program, step: Step, numbers: Sequence[int], name: str) -> Stages | None:
     """The kernels of such an operation; None if it is none, or not of this dtype or layout."""
     node = step.node
-    generator = GENERATORS.get(node.op.name)
-    if generator is None or node.spec.dtype.name not in ("float32", "float64"):
+    if isinstance(node.spec, tuple) or not node.spec.size or not can_hold(node):
         return None
-    if not node.spec.size or not all(map(_is_whole, node.inputs)):
+    if not all(map(_is_whole, node.inputs)):
         return None
-    made = generator(program, node)
     of = dict(zip((*step.inputs, *step.outputs), numbers, strict=True))
     operands = [f"%p{of[root_of(x)]}" for x in (*node.inputs, *step.outputs)]
+    arguments = [("ptr noalias", f"p{k}") for k in range(max(numbers) + 1)]
+    arguments += [("ptr", "scratch"), ("ptr", "workspace"), ("i64", "part")]
+    kernel = serial(program, node, name, arguments, operands)
+    if kernel is not None:
+        return Stages((kernel,), 0)
+    generator = GENERATORS.get(node.op.name)
+    if generator is None or node.spec.dtype.kind != "f":
+        return None
+    made = generator(program, node)
     kernels = []
     for i, kernel in enumerate(made.kernels):
-        arguments = [("ptr", f"p{k}") for k in range(max(numbers) + 1)]
-        arguments += [("ptr", "scratch"), ("ptr", "workspace"), ("i64", "part")]
         f = program.module.function(f"{name}.{i}", arguments)
         given = [("ptr", p) for p in (*operands, "null", "%scratch", "%workspace")]
         f.call(kernel.name, "void", *given, ("i64", "%part"))
