@@ -101,6 +101,9 @@ def with_copies(graph: Graph) -> Graph:
             dense = node.op.name in LOOPS or node.op.name in WHOLE
             inputs = tuple(_reachable(x, dense) for x in inputs)
         now = with_inputs(node, inputs)
+        if node.op.name == "reshape" and strided(now) is None and strided(now.inputs[0]):
+            x = now.inputs[0]  # copied in its own shape, so that no index is taken apart
+            return make(now.op, (make(COPY, (x,), EMPTY, x.spec, x),), now.params, now.spec, now)
         return _evenly(now) if is_product(now) and arrangement(now) is None else now
 
     graph = rebuilt(graph, replace)

@@ -23,7 +23,7 @@ from ..graph import Node
 from .access import row_major
 from .entries import Entries
 from .machine import Machine
-from .phases import COSTLY, TILE, Shape, base_of, is_reduction
+from .phases import BLOCK, COSTLY, TILE, Shape, base_of, is_reduction
 from .scalar import BOOL, Builder, Scalar
 from .text import Index, Module, type_of
 
@@ -114,6 +114,9 @@ class Writer(Entries):
     def rows(self) -> None:
         """The whole work of a part."""
         shape, f = self.shape, self.function
+        if shape.across is not None:
+            self.in_blocks(shape.across)
+            return
         if not shape.columns:
             with self.over(shape.outer):
                 self.row()
@@ -125,6 +128,20 @@ class Writer(Entries):
                 self.tile_start = start
                 self.tile = start, f.least(f.add(start, TILE), high)
                 self.row()
+
+    def in_blocks(self, across: int) -> None:
+        """Two loops over blocks, and two inside each, so that both arrays are read along memory."""
+        shape, f = self.shape, self.function
+        (last,) = shape.inner
+        stored = [(n, p) for n, p in self.results if shape.whole[n]]
+        with self.over([a for a in shape.outer if a != across]):
+            low, high = self.span(across)
+            first, end = self.span(last)
+            with f.loop(low, high, BLOCK) as i, f.loop(first, end, BLOCK) as j:
+                below, right = (f.least(f.add(k, BLOCK), top) for k, top in ((i, high), (j, end)))
+                with f.loop(i, below) as row, f.loop(j, right) as column, self.scope():
+                    self.index.update({across: row, last: column})
+                    self.entry([], {}, stored, [])
 
     def row(self) -> None:
         """One row (or a tile of columns), phase after phase."""

@@ -14,6 +14,8 @@ from .access import is_view, strided
 
 TILE = 128
 """Columns summed at a time."""
+BLOCK = 32
+"""Sides of the blocks in which an array is read that lies across."""
 SHARED = 16384
 """Entries (weighted by what they cost) worth being a part of their own."""
 
@@ -44,17 +46,32 @@ class Shape:
         for n in self.members:
             self._classify(n)
         self.members = [n for n in self.members if n in self.whole]
-        self._merge()
+        accesses = self._accesses()
+        self._merge(accesses)
         if not self.reduced and self.outer:
             self.inner = [self.outer.pop()]
+        self.across = self._crossed(accesses or [])
         self.phases = max([p + 1 for p in self.phase.values()], default=1) or 1
         self._divide()
 
-    def _merge(self) -> None:
+    def _crossed(self, accesses: list[list[int]]) -> int | None:
+        """The outer axis along which an array lies that is read across by the innermost loop: the
+        two loops then go over small blocks, so that what a cache line brings is used.
+        """
+        if self.reduced or not self.inner:
+            return None
+        last = self.inner[-1]
+        for s in accesses:
+            if s[last] > 1:
+                for a in self.outer:
+                    if s[a] == 1 and self.size[a] >= BLOCK and self.size[last] >= BLOCK:
+                        return a
+        return None
+
+    def _merge(self, accesses: list[list[int]] | None) -> None:
         """Neighbouring axes that every array takes as one become one loop: that of the last."""
         self.size = dict(enumerate(self.axes))
         self.still: set[int] = set()
-        accesses = self._accesses()
         if accesses is None:
             return
         for loops in (self.outer, self.inner):
