@@ -1,0 +1,226 @@
+"""Each pass, by the graph it prints; and all of them, on random programs, by what it computes."""
+
+import os
+import textwrap
+
+import numpy as np
+import pytest
+
+import overbar as ob
+from overbar.capture import Captured, Trace
+from overbar.compile.passes import PASSES, lowered
+from overbar.handle import as_tensor
+from overbar.replay import interpret
+from overbar.trees import tree_flatten
+from tests.programs import MOVES, program
+
+PROGRAMS = int(os.environ.get("OVERBAR_PROGRAMS", "60"))
+
+
+def traced(f, *args):
+    with Trace() as trace:
+        inner = [trace.argument(as_tensor(a).spec) for a in args]
+        leaves, structure = tree_flatten(f(*inner), objects=False)
+        results = [trace.result(as_tensor(y)) for y in leaves]
+    return Captured(trace, results, structure).graph
+
+
+def printed(f, *args, only):
+    graph = traced(f, *args)
+    return str(dict(PASSES)[only](graph))
+
+
+def same(text, wanted):
+    assert text == textwrap.dedent(wanted).strip()
+
+
+x = np.ones((2, 3))
+
+
+def test_prune_takes_out_what_changes_nothing():
+    def f(x):
+        return ob.exp(ob.astype(ob.permute_dims(ob.stop_gradient(x), (0, 1)), np.float64))
+
+    same(
+        printed(f, x, only="prune"),
+        """
+        %0 = input  float64[2, 3]
+        %1 = exp %0  float64[2, 3]
+        return %1
+        """,
+    )
+
+
+def test_share_computes_equal_things_once():
+    same(
+        printed(lambda x: ob.exp(x) + ob.exp(x), x, only="share"),
+        """
+        %0 = input  float64[2, 3]
+        %1 = exp %0  float64[2, 3]
+        %2 = add %1 %1  float64[2, 3]
+        return %2
+        """,
+    )
+
+
+def test_share_keeps_random_draws_apart():
+    rng = ob.random.default_rng(0)
+    graph = lowered(traced(lambda x: rng.uniform((3,)) - rng.uniform((3,)), x), until="share")
+    assert sum(n.op.name == "random_bits" for n in graph.nodes) == 2
+
+
+def test_fold_computes_constants_and_uses_identities():
+    def f(x):
+        half = ob.asarray(np.array(1.0)) / 2.0
+        return ob.negative(ob.negative(x * 1.0 - 0.0)) / 4.0 + half * half
+
+    same(
+        printed(f, x, only="fold"),
+        """
+        %0 = input  float64[2, 3]
+        %1 = const 0.25  float64[]
+        %2 = multiply %0 %1  float64[2, 3]
+        %3 = const array(0.25)  float64[]
+        %4 = broadcast %3 shape=(2, 3)  float64[2, 3]
+        %5 = add %2 %4  float64[2, 3]
+        return %5
+        """,
+    )
+
+
+@pytest.mark.parametrize("f", [lambda x: x * 0.0, lambda x: x + 0.0, lambda x: x - x])
+def test_fold_knows_only_identities_that_hold_for_every_number(f):
+    graph = traced(f, x)
+    folded = dict(PASSES)["fold"](graph)
+    bad = np.array([[np.nan, np.inf, -0.0], [1.0, -np.inf, 0.0]])
+    with np.errstate(all="ignore"):
+        (wanted,), (found,) = interpret(graph, [bad]), interpret(folded, [bad])
+    np.testing.assert_array_equal(found, wanted)
+    np.testing.assert_array_equal(np.signbit(found), np.signbit(wanted))
+    assert len(folded.nodes) == len(graph.nodes)
+
+
+def test_expand_writes_softmax_with_simpler_operations():
+    same(
+        printed(lambda x: ob.softmax(x, axis=1), x, only="expand"),
+        """
+        %0 = input  float64[2, 3]
+        %1 = const 0.0  float64[]
+        %2 = const 0.0  float64[]
+        %3 = const 1.0  float64[]
+        %4 = max %0 axis=(1,) ties='share'  float64[2]
+        %5 = isfinite %4  bool[2]
+        %6 = where %5 %4 %1  float64[2]
+        %7 = reshape %6 shape=(2, 1)  float64[2, 1]
+        %8 = broadcast %7 shape=(2, 3)  float64[2, 3]
+        %9 = subtract %0 %8  float64[2, 3]
+        %10 = exp %9  float64[2, 3]
+        %11 = sum %10 axis=(1,)  float64[2]
+        %12 = equal %11 %2  bool[2]
+        %13 = where %12 %3 %11  float64[2]
+        %14 = reshape %13 shape=(2, 1)  float64[2, 1]
+        %15 = broadcast %14 shape=(2, 3)  float64[2, 3]
+        %16 = divide %10 %15  float64[2, 3]
+        return %16
+        """,
+    )
+
+
+def test_contract_takes_transposes_into_products():
+    a, b = np.ones((4, 3)), np.ones((5, 3))
+    graph = lowered(traced(lambda a, b: (a @ b.mT).mT, a, b), until="contract")
+    same(
+        str(graph),
+        """
+        %0 = input  float64[4, 3]
+        %1 = input  float64[5, 3]
+        %2 = einsum %0 %1 form='ij,kj->ki'  float64[5, 4]
+        return %2
+        """,
+    )
+
+
+def test_contract_makes_a_sum_of_a_matrix_times_a_vector():
+    graph = lowered(traced(lambda a, v: a @ v, np.ones((4, 3)), np.ones(3)), until="contract")
+    assert [n.op.name for n in graph.nodes if n.op.name in ("einsum", "multiply", "sum")] == [
+        "multiply",
+        "sum",
+    ]
+
+
+def test_contract_drops_the_lanes_of_a_broadcast_weight():
+    xs, w = np.ones((7, 4, 3)), np.ones((3, 5))
+    graph = lowered(traced(lambda xs, w: ob.vmap(lambda x: x @ w)(xs), xs, w), until="contract")
+    (product,) = [n for n in graph.nodes if n.op.name == "einsum"]
+    assert [x.spec.ndim for x in product.inputs][1] == 2
+
+
+def test_fuse_puts_softmax_into_one_kernel():
+    graph = lowered(traced(lambda x: ob.softmax(2.0 * x, axis=1), np.ones((4, 8))))
+    kernels = [n for n in graph.nodes if n.op.name == "nest"]
+    assert len(kernels) == 1
+    assert kernels[0].params["reduced"] == (1,)
+
+
+def test_fuse_puts_bias_and_activation_into_the_product():
+    def layer(x, w, b):
+        return ob.relu(x @ w.mT + b)
+
+    same(
+        str(lowered(traced(layer, np.ones((4, 3)), np.ones((5, 3)), np.ones(5)))),
+        """
+        %0 = input  float64[4, 3]
+        %1 = input  float64[5, 3]
+        %2 = input  float64[5]
+        %3 = product %0 %1 %2 axes=(4, 5) reduced=()  float64[4, 5]
+            graph:
+                %0 = input  float64[4, 3]
+                %1 = input  float64[5, 3]
+                %2 = input  float64[5]
+                %3 = einsum %0 %1 form='ij,kj->ik'  float64[4, 5]
+                %4 = broadcast %2 shape=(4, 5)  float64[4, 5]
+                %5 = add %3 %4  float64[4, 5]
+                %6 = relu %5  float64[4, 5]
+                return %6
+        return %3
+        """,
+    )
+
+
+def test_a_training_step_updates_each_parameter_in_the_kernel_of_its_gradient():
+    rng = np.random.default_rng(0)
+    net = ob.nn.Sequential(ob.nn.Linear(6, 5), ob.nn.ReLU(), ob.nn.Linear(5, 4))
+    opt = ob.optim.SGD(net.parameters(), 0.1)
+
+    def step(x, y):
+        opt.zero_grad()
+        loss = ob.nn.functional.cross_entropy(net(x), y)
+        loss.backward()
+        opt.step()
+        return loss
+
+    batch = rng.standard_normal((8, 6)).astype(np.float32), rng.integers(0, 4, 8)
+    graph = lowered(traced(step, *batch))
+    products = [n for n in graph.nodes if n.op.name == "product"]
+    updates = [n for n in products if any(m.op.name == "subtract" for m in n.params["graph"].nodes)]
+    assert len(products) == 5  # two forward, two weights, one input gradient
+    assert len(updates) == 2
+
+
+@pytest.mark.parametrize("seed", range(PROGRAMS))
+def test_every_pass_keeps_what_a_random_gradient_computes(seed):
+    drawn = program(seed)
+    table = {name: move.run for name, move in MOVES.items()}
+    f = ob.grad(lambda *xs: drawn(table, *xs), argnums=tuple(range(len(drawn.xs))))
+    graph = traced(f, *drawn.xs)
+    wanted = interpret(graph, drawn.xs)
+    for name, apply in PASSES:
+        graph = apply(graph)
+        assert [y.spec for y in graph.outputs] == [np_spec(w) for w in wanted], name
+        for found, y in zip(interpret(graph, drawn.xs), wanted, strict=True):
+            scale = np.max(np.abs(y), initial=1.0)
+            np.testing.assert_allclose(found, y, rtol=0, atol=1e-11 * scale, err_msg=name)
+
+
+def np_spec(value):
+    return as_tensor(np.asarray(value)).spec
