@@ -16,23 +16,28 @@ _LOG_2 = math.log(2)
 
 exp = elementwise(
     "exp", forward="exp", text="exp {0}", tex="e^{{{0}}}", complex=True,
-    partials=(lambda y, _x: y,), doc="e to the power x.",
+    partials=(lambda y, _x: y,), native=lambda b, x: b.call("exp", x),
+    doc="e to the power x.",
 )  # fmt: skip
 log = elementwise(
     "log", forward="log", text="log {0}", tex=r"\log {0}", complex=True, domain=(0.2, 3.0),
-    partials=(lambda _y, x: 1 / x,), doc="The natural logarithm of x.",
+    partials=(lambda _y, x: 1 / x,), native=lambda b, x: b.call("log", x),
+    doc="The natural logarithm of x.",
 )  # fmt: skip
 sqrt = elementwise(
     "sqrt", forward="sqrt", text="√{0}", tex=r"\sqrt{{{0}}}", complex=True, domain=(0.2, 3.0),
-    partials=(lambda y, _x: 0.5 / y,), doc="The square root of x; its derivative at 0 is infinite.",
+    partials=(lambda y, _x: 0.5 / y,), native=lambda b, x: b.intrinsic("sqrt", x),
+    doc="The square root of x; its derivative at 0 is infinite.",
 )  # fmt: skip
 sin = elementwise(
     "sin", forward="sin", text="sin {0}", tex=r"\sin {0}", complex=True,
-    partials=(lambda _y, x: cos(x),), doc="The sine of x radians.",
+    partials=(lambda _y, x: cos(x),), native=lambda b, x: b.call("sin", x),
+    doc="The sine of x radians.",
 )  # fmt: skip
 cos = elementwise(
     "cos", forward="cos", text="cos {0}", tex=r"\cos {0}", complex=True,
-    partials=(lambda _y, x: -sin(x),), doc="The cosine of x radians.",
+    partials=(lambda _y, x: -sin(x),), native=lambda b, x: b.call("cos", x),
+    doc="The cosine of x radians.",
 )  # fmt: skip
 
 
@@ -43,7 +48,8 @@ def _one_minus_square(y: Any) -> Any:
 
 tanh = elementwise(
     "tanh", forward="tanh", text="tanh {0}", tex=r"\tanh {0}", complex=True,
-    partials=(lambda y, _x: 1 - y * y,), doc="The hyperbolic tangent of x.",
+    partials=(lambda y, _x: 1 - y * y,), native=lambda b, x: b.call("tanh", x),
+    doc="The hyperbolic tangent of x.",
 )  # fmt: skip
 
 
@@ -59,11 +65,13 @@ def logistic(xp: Any, x: Any) -> Any:
 
 sigmoid = elementwise(
     "sigmoid", forward=logistic, text="σ({0})", tex=r"\sigma({0})",
-    partials=(lambda y, _x: y * (1 - y),), doc="The logistic function 1 / (1 + exp(−x)).",
+    partials=(lambda y, _x: y * (1 - y),), native=lambda b, x: b.call("sigmoid", x),
+    doc="The logistic function 1 / (1 + exp(−x)).",
 )  # fmt: skip
 expit = elementwise(
     "expit", namespace="special", forward=logistic, text="σ({0})", tex=r"\sigma({0})",
     partials=(lambda y, x: y * expit(-x),),
+    native=lambda b, x: b.call("sigmoid", x),
     doc="The logistic function 1 / (1 + exp(−x)), with derivatives exact far into both tails.",
 )  # fmt: skip
 
@@ -71,24 +79,29 @@ expit = elementwise(
 
 expm1 = elementwise(
     "expm1", forward="expm1", text="(exp {0} − 1)", tex=r"(e^{{{0}}} - 1)", complex=True,
-    partials=(lambda _y, x: exp(x),), doc="exp(x) − 1, with all its digits near 0.",
+    partials=(lambda _y, x: exp(x),), native=lambda b, x: b.call("expm1", x),
+    doc="exp(x) − 1, with all its digits near 0.",
 )  # fmt: skip
 log1p = elementwise(
     "log1p", forward="log1p", text="log(1 + {0})", tex=r"\log(1 + {0})", complex=True,
     domain=(-0.8, 3.0), partials=(lambda _y, x: 1 / (1 + x),),
+    native=lambda b, x: b.call("log1p", x),
     doc="log(1 + x), with all its digits near 0.",
 )  # fmt: skip
 exp2 = elementwise(
     "exp2", forward="exp2", text="2^{0}", tex="2^{{{0}}}", partials=(lambda y, _x: y * _LOG_2,),
+    native=lambda b, x: b.call("exp2", x),
     doc="2 to the power x.",
 )  # fmt: skip
 log2 = elementwise(
     "log2", forward="log2", text="log₂ {0}", tex=r"\log_2 {0}", complex=True, domain=(0.2, 3.0),
-    partials=(lambda _y, x: (1 / _LOG_2) / x,), doc="The logarithm of x to the base 2.",
+    partials=(lambda _y, x: (1 / _LOG_2) / x,), native=lambda b, x: b.call("log2", x),
+    doc="The logarithm of x to the base 2.",
 )  # fmt: skip
 log10 = elementwise(
     "log10", forward="log10", text="log₁₀ {0}", tex=r"\log_{{10}} {0}", complex=True,
     domain=(0.2, 3.0), partials=(lambda _y, x: (1 / math.log(10)) / x,),
+    native=lambda b, x: b.call("log10", x),
     doc="The logarithm of x to the base 10.",
 )  # fmt: skip
 cbrt = elementwise(
@@ -108,6 +121,7 @@ logaddexp = elementwise(
     "logaddexp", arity=2, forward="logaddexp", text="log(exp {0} + exp {1})",
     tex=r"\log(e^{{{0}}} + e^{{{1}}})",
     partials=(lambda _z, x, y: _share(x, y), lambda _z, x, y: _share(y, x)),
+    native=lambda b, x, y: b.call("logaddexp", x, y),
     doc="log(exp a + exp b), without overflow.",
 )  # fmt: skip
 
@@ -137,7 +151,8 @@ def _tan_partial(y: Any, x: Any) -> Any:
 
 tan = elementwise(
     "tan", forward="tan", text="tan {0}", tex=r"\tan {0}", complex=True, domain=(-1.2, 1.2),
-    partials=(_tan_partial,), doc="The tangent of x radians.",
+    partials=(_tan_partial,), native=lambda b, x: b.call("tan", x),
+    doc="The tangent of x radians.",
 )  # fmt: skip
 asin = elementwise(
     "asin", forward="arcsin", text="asin {0}", tex=r"\arcsin {0}", complex=True, domain=(-0.9, 0.9),
@@ -153,11 +168,13 @@ atan = elementwise(
 )  # fmt: skip
 sinh = elementwise(
     "sinh", forward="sinh", text="sinh {0}", tex=r"\sinh {0}", complex=True,
-    partials=(lambda _y, x: cosh(x),), doc="The hyperbolic sine of x.",
+    partials=(lambda _y, x: cosh(x),), native=lambda b, x: b.call("sinh", x),
+    doc="The hyperbolic sine of x.",
 )  # fmt: skip
 cosh = elementwise(
     "cosh", forward="cosh", text="cosh {0}", tex=r"\cosh {0}", complex=True,
-    partials=(lambda _y, x: sinh(x),), doc="The hyperbolic cosine of x.",
+    partials=(lambda _y, x: sinh(x),), native=lambda b, x: b.call("cosh", x),
+    doc="The hyperbolic cosine of x.",
 )  # fmt: skip
 asinh = elementwise(
     "asinh", forward="arcsinh", text="asinh {0}", tex=r"\operatorname{{arsinh}} {0}", complex=True,

@@ -1,0 +1,138 @@
+"""The exponential function and what is made of it: exp, tanh, the logistic function, softplus.
+
+x = n log 2 + r with n whole and |r| <= log(2)/2, so eˣ = 2ⁿ (1 + p) with p = eʳ − 1 a polynomial.
+r comes without loss from two pieces of log 2; 2ⁿ is made of bits, and as a product of two powers
+where it may be too great or too small for one.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from .coefficients import COSH, EXP, EXP2, LOG1P, SINH
+from .notation import above, below, bits, const, fma, format_of, is_wide, nearest, number, polynomial
+from .notation import signed, size, where
+
+LOG_2 = {  # in two pieces
+    4: (float.fromhex("0x1.62e43p-1"), float.fromhex("-0x1.05c61p-29")),
+    8: (float.fromhex("0x1.62e42fefa39efp-1"), float.fromhex("0x1.abc9e3b39803fp-56")),
+}
+# Beyond these eˣ is 0 or ∞, also when 2ⁿ is made of two powers.
+_LIMITS = {4: (-104.0, 89.0), 8: (-746.0, 710.0)}
+_DOWN = {4: 64, 8: 128}  # so many twos in the second power, left of zero
+
+
+def _powers(scaled: Any, left: Any, factor: float) -> tuple[Any, Any, Any]:
+    """(n, a, b): the whole number n next to `factor` times a number, and 2ⁿ = a b.
+
+    The exponent of a is made by the rounding itself: what is added to round leaves n, and whatever
+    else was added, in the low bits.
+    """
+    form, down = format_of(scaled), _DOWN[scaled.dtype.itemsize]
+    ups = const(form.whole + (form.bias - 1), scaled)  # 2ⁿ = 2ⁿ⁻¹ 2, for n may be one too great
+    whole = where(left, form.whole + (form.bias + down), ups)
+    z = scaled + whole if factor == 1.0 else fma(scaled, factor, whole)
+    a = number(bits(z) << form.mantissa)
+    return z - whole, a, where(left, 2.0**-down, const(2.0, scaled))
+
+
+def _rest(x: Any, n: Any, extra: Any = None) -> Any:
+    """x − n log 2 + extra: the first subtraction leaves no rounding."""
+    high, low = LOG_2[x.dtype.itemsize]
+    first = fma(n, -high, x)
+    return fma(n, -low, first) if extra is None else first + fma(n, -low, extra)
+
+
+def _grown(r: Any) -> Any:
+    """eʳ − 1 for |r| <= log(2)/2."""
+    return fma(r * r, polynomial(r, EXP), r)
+
+
+def exp_parts(x: Any, low: Any = None) -> tuple[Any, Any, Any]:
+    """(a, b, p) with eˣ = a (1 + p) b; `low` is what x lacks."""
+    bottom, top = _LIMITS[x.dtype.itemsize]
+    x = above(below(x, top), bottom)
+    n, a, b = _powers(x, x < 0, 1 / math.log(2))
+    return a, b, _grown(_rest(x, n, low))
+
+
+def exp(x: Any) -> Any:
+    """eˣ"""
+    a, b, p = exp_parts(x)
+    return fma(p, a, a) * b
+
+
+def exp_near(x: Any) -> Any:
+    """eˣ where it is neither near 0 nor near ∞."""
+    form = format_of(x)
+    z, n = nearest(x, 1 / math.log(2), form.bias)
+    a = number(bits(z) << form.mantissa)
+    return fma(_grown(_rest(x, n)), a, a)
+
+
+def exp2(x: Any) -> Any:
+    """2ˣ"""
+    bottom, top = {4: (-151.0, 128.0), 8: (-1076.0, 1024.0)}[x.dtype.itemsize]
+    x = above(below(x, top), bottom)
+    n, a, b = _powers(x, x < 0, 1.0)
+    r = x - n
+    return fma(r * polynomial(r, EXP2), a, a) * b
+
+
+def _minus_one(x: Any) -> tuple[Any, Any]:
+    """(a, p) with eˣ − 1 = 2 (a p + (a − 1/2)), a = 2ⁿ⁻¹."""
+    form = format_of(x)
+    z, n = nearest(x, 1 / math.log(2), form.bias - 1)
+    return number(bits(z) << form.mantissa), _grown(_rest(x, n))
+
+
+def expm1(x: Any) -> Any:
+    """eˣ − 1"""
+    top = _LIMITS[x.dtype.itemsize][1]
+    a, p = _minus_one(above(below(x, top), -40.0))
+    half = fma(a, p, a - 0.5)
+    return signed(half + half, x)
+
+
+def tanh(x: Any) -> Any:
+    """(1 − y) / (1 + y) with y = e^∓2|x|: below log(2)/4 y < 1 is rounded less, above it y > 1."""
+    t = below(size(x), 20.0 if is_wide(x) else 10.0)
+    a, p = _minus_one(t * where(t < 0.17328, -2.0, const(2.0, t)))
+    half = fma(a, p, a - 0.5)
+    return signed(half / (half + 1.0), x)
+
+
+def sigmoid(x: Any) -> Any:
+    """1 / (1 + e⁻ˣ) by way of e^−|x|, which cannot overflow."""
+    e = exp(-size(x))
+    return where(x < 0, e, 1.0) / (e + 1.0)
+
+
+def _both(x: Any) -> tuple[Any, Any, Any, Any]:
+    """2ⁿ⁻¹, 2⁻ⁿ⁻¹, sinh r, cosh r − 1 for |x|."""
+    form, top = format_of(x), {4: 89.5, 8: 710.5}[x.dtype.itemsize]
+    t = below(size(x), top)
+    z, n = nearest(t, 1 / math.log(2), form.bias - 2)
+    r = _rest(t, n)
+    s = r * r
+    a = number(bits(z) << form.mantissa)
+    b = number(((2 * form.bias - 4) << form.mantissa) - bits(a))
+    b = where(n < 60.0, b, 0.0)  # it has no such exponents, and no weight there
+    odd = fma(r * s, polynomial(s, SINH), r)
+    even = fma(s * s, polynomial(s, COSH), s * 0.5)
+    return a, b, odd, even
+
+
+def sinh(x: Any) -> Any:
+    """(eˣ − e⁻ˣ) / 2"""
+    a, b, odd, even = _both(x)
+    less, more = a - b, a + b
+    return signed((fma(more, odd, less * even) + less) * 2.0, x)
+
+
+def cosh(x: Any) -> Any:
+    """(eˣ + e⁻ˣ) / 2"""
+    a, b, odd, even = _both(x)
+    less, more = a - b, a + b
+    return (fma(less, odd, more * even) + more) * 2.0
