@@ -22,8 +22,8 @@ from .place import Buffer, Plan, Step
 from .runtime import runtime_text
 from .text import Function
 
-QUIET = 200_000
-"""Programs with less work than so many multiply-adds run on one thread."""
+QUIET = 1_000_000
+"""Programs with less work than so many multiply-adds (some 7 µs of it) run on one thread."""
 
 
 class Native(NamedTuple):

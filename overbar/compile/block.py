@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..graph import Graph
+from ..graph import Graph, Node
 from .checks import HEADER, Checks, is_checked
 from .fuse import signature
 from .kernel import Kernel
+from .layout import sizes_of
 from .machine import Machine
-from .operations import NEST
+from .operations import NEST, PRODUCT
 from .place import Buffer, Plan, Step, place
 from .products import product_stages
 from .split import nest
@@ -61,6 +63,25 @@ class Program:
         return found, buffers
 
 
+def work_of(node: Node) -> int:
+    """About how many multiply-adds a step takes; an entry of an array counts as eight."""
+    graphs = [g for p in node.params.values() for g in (p if isinstance(p, tuple) else (p,))]
+    graphs = [g for g in graphs if isinstance(g, Graph)]
+    if node.op is PRODUCT or node.op is NEST:
+        (graph,) = graphs
+        total = 8 * math.prod(node.params["axes"]) * len(graph.outputs)
+        return total + sum(work_of(n) for n in graph.nodes if n.op.name == "einsum")
+    if node.op.name == "einsum":
+        return math.prod(sizes_of(node).values())
+    if graphs:
+        inner = sum(work_of(n) for g in graphs for n in g.nodes if n.inputs)
+        return inner * node.params.get("length", 8)
+    sizes = [x.spec.size for x in (node, *node.inputs) if not isinstance(x.spec, tuple)]
+    if node.op.name.startswith("conv"):
+        return math.isqrt(math.prod(sizes))  # exact where nothing is padded
+    return 8 * sum(sizes)
+
+
 class Block:
     """A graph's kernels in their order: the whole program, or the body of a loop."""
 
@@ -102,7 +123,7 @@ class Block:
 
     def work(self) -> int:
         """About how many multiply-adds it does."""
-        return sum(k.parts for stages, _ in self.stages.values() for k in stages.kernels) * 20_000
+        return sum(work_of(s.node) for s in self.plan.steps if s.native)
 
     def call(
         self,

@@ -24,7 +24,7 @@ PASSES: tuple[tuple[str, Pass], ...] = (
     ("contract", contract),
     ("fuse", fuse),
 )
-"""Name and function; `fold` and `share` once more after `contract` would find nothing new."""
+"""Name and function."""
 
 
 def lowered(
@@ -32,9 +32,27 @@ def lowered(
 ) -> Graph:
     """The graph after all passes, or after the one named; `show` sees every one."""
     for name, apply in PASSES:
-        graph = apply(graph)
+        after = apply(graph)
+        verify(name, graph, after)
+        graph = after
         if show is not None:
             show(name, graph)
         if name == until:
             break
     return graph
+
+
+def verify(name: str, before: Graph, after: Graph) -> None:
+    """Whether a pass kept what a graph is for: its inputs, and the shapes and dtypes it gives.
+
+    Raises:  AssertionError if not: a fault of overbar.
+    """
+    same = before.inputs == after.inputs and len(before.outputs) == len(after.outputs)
+    pairs = zip(before.outputs, after.outputs, strict=False)
+    if not same or any(a.spec is not b.spec for a, b in pairs):
+        raise AssertionError(f"the pass {name} changed what the graph is:\n{before}\n->\n{after}")
+    ages = {x: i for i, x in enumerate(after.nodes)}
+    given = set(before.inputs)
+    for node in after.nodes:
+        if node not in given and any(ages[x] > ages[node] for x in node.inputs):
+            raise AssertionError(f"the pass {name} made a node older than its inputs: {node}")
