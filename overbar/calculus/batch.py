@@ -17,7 +17,8 @@ from ..context import CONTEXT, changed, tracker
 from ..errors import DTypeError, ShapeError
 from ..graph import Node, span
 from ..handle import Tensor, as_tensor, asarray, from_node, from_value, unknown
-from ..ops.index import lane_of, stack_
+from ..ops.index import lane_of
+from ..ops.join import stack_
 from ..ops.movement import move_axis
 from ..ops.repeat import broadcast_to
 from ..replay import is_known, values_of

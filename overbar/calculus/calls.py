@@ -80,16 +80,22 @@ def call(captured: Captured, arguments: Sequence[Tensor]) -> list[Tensor]:
     results = outs[: captured.results]
     rebound = outs[captured.results : captured.results + len(captured.rebinds)]
     nodes = captured.graph.outputs[captured.results :]
-    rebind(captured.rebinds, [_cut(t, n) for t, n in zip(rebound, nodes, strict=False)])
+    rebind(
+        captured.rebinds,
+        [t.detach() if is_cut(n) else t for t, n in zip(rebound, nodes, strict=False)],
+    )
     grads = iter(outs[captured.results + len(captured.rebinds) :])
     for handle, there in captured.grads:
         handle.grad = next(grads) if there else None
     return results
 
 
-def _cut(t: Tensor, node: Node) -> Tensor:
-    """Without history what had none inside: a buffer would grow one from call to call."""
-    return t.detach() if getattr(node.op, "flat", False) or hasattr(node, "handle") else t
+def is_cut(node: Node) -> bool:
+    """Whether the value of a rebound handle had no history inside: it shall grow none outside, or
+    a buffer (the state of a generator) would gather it from call to call.
+    """
+    flat = getattr(node.op, "flat", False)
+    return flat or hasattr(node, "handle") or not node.spec.floating
 
 
 def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:

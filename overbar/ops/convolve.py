@@ -60,7 +60,7 @@ def _conv(
     y = xp.empty((n, groups, out // groups, places), xp.result_type(x, w))
     for block in _blocks(n, groups * depth * places):
         columns = windows(xp, x[block], kernel, stride, dilation, count)
-        xp.matmul(w, columns.reshape(-1, groups, depth, places), out=y[block])
+        xp.matmul(w, columns.reshape(len(columns), groups, depth, places), out=y[block])
     return y.reshape(n, out, *count)
 
 
@@ -81,8 +81,9 @@ def _conv_input(
     wide = tuple(m + a + b for m, (a, b) in zip(space, padding, strict=True))
     x = xp.zeros((n, groups * per_group, *wide), xp.result_type(y, w))
     for block in _blocks(n, groups * depth * places):
-        rows = y[block].reshape(-1, groups, out // groups, places)
-        columns = xp.matmul(back, rows).reshape(-1, groups * per_group, *kernel, *count)
+        part = y[block]
+        rows = part.reshape(len(part), groups, out // groups, places)
+        columns = xp.matmul(back, rows).reshape(len(part), groups * per_group, *kernel, *count)
         for k in np.ndindex(*kernel):
             x[block][(slice(None), slice(None), *places_of(k, stride, dilation, count))] += columns[
                 :, :, *k
@@ -115,8 +116,9 @@ def _conv_weight(
     order = (1, *range(2, 2 + k), 0, *range(2 + k, 2 + 2 * k))  # (C, *kernel, N, *count)
     for block in _blocks(n, groups * depth * places):
         columns = windows(xp, x[block], kernel, stride, dilation, count).transpose(order)
-        rows = y[block].reshape(-1, groups, out // groups, places).transpose(1, 2, 0, 3)
-        samples = rows.shape[2]
+        part = y[block]
+        samples = len(part)
+        rows = part.reshape(samples, groups, out // groups, places).transpose(1, 2, 0, 3)
         w += xp.matmul(
             rows.reshape(groups, out // groups, samples * places),
             columns.reshape(groups, depth, samples * places).swapaxes(1, 2),

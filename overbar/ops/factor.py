@@ -21,7 +21,8 @@ from ..handle import Tensor
 from ..primitive import Primitive, public, shared
 from ..spec import Spec, real_dtype, spec
 from .arithmetic import times
-from .index import concat_, stretch
+from .index import stretch
+from .join import concat_
 from .linear import H, matmul_, mT, star
 from .movement import cast, parts, real
 from .repeat import reshape_

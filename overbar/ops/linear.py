@@ -14,7 +14,8 @@ from ..errors import ShapeError
 from ..handle import Tensor, as_tensor
 from ..primitive import Primitive, public
 from ..spec import Spec, broadcast_shape, one_axis, spec
-from .index import stack, stretch
+from .index import stretch
+from .join import stack
 from .movement import astype, conj, conj_, matrix_transpose, permute_dims, transpose
 from .repeat import broadcast_to, reshape
 from .repeat import sum as total

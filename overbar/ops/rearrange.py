@@ -18,7 +18,8 @@ from ..errors import DTypeError, IndexingError, ShapeError
 from ..handle import Tensor, as_tensor, asarray
 from ..primitive import public
 from ..spec import axes, broadcast_shape, one_axis
-from .index import concat, gather_, slice_, stretch
+from .index import gather_, slice_, stretch
+from .join import concat
 from .movement import move_axis, permute_dims
 from .repeat import broadcast_to, reshape
 

@@ -17,7 +17,7 @@ from ..errors import DTypeError
 from ..handle import Tensor, as_tensor, asarray
 from ..primitive import Primitive, public, shared
 from ..spec import Spec, axes, one_axis, spec
-from .index import concat
+from .join import concat
 from .movement import astype, permute_dims
 from .repeat import broadcast_to, dropped, kept, reshape, spread, sum_
 

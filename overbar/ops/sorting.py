@@ -18,7 +18,8 @@ from ..handle import Tensor, as_tensor, asarray
 from ..primitive import FLAT, Primitive, public, shared
 from ..spec import Spec, one_axis, spec
 from .arithmetic import where
-from .index import concat, gather_, getitem, stretch
+from .index import gather_, getitem, stretch
+from .join import concat
 from .logic import equal, isnan, less, less_equal, logical_not
 from .movement import astype, permute_dims
 from .reduce import any
