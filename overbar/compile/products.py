@@ -7,7 +7,7 @@ update of a parameter.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -22,6 +22,7 @@ from .machine import Machine
 from .nest import attributes
 from .phases import base_of
 from .scalar import Scalar
+from .slices import sliced
 from .stages import Stages
 from .text import Function, Index, Module
 
@@ -44,25 +45,48 @@ def product_stages(
     if any(not is_view(n) for n in rest):
         block = f"{name}.block"
         Block(module, machine, block, node, core, lies, pointers, results, place, checks)
-    kernel = product(module, machine, _numbers(core, lies), epilogue=block and f"{name}.after")
+    after = block and f"{name}.after"
     last = max(buffers, default=-1)
     arguments = [("ptr", f"p{k}") for k in range(last + 1)]
     arguments += [("ptr", "scratch"), ("ptr", "workspace"), ("i64", "part")]
+    named = [n for _, n in arguments[:-2]]
     if block:
-        _after(module, name, [n for _, n in arguments[:-2]])
-    f = module.function(name, arguments, attributes="nounwind")
-    table = "null"
-    if block:
-        table = f.variable(f"[{last + 2} x ptr]").place
-        for i, (_, n) in enumerate(arguments[:-2]):
-            f.store(f"%{n}", f.at(table, i, "ptr"), "ptr")
-    a, b = (_start(f, x, pointers) for x in core.inputs)
-    f.call(
-        kernel.name, "void", ("ptr", a), ("ptr", b), ("ptr", place), ("ptr", table),
-        ("ptr", "%workspace"), ("i64", "%part"),
-    )  # fmt: skip
-    f.give()
-    return Stages((Kernel(name, kernel.parts, kernel.workspace),), scratch)
+        _after(module, name, named)
+
+    def stage(kernel: Kernel, operands: Callable[[Function], list[str]]) -> Kernel:
+        f = module.function(kernel_name(kernel), arguments, attributes="nounwind")
+        table = "null"
+        if block:
+            table = f.variable(f"[{last + 2} x ptr]").place
+            for i, n in enumerate(named):
+                f.store(f"%{n}", f.at(table, i, "ptr"), "ptr")
+        given = [*operands(f), table, "%workspace"]
+        f.call(kernel.name, "void", *(("ptr", x) for x in given), ("i64", "%part"))
+        f.give()
+        return Kernel(f.name, kernel.parts, kernel.workspace)
+
+    def kernel_name(kernel: Kernel) -> str:
+        return name if kernel is not first else f"{name}.slices"
+
+    def starts(f: Function) -> list[str]:
+        return [_start(f, x, pointers) for x in core.inputs]
+
+    numbers = _numbers(core, lies)
+    first: Kernel | None = None
+    cut = sliced(module, machine, numbers, epilogue=after)
+    if cut is None:
+        whole = product(module, machine, numbers, epilogue=after)
+        return Stages((stage(whole, lambda f: [*starts(f), place]),), scratch)
+    first, room = cut.partial, -(-scratch // 64) * 64
+
+    def between(f: Function) -> str:
+        return f.at("%scratch", room, "i8")
+
+    stages = (
+        stage(cut.partial, lambda f: [*starts(f), between(f)]),
+        stage(cut.gathered, lambda f: [between(f), place]),
+    )
+    return Stages(stages, room + cut.between)
 
 
 def _room(

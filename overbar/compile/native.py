@@ -1,0 +1,297 @@
+"""LLVM, and nobody else knows it: text in, addresses out.
+
+`load` reads a module's text, verifies it, optimises it, makes machine code for a `Machine` and
+gives a `Library` that knows the addresses of its public functions. Code once made is kept on disk
+(`cache`) and comes back in a fraction of a millisecond; fresh or kept, it is loaded in the same
+way. llvmlite is imported when first needed: `import overbar` does without it.
+
+Machine code computes as NumPy does: denormal numbers are never flushed to zero.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import struct
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from ..errors import DomainError, MissingPackageError
+from . import cache, target
+from .machine import Machine
+
+PASSES = 1
+"""LLVM's level of optimisation. Level 2 takes a tenth longer than 1 for code of the same speed."""
+
+GENERATOR = 2
+"""Level of its code generator. 1 saves 3 % of the time and costs 0.7 % of speed; 0 halves it."""
+
+FORCED = {"avx512": (512, 32), "avx2": (256, 16), "generic": (128, 16)}
+"""What `forced` takes: bits and number of the vector registers."""
+
+counts = {"compiled": 0, "reloaded": 0}
+"""How many modules this process has compiled, and how many it found on disk."""
+
+
+class InternalError(RuntimeError):
+    """Text that LLVM refuses: a fault of overbar, never of the user's program.
+
+    line   the offending one, where LLVM says which; counted from 1
+    text   the whole module
+    """
+
+    def __init__(self, what: str, text: str, line: int | None = None) -> None:
+        parts = [f"the compiler wrote text that LLVM refuses: {what.strip()}"]
+        if line is not None:
+            lines = text.splitlines()
+            first = max(0, line - 3)
+            parts.append(f"line {line}, {_function_at(lines, line)}:")
+            for number, content in enumerate(lines[first : line + 2], first + 1):
+                parts.append(f"  {'>' if number == line else ' '} {number:5d}  {content}")
+        parts.append("This is a fault of overbar; ob.config(jit='interpret') does without LLVM.")
+        super().__init__("\n".join(parts))
+        self.text, self.line = text, line
+
+
+class Library:
+    """Machine code in memory; it stays there as long as this object lives."""
+
+    def __init__(self, image: bytes) -> None:
+        llvm = _llvm()
+        waiting = [image]
+        # An empty module whose object code is "found in the cache" costs a third of adding an
+        # object file to an engine, which compiles its own empty module as well. It lies in LLVM's
+        # shared context: the garbage collector cannot dispose of that before the engine.
+        module = llvm.parse_assembly("")
+        self._engine = llvm.create_mcjit_compiler(module, _target_machine(host()))
+        self._engine.set_object_cache(None, lambda _: waiting.pop())
+        self._engine.finalize_object()
+
+    def address(self, name: str) -> int:
+        """Where a public function begins."""
+        found = self._engine.get_function_address(name)
+        if not found:
+            raise KeyError(f"no function {name} in this library")
+        return found
+
+
+def available() -> bool:
+    """Whether native code can be made here."""
+    if struct.calcsize("P") != 8:  # the text says i64 where it means a size
+        return False
+    try:
+        _llvm().check_jit_execution()
+    except (ImportError, OSError, RuntimeError):
+        return False
+    return True
+
+
+@functools.cache
+def host() -> Machine:
+    """The machine this process runs on."""
+    llvm = _llvm()
+    switched = llvm.get_host_cpu_features()
+    arch = llvm.get_process_triple().partition("-")[0]
+    bits, count = target.registers(arch, [name for name, on in switched.items() if on])
+    l1, l2, l3 = target.caches()
+    return Machine(
+        name=llvm.get_host_cpu_name(),
+        features=_with_width(switched.flatten(), bits),
+        bits=bits,
+        registers=count,
+        l1=l1,
+        l2=l2,
+        l3=l3,
+        cores=target.cores(),
+    )
+
+
+@functools.cache
+def forced(kind: str) -> Machine:
+    """This machine pretending to have less: "avx512", "avx2" or "generic". For tests.
+
+    Raises:  DomainError if this processor cannot run such code.
+    """
+    if kind not in FORCED:
+        raise DomainError(f"no machine is called {kind!r}", want=", ".join(FORCED))
+    here, (bits, count) = host(), FORCED[kind]
+    intel = _llvm().get_process_triple().startswith("x86_64")
+    if here.bits < bits or (kind != "generic" and not intel):
+        raise DomainError(
+            f"this processor ({here.name}) cannot run {kind} code",
+            got={"vector registers": f"{here.bits} bits"},
+            want=f"{bits} bits",
+        )
+    if bits == here.bits and kind != "generic":
+        return here
+    name, features = {
+        "avx512": ("x86-64-v4", ""),
+        "avx2": ("x86-64-v3", ""),
+        "generic": ("x86-64" if intel else "generic", ""),
+    }[kind]
+    if not intel:
+        count = here.registers
+    values = (bits, count, here.l1, here.l2, here.l3, here.cores)
+    return Machine(name, _with_width(features, bits), *values)
+
+
+def load(text: str, machine: Machine | None = None) -> Library:
+    """A module's machine code, from the disk if it is there, else compiled and kept.
+
+    Raises:  InternalError if LLVM refuses the text.
+    """
+    machine = machine or host()
+    key, shelf = _key(text, machine), cache.shelf()
+    image = shelf.read(key) if shelf else None
+    if image is not None:
+        counts["reloaded"] += 1
+        return Library(image)
+    with _optimised(text, machine) as (made_for, module):
+        image = made_for.emit_object(module)
+    counts["compiled"] += 1
+    if shelf:
+        shelf.write(key, image)
+    return Library(image)
+
+
+def assembly(text: str, machine: Machine | None = None) -> str:
+    """The machine's own language for a module, to be read."""
+    with _optimised(text, machine or host()) as (made_for, module):
+        return made_for.emit_assembly(module)
+
+
+# -- inside -----------------------------------------------------------------------------------
+
+
+@functools.cache
+def _llvm() -> Any:
+    """llvmlite's binding, ready."""
+    try:
+        import llvmlite.binding as llvm
+    except ImportError as error:
+        raise MissingPackageError(
+            "native code needs llvmlite", hint="pip install 'overbar[jit]'"
+        ) from error
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    llvm.initialize_native_asmparser()  # the pool's text holds a few instructions as assembly
+    # llvmlite calls LLVM under a lock. A fork waits for it: a child of somebody in the middle of a
+    # call could never call LLVM again.
+    lock = getattr(llvm.ffi.lib, "_lock", None)
+    if lock is not None and hasattr(os, "register_at_fork"):
+        leave = functools.partial(lock.__exit__, None, None, None)
+        os.register_at_fork(before=lock.__enter__, after_in_parent=leave, after_in_child=leave)
+    # LLVM finds the functions of this process (memcpy, fmaf) once it has had an engine.
+    first = llvm.Target.from_triple(llvm.get_process_triple()).create_target_machine(jit=True)
+    llvm.create_mcjit_compiler(llvm.parse_assembly(""), first).close()
+    return llvm
+
+
+def _with_width(features: str, bits: int) -> str:
+    """LLVM prefers 256-bit vectors on many processors that have 512: it fears for their clock.
+    The micro-kernels take 512 anyhow, so that price is paid, and the loops may as well have them.
+    """
+    return ",".join(filter(None, [features, "-prefer-256-bit" if bits == 512 else ""]))
+
+
+def _target_machine(machine: Machine) -> Any:
+    return (
+        _llvm()
+        .Target.from_triple(_llvm().get_process_triple())
+        .create_target_machine(cpu=machine.name, features=machine.features, opt=GENERATOR, jit=True)
+    )
+
+
+def _key(text: str, machine: Machine) -> str:
+    """Everything that the machine code depends on."""
+    llvm = _llvm()
+    version = ".".join(map(str, llvm.llvm_version_info))
+    maker = f"{version} {llvm.get_process_triple()} {PASSES} {GENERATOR}"
+    return cache.key_of(maker, machine.name, machine.features, text)
+
+
+@contextmanager
+def _optimised(text: str, machine: Machine) -> Iterator[tuple[Any, Any]]:
+    """LLVM's target, and the module of a text: parsed, verified, through LLVM's passes.
+
+    All is closed at the end, in this order. Left to the garbage collector (an error keeps its
+    frames, and they are a cycle) the context may go first, and the module crashes.
+    """
+    llvm = _llvm()
+    with ExitStack() as stack:
+        made_for = stack.enter_context(_target_machine(machine))
+        # A context of its own: what the shared one has seen (types, constants) stays for ever.
+        context = stack.enter_context(llvm.create_context())
+        try:
+            module = stack.enter_context(llvm.parse_assembly(text, context))
+            module.verify()
+        except RuntimeError as error:
+            raise InternalError(str(error), text, _line_of(str(error), text)) from None
+        _check_symbols(module, text)
+        module.triple = made_for.triple
+        with made_for.target_data as data:
+            module.data_layout = str(data)
+        options = stack.enter_context(llvm.create_pipeline_tuning_options(speed_level=PASSES))
+        options.loop_vectorization = True
+        options.slp_vectorization = False
+        builder = stack.enter_context(llvm.create_pass_builder(made_for, options))
+        passes = builder.getModulePassManager()
+        stack.callback(_dispose, passes)
+        passes.run(module, builder)
+        yield made_for, module
+
+
+def _dispose(passes: Any) -> None:
+    """Free a pass manager (50 kB). llvmlite up to 0.50 does not: its `close` calls the empty
+    method of one base class and never comes to that of the other.
+    """
+    _llvm().newpassmanagers.NewPassManager._dispose(passes)
+    passes.detach()
+
+
+def _check_symbols(module: Any, text: str) -> None:
+    """A function that nobody has would be called at address zero."""
+    for function in module.functions:
+        name = function.name
+        if not function.is_declaration or name.startswith("llvm."):
+            continue
+        if _llvm().address_of_symbol(name) is None:
+            raise InternalError(
+                f"no function {name} anywhere", text, _line_with(f"@{name}(", text.splitlines())
+            )
+
+
+def _line_of(message: str, text: str) -> int | None:
+    """The line that a complaint of LLVM is about."""
+    lines = text.splitlines()
+    place = re.search(r"<string>:(\d+):\d+: error", message)
+    if place:
+        return min(int(place[1]), len(lines))
+    # The verifier quotes instructions without saying where. The same may stand in many functions:
+    # the one that holds most of them is meant.
+    quoted = [line.strip() for line in message.splitlines()[1:] if line.strip()]
+    found: dict[str, dict[str, int]] = {}
+    function = ""
+    for number, line in enumerate(lines, 1):
+        function = line if line.startswith("define") else function
+        if line.strip() in quoted:
+            found.setdefault(function, {}).setdefault(line.strip(), number)
+    if not found:
+        return None
+    there = max(found.values(), key=len)
+    return next(there[line] for line in quoted if line in there)
+
+
+def _line_with(part: str, lines: list[str]) -> int | None:
+    return next((n for n, line in enumerate(lines, 1) if part in line), None)
+
+
+def _function_at(lines: list[str], line: int) -> str:
+    for content in reversed(lines[:line]):
+        if content.startswith("define"):
+            return "in @" + content.partition("@")[2].partition("(")[0]
+        if content.startswith("}"):
+            break
+    return "outside of functions"
