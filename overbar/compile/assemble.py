@@ -1,8 +1,8 @@
 """From a graph of kernels to the text of one program, and all that is needed to call it.
 
 The program is a list of segments. A native one is a function that every thread runs: it goes from
-level to level, takes the parts of that level's kernels as they come, and waits for the others at a
-barrier. Between native segments stand the operations that have no native form: they run with NumPy.
+level to level, takes the parts of that level's kernels as they come, and goes on when all parts are
+done. Between native segments stand the operations that have no native form: they run with NumPy.
 """
 
 from __future__ import annotations
@@ -157,7 +157,6 @@ class Assembly(Block):
         counters, record = slot(fixed + 2), slot(fixed + 3)
         f.store(record, header, "ptr")
         own = f.at(header, HEADER, "i8")
-        count = f.let("trunc i64 %threads to i32")
 
         def address(buffer: Buffer) -> str:
             if buffer.kind == "arena":
@@ -167,24 +166,15 @@ class Assembly(Block):
         def run(step: Step, kernel: Kernel, part: Any) -> None:
             self.call(f, address, arena, step, kernel, own, part)
 
-        for number, level in enumerate(levels):
+        for level in levels:
             jobs = self.jobs(level)
-            alone = sum(kernel.parts for _, kernel in jobs) == 1
             if self.threads == 1:
                 for step, kernel in jobs:
                     with f.loop(0, kernel.parts) as part:
                         run(step, kernel, part)
-            elif alone:
-                with f.when(f.let("icmp eq i64 %thread, 0")):
-                    run(*jobs[0], 0)
             else:
                 self._shared(f, jobs, counters, run)
-            fails = any(is_checked(step) for step, _ in level)
-            follows = levels[number + 1] if number + 1 < len(levels) else []
-            same = alone and not fails and sum(k.parts for _, k in self.jobs(follows)) == 1
-            if self.threads > 1 and not same:
-                f.call("barrier", "void", ("ptr", "%state"), ("i32", count), ("i64", "%spin"))
-            if fails:
+            if any(is_checked(step) for step, _ in level):
                 with f.when(f.let(f"icmp ne i64 {f.load(record, 'i64')}, 0")):
                     f.give()
                     f.dead()
@@ -197,15 +187,20 @@ class Assembly(Block):
         counters: str,
         run: Callable[[Step, Kernel, Any], None],
     ) -> None:
-        """A level's parts, each taken by the thread that comes first."""
-        counter = f.at(counters, self.program.counters, "i64")
+        """A level's parts, each taken by the thread that comes first; then all are done."""
+        parts = sum(kernel.parts for _, kernel in jobs)
+        record = f.at(counters, self.program.counters, "i64")
         self.program.counters += 8  # a cache line of its own
+        did = f.variable("i64", 0)
         with f.forever() as leave:
-            taken = f.call("claim", "i64", ("ptr", counter))
-            leave(f.let(f"icmp sge i64 {taken}, {sum(k.parts for _, k in jobs)}"))
+            taken = f.call("take", "i64", ("ptr", record), ("i64", 0), ("i64", parts))
+            leave(f.let(f"icmp sge i64 {taken}, {parts}"))
+            f.set(did, f.add(f.get(did), 1))
             start = 0
             for step, kernel in jobs:
                 part = f.sub(taken, start)
                 with f.when(f.let(f"icmp ult i64 {part}, {kernel.parts}")):
                     run(step, kernel, part)
                 start += kernel.parts
+        numbers = [("i64", n) for n in (0, f.get(did), parts, "%spin")]
+        f.call("finish", "void", ("ptr", record), *numbers)
