@@ -182,6 +182,11 @@ def _strengthened(node: Node) -> Node | None:
     return make(PRIMITIVES["multiply"], (x, inverse), {}, node.spec, node)
 
 
+def _first_power(node: Node) -> Node | None:
+    """x¹ = x"""
+    return node.inputs[0] if node.params["n"] == 1 else None
+
+
 def _of_one(node: Node) -> Node | None:
     """A reduction over axes of size 1 is a reshape."""
     x, axis = node.inputs[0], node.params["axis"]
@@ -202,6 +207,7 @@ IDENTITIES: dict[str, tuple[Callable[[Node], Node | None], ...]] = {
     "broadcast": (_broadcast_twice, _reshape_of_number),
     "logical_not": (_twice("logical_not"),),
     "conj": (_twice("conj"),),
+    "whole_power": (_first_power,),
     **dict.fromkeys(("sum", "max", "min", "prod", "any", "all"), (_of_one,)),
 }
 """For each operation: functions of a node that give something simpler and equal, or None."""

@@ -33,11 +33,11 @@ def can_hold(node: Node) -> bool:
 class Scalar:
     """A number in a register: its name there, its dtype, and the builder that made it."""
 
-    __slots__ = ("builder", "dtype", "name")
+    __slots__ = ("builder", "dtype", "known", "name")
     __hash__ = None  # type: ignore[assignment]
 
-    def __init__(self, builder: Builder, name: str, dtype: np.dtype) -> None:
-        self.builder, self.name, self.dtype = builder, name, dtype
+    def __init__(self, builder: Builder, name: str, dtype: np.dtype, known: Any = None) -> None:
+        self.builder, self.name, self.dtype, self.known = builder, name, dtype, known
 
     @property
     def type(self) -> str:
@@ -155,16 +155,18 @@ class Builder:
         """A number of the same dtype as another."""
         dtype = like.dtype if isinstance(like, Scalar) else np.dtype(like)
         if dtype == BOOL:
-            return Scalar(self, "true" if value else "false", dtype)
+            return Scalar(self, "true" if value else "false", dtype, bool(value))
         if dtype.kind == "f":
-            return Scalar(self, literal(value, type_of(dtype)), dtype)
-        return Scalar(self, str(int(value)), dtype)
+            return Scalar(self, literal(value, type_of(dtype)), dtype, value)
+        return Scalar(self, str(int(value)), dtype, int(value))
 
     def cast(self, x: Scalar, dtype: Any) -> Scalar:
         """x in another dtype, as NumPy converts it."""
         dtype = np.dtype(dtype)
         if x.dtype == dtype:
             return x
+        if x.known is not None and dtype.kind == "f":
+            return self.constant(float(x.known), dtype)
         if dtype == BOOL:
             return x != 0
         to = type_of(dtype)
