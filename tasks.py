@@ -6,6 +6,7 @@
     python tasks.py format          ruff: repair what it can
     python tasks.py types           pyright on the package
     python tasks.py oracles         tests against torch, jax and autograd, which it installs
+    python tasks.py browser         tests of the explorer's page in Chromium, which it installs
     python tasks.py bench [name]    the benchmarks, or those with `name` in theirs
     python tasks.py wheel           build the wheel, install it elsewhere, try it there
     python tasks.py docs            make the reference and the stubs, run every example
@@ -30,6 +31,7 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 STAMP = VENV / "overbar-installed.json"
 OLDEST = (3, 11)
+PAGE = (".js", ".css", ".html")  # what the explorer's page is made of
 NO_TESTS = 5  # pytest's status when it has found none
 BIN, EXE = ("Scripts", ".exe") if os.name == "nt" else ("bin", "")
 
@@ -43,6 +45,7 @@ assert Path(ob.__file__).is_relative_to(sys.prefix), ob.__file__
 assert not {"torch", "jax", "scipy", "matplotlib", "llvmlite"} & set(sys.modules)
 slope = ob.grad(lambda x: x * x * x)(2.0)
 assert slope == 12.0, slope
+assert len(ob.explore(lambda x: x * x, 2.0).html()) > 10_000
 images, labels, *_ = ob.data.digits()
 assert len(images) == len(labels) > 0
 print(f"import, gradient and data work from {Path(ob.__file__).parent}")
@@ -184,6 +187,34 @@ def oracles(*arguments):
     run(python, "-m", "pytest", *(arguments or ["tests/oracles"]))
 
 
+def browser(*arguments):
+    """Look at the explorer's page in Chromium; without one the task fails."""
+    python = environment("test", "browser")
+    if not a_browser():
+        may = os.name == "posix" and os.geteuid() == 0 and shutil.which("apt-get")
+        if not may:
+            sys.exit(
+                "no browser: none of {} is on the PATH\n"
+                "hint: on Debian and Ubuntu, `apt install chromium`".format(", ".join(CHROMIUM))
+            )
+        install = ("apt-get", "install", "-y", "-q", "--no-install-recommends")
+        run("apt-get", "update", "-q")
+        run(*install, "chromium", "fonts-dejavu-core")
+        if not a_browser():
+            sys.exit(
+                "chromium was installed, but none of {} is on the PATH".format(", ".join(CHROMIUM))
+            )
+    run(python, "-m", "pytest", *(arguments or ["tests/browser"]))
+
+
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "chrome")
+
+
+def a_browser():
+    """The path of a Chromium, None if there is none."""
+    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUM)), None)
+
+
 def bench(*arguments):
     """Measure, side by side with the others; see benchmarks/README.md."""
     found = sorted((ROOT / "benchmarks").glob("*.py"))
@@ -209,10 +240,10 @@ def wheel():
     (built,) = dist.glob("overbar-*.whl")
 
     tree = {path.relative_to(ROOT).as_posix() for path in (ROOT / "overbar").rglob("*")}
-    wanted = {name for name in tree if name.endswith((".py", ".csv.gz", ".md", "py.typed"))}
+    wanted = {name for name in tree if name.endswith((".py", ".csv.gz", ".md", "py.typed", *PAGE))}
     held = set(zipfile.ZipFile(str(built)).namelist())
     missing = sorted(wanted - held)
-    for kind in ("py.typed", ".csv.gz", ".md"):
+    for kind in ("py.typed", ".csv.gz", ".md", *PAGE):
         if not any(name.startswith("overbar/") and name.endswith(kind) for name in held):
             missing.append("overbar/**/*{}".format(kind))
     if missing:
@@ -246,7 +277,7 @@ def clean():
 
 TASKS = {
     task.__name__: task
-    for task in (demo, test, lint, format, types, oracles, bench, wheel, docs, clean)
+    for task in (demo, test, lint, format, types, oracles, browser, bench, wheel, docs, clean)
 }
 
 

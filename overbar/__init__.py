@@ -39,10 +39,24 @@ __version__ = "0.1.0"
 _LATER = {
     "nn": "nn", "optim": "optim", "data": "data", "testing": "testing",
     "save": "saving", "load": "saving",
+    "explore": "views.explore", "draw": "views.draw",
+    "plot_derivatives": "views.plot", "spy": "views.spy",
+    "trace_table": "views.tracetable", "derive": "views.derive", "paths": "views.paths",
+    "contributions": "views.contributions", "what_if": "views.whatif",
+    "summary": "views.summary", "shape_table": "views.shapes",
     "explain": "views.explain", "why_zero": "views.zeros", "kinks": "views.kinks",
+    "verify": "compile.verify",
     "why_nan": "views.nonfinite", "nan_guard": "views.nonfinite",
 }  # fmt: skip
 """Where a name of the upper floors lives: a module of that name, or a name in a module."""
+
+
+def _view(self: Graph, kind: str = "graph") -> _Any:
+    """The graph as "modules", "bars", "jacobians" or "graph": see `overbar.views.aspects`."""
+    return _importlib.import_module(f"{__name__}.views.aspects").view(self, kind)
+
+
+Graph.view = _view  # type: ignore[attr-defined]
 
 
 def __getattr__(name: str) -> _Any:

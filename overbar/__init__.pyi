@@ -41,6 +41,7 @@ from .calculus.transforms import vjp as vjp
 from .calculus.whiles import fori_loop as fori_loop
 from .calculus.whiles import while_loop as while_loop
 from .compile.jit import jit as jit
+from .compile.verify import verify as verify
 from .context import config as config
 from .context import is_tracing as is_tracing
 from .context import no_grad as no_grad
@@ -61,10 +62,21 @@ from .saving import save as save
 from .trees import tree_flatten as tree_flatten
 from .trees import tree_map as tree_map
 from .trees import tree_unflatten as tree_unflatten
+from .views.contributions import contributions as contributions
+from .views.derive import derive as derive
+from .views.draw import draw as draw
 from .views.explain import explain as explain
+from .views.explore import explore as explore
 from .views.kinks import kinks as kinks
 from .views.nonfinite import nan_guard as nan_guard
 from .views.nonfinite import why_nan as why_nan
+from .views.paths import paths as paths
+from .views.plot import plot_derivatives as plot_derivatives
+from .views.shapes import shape_table as shape_table
+from .views.spy import spy as spy
+from .views.summary import summary as summary
+from .views.tracetable import trace_table as trace_table
+from .views.whatif import what_if as what_if
 from .views.zeros import why_zero as why_zero
 from collections.abc import Sequence
 from typing import Any

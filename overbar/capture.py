@@ -18,7 +18,7 @@ from .errors import GradientError, LeakedTraceError
 from .graph import CONST, EMPTY, INPUT, Graph, Node
 from .handle import Tensor, as_tensor, from_node, from_value
 from .primitive import PRIMITIVES
-from .spec import Spec
+from .spec import Spec, spec
 from .trees import Structure, tree_flatten
 
 
@@ -56,6 +56,9 @@ class Trace:
         self.grads: dict[int, tuple[Tensor, Any]] = {}
         self.grad_owner: dict[int, Tensor] = {}
         self.looked: dict[int, tuple[Tensor, bool]] = {}
+        self.arrays: dict[int, Any] = {}
+        self.given: dict[int, tuple[Any, Tensor]] = {}
+        self.frozen: dict[int, Any] = {}
         self.finals: list[tuple[Tensor, tuple[Any, Any, Spec]]] = []
         self.final_grads: list[tuple[Tensor, Tensor | None]] = []
 
@@ -89,6 +92,24 @@ class Trace:
         self.arguments.append(from_node(node))  # its own handle: the function may rebind the other
         return self._mine(from_node(node))
 
+    def array(self, x: Any) -> Tensor | None:
+        """The argument that stands for a NumPy array from outside, one of `arrays`; else None: it
+        was made inside, and is a constant. So are masks and short lists of indices, whose values
+        may be needed; `frozen` says which.
+        """
+        if self.outer.trace is not None:
+            return self.outer.trace.array(x)
+        if id(x) not in self.arrays:
+            return None
+        if x.dtype.kind not in "fc" and (x.dtype.kind not in "iu" or x.size <= 256):
+            self.frozen[id(x)] = x
+            return None
+        found = self.given.get(id(x))
+        if found is None:
+            dtype = x.dtype if x.dtype.isnative else x.dtype.newbyteorder("=")
+            found = self.given[id(x)] = x, self.argument(spec(x.shape, dtype))
+        return from_node(found[1].node)
+
     def _mine(self, t: Tensor) -> Tensor:
         self.own.add(t.node)
         return t
@@ -118,6 +139,8 @@ class Trace:
             inner = from_node(
                 Node(INPUT, (), EMPTY, t.spec, mask=(node.mask if node else 0) | UNKNOWN | self.bit)
             )
+            if t.name is not None:
+                inner.node.params = {"name": t.name}
             if node is not None:
                 inner.node.code, inner.node.at = node.code, node.at
                 if hasattr(node, "handle"):

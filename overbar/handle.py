@@ -368,6 +368,11 @@ def as_tensor(x: Any, dtype: Any = None) -> Tensor:
         return x if dtype is None or (x.dtype == dtype and not x.spec.weak) else cast_to(x, dtype)
     if type(x) in _SCALARS and dtype is None:
         return scalar(x)
+    trace = CONTEXT.get().trace
+    if trace is not None and isinstance(x, np.ndarray):
+        known = trace.array(x)
+        if known is not None:
+            return known if dtype is None else cast_to(known, dtype)
     return from_value(array_of(x, dtype))
 
 
@@ -455,7 +460,10 @@ def tensor(
     if isinstance(data, Tensor) and (data.value is None or CONTEXT.get().trace is not None):
         t = data if dtype is None else cast_to(data, dtype)
         return stop(t)
-    t = from_value(array_of(data, dtype))
+    if isinstance(data, np.ndarray) and CONTEXT.get().trace is not None and not requires_grad:
+        t = as_tensor(data, dtype)
+    else:
+        t = from_value(array_of(data, dtype))
     if name is not None:
         t._name = name
     if requires_grad:

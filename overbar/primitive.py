@@ -89,6 +89,7 @@ class Primitive:
     How it is compiled, if it is (else its forward is run between native parts), one of:
     native    of an elementwise one: rule(b, *xs, **params) on numbers in registers, which have
               operators; b makes constants, calls and choices (`compile.scalar.Builder`)
+    declines  of a node: whether its dtypes or params are some that `native` cannot do
     entry     rule(b, i, *xs, **params): the entry at the indices i (a tuple), of functions xs that
               give an input's entry at indices
     reduces   "add", "multiply", "maximum", "minimum", "and", "or": all entries along `axis` in one
@@ -115,6 +116,7 @@ class Primitive:
         complex: bool = False,
         numbers: bool = False,
         native: Callable[..., Any] | None = None,
+        declines: Callable[[Node], bool] | None = None,
         entry: Callable[..., Any] | None = None,
         reduces: str | None = None,
         expands: Callable[..., Any] | None = None,
@@ -122,6 +124,7 @@ class Primitive:
     ) -> None:
         self.numbers = numbers
         self.native, self.entry, self.reduces, self.expands = native, entry, reduces, expands
+        self.declines = declines
         self.name, self.forward, self.shape, self.batch = name, forward, shape, batch
         self.vjp, self.jvp, self.flat = vjp, jvp, vjp is FLAT
         self.vjp_selected = vjp

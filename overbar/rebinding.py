@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
-from collections.abc import Iterable
-from itertools import chain, repeat
+from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from .context import CONTEXT
 from .errors import StructureError
@@ -43,14 +43,20 @@ def rebind(handles: Iterable[Tensor], to: Iterable[Tensor]) -> None:
         for handle, t in zip(handles, to, strict=True):
             handle.rebind(t)
         return
+    deque(moves(handles, to), maxlen=0)  # one call: no bytecode runs inside, so no handler does
+
+
+def moves(handles: list[Tensor], to: list[Tensor]) -> Iterator[None]:
+    """The assignments that rebind each handle, made by whoever runs through them: in C, they cannot
+    be divided.
+    """
     columns = (
         [_node_for(h, t) for h, t in zip(handles, to, strict=True)],
         [t.value for t in to],
         [t.spec for t in to],
     )
-    names = chain.from_iterable(repeat(slot, len(handles)) for slot in _SLOTS)
-    moves = map(setattr, handles * len(_SLOTS), names, chain.from_iterable(columns))
-    deque(moves, maxlen=0)  # one call: no bytecode runs inside, so no signal handler does
+    names = [slot for slot in _SLOTS for _ in handles]  # a list: a generator would run bytecode
+    return map(setattr, handles * len(_SLOTS), names, chain.from_iterable(columns))
 
 
 def _node_for(handle: Tensor, t: Tensor) -> Node | None:

@@ -10,7 +10,7 @@ import numpy as np
 from .. import handle as handles
 from ..context import CONTEXT, UNKNOWN, WANTED, within
 from ..errors import DTypeError, GradientError, ShapeError
-from ..graph import Node, by_age
+from ..graph import INPUT, Node, by_age
 from ..handle import Tensor, as_tensor, from_value
 from ..ops.movement import conj
 from .sweep import Handles, Raw, World, finish, guarded, pullback_steps
@@ -66,6 +66,8 @@ def backward_of(roots: list[Tensor], seeds: Any, retain_graph: bool, create_grap
     world: World = Raw() if raw else Handles()
     path = path_from_leaves(outputs)
     leaves = [n for n in path if hasattr(n, "handle")]
+    if context.trace is not None:
+        _check_closed(path)
     seeds = [y_bar.value for _, y_bar in tracked] if raw else [y_bar for _, y_bar in tracked]
     changes = {} if create_graph or raw else {"allowed": context.allowed & ~WANTED}
     with within(**changes), np.errstate(all="ignore"):
@@ -93,6 +95,19 @@ def path_from_leaves(outputs: Sequence[Node]) -> list[Node]:
                 stack.append(x)
     path.sort(key=by_age)
     return path
+
+
+def _check_closed(path: Sequence[Node]) -> None:
+    """While tracing, adjoints cannot flow on into what was computed outside."""
+    for node in path:
+        if node.op is INPUT and node.mask & WANTED and not hasattr(node, "handle"):
+            raise GradientError(
+                "backward(): inside a traced function (jit, scan, ...) the gradient would flow on "
+                "into a tensor that was computed outside, where it would be lost",
+                got={"tensor": f"{node.spec}, {node.origin}" if node.origin else node.spec},
+                hint="compute it inside, cut it off with .detach(), or return the loss and call "
+                "backward() outside",
+            )
 
 
 def _seed(y: Tensor, seed: Any) -> Tensor:

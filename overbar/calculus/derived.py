@@ -24,8 +24,11 @@ def zeros(like: Tensor) -> Tensor:
     return from_value(np.zeros(like.shape, like.dtype))
 
 
-def _finished(trace: Trace, outputs: Sequence[Tensor]) -> Graph:
-    return Graph([t.node for t in trace.arguments], [t.node for t in outputs])
+def _finished(trace: Trace, outputs: Sequence[Tensor], of: Graph) -> Graph:
+    made = Graph([t.node for t in trace.arguments], [t.node for t in outputs])
+    if "by" in of.derived:
+        made.derived["by"] = of.derived["by"]  # what runs the one runs the other
+    return made
 
 
 def pulled(graph: Graph, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> Graph:
@@ -43,7 +46,7 @@ def pulled(graph: Graph, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> G
                 zeros(xs[i]) if b is None else trace.read(b)
                 for i, b in zip(inputs, bars, strict=True)
             ]
-        graph.derived[key] = _finished(trace, bars)
+        graph.derived[key] = _finished(trace, bars, graph)
     return graph.derived[key]
 
 
@@ -61,7 +64,7 @@ def pushed(graph: Graph, inputs: tuple[int, ...], *, primal: bool = False) -> Gr
                 [y.node for y in ys], [xs[i].node for i in inputs], x_dots, world=Handles()
             )
             dots = [zeros(y) if d is None else trace.read(d) for y, d in zip(ys, dots, strict=True)]
-        graph.derived[key] = _finished(trace, [*ys, *dots] if primal else dots)
+        graph.derived[key] = _finished(trace, [*ys, *dots] if primal else dots, graph)
     return graph.derived[key]
 
 
@@ -87,7 +90,7 @@ def for_lanes(
             wanted = tuple(c or bool(force and force[j]) for j, c in enumerate(carrying))
             outs = batched(ys, env, n)
             outs = [trace.read(o) if w else y for o, y, w in zip(outs, ys, wanted, strict=True)]
-        graph.derived[key] = _finished(trace, outs), wanted
+        graph.derived[key] = _finished(trace, outs, graph), wanted
     return graph.derived[key]
 
 

@@ -67,7 +67,7 @@ def kind_of(node: Node) -> str:
         return "other"
     if not can_hold(node) or not node.spec.size:
         return "other"
-    if node.op.native is not None:
+    if node.op.native is not None and not (node.op.declines and node.op.declines(node)):
         return "entry"
     if node.op.entry is not None and _few(node):
         return "entry"

@@ -1,30 +1,55 @@
-"""`ob.jit`: a function traced once per signature, then run as a Graph.
+"""`ob.jit`: a function traced once per signature, then run as one program.
 
-The same body runs eagerly. Tracing finds what it reads (parameters, optimiser state, generators:
-inputs), what it rebinds and which gradients it leaves behind (outputs). The Graph is run by the
-interpreter of `replay`, the oracle of the native code to come.
+The same body runs eagerly. Tracing (`tracing`) finds what it reads (parameters, optimiser state,
+generators: inputs), what it rebinds and which gradients it leaves behind (outputs); `signature` and
+`surroundings` say when a trace serves again; `program` runs it, and `prepared` does so quickly the
+second time. All that knows native code is imported when a function is called for the first time.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+import types
+import warnings
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..calculus.calls import call
-from ..capture import Captured, Trace
-from ..context import CONTEXT, Context, within
-from ..errors import DomainError, DTypeError, RebindError
+from ..apply import apply
+from ..calculus.calls import call_
+from ..context import CONTEXT, WANTED, Context
+from ..errors import DomainError, InterpretedWarning
 from ..graph import Graph
-from ..handle import Tensor, as_tensor, from_value
+from ..handle import Tensor, as_tensor
+from ..ops.movement import parts
+from ..primitive import is_finite
 from ..rebinding import rebind
 from ..replay import interpret
-from ..spec import spec
 from ..trees import Structure, changes, tree_flatten, tree_unflatten
+from .signature import Reader, Signature, difference
+from .surroundings import PLAIN, Survey
+from .tracing import MISS, Traced
 
-_PLAIN = (bool, int, float, complex, str, bytes, type(None))
+if TYPE_CHECKING:
+    from .prepared import Prepared
+    from .reports import Cost, Memory
+
+MOST = 64
+"""Traces that a jitted function keeps; then the one unused for longest goes."""
+READY = 4
+"""So many of them can be called quickly."""
+TRIES = 3
+"""So often a trace is tried to be made ready."""
+
+
+class _NotFiniteError(Exception):
+    """Something that was computed is not finite."""
+
+
+def _finite(values: list[Any]) -> None:
+    if not all(map(is_finite, values)):
+        raise _NotFiniteError
 
 
 class Jitted:
@@ -36,261 +61,323 @@ class Jitted:
         functools.update_wrapper(self, f)
         self.f = f
         self.__name__: str = getattr(f, "__name__", type(f).__name__)
-        self._static, self._dynamic = frozenset(static), frozenset(dynamic)
-        self._traces: dict[Any, list[tuple[Captured, Structure, list[Any]]]] = {}
-        self._last: tuple[Any, Captured] | None = None
+        self._reader = Reader(f, frozenset(static), frozenset(dynamic))
+        self._home = getattr(f, "__module__", None) or type(f).__module__
+        self._traces: dict[Traced, Signature] = {}  # the last used at the end
+        self._ready: list[Prepared] = []  # the latest first
         self._why: list[str] = []
+        self._guard: tuple[Traced, list[Any]] | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         context = CONTEXT.get()
+        if not kwargs:
+            for ready in self._ready:
+                known = ready.context is context or ready.suits(context)
+                if known and ready.flat and ready.epoch == changes():
+                    quick = ready.quick
+                    result = ready.whole(args) if quick is None else quick(args)
+                    if result is not MISS:
+                        return result
         if context.jit == "off" or context.trace is not None:
             return self.f(*args, **kwargs)
         leaves, structure = tree_flatten((args, kwargs), objects=False)
-        kinds, spots = self._kinds(leaves, structure)
-        key = (
-            structure,
-            kinds,
-            context.kinks,
-            context.dtype,
-            bool(context.allowed & 1),
-            changes(),
-            _surroundings(self.f),
-        )
-        found = next((t for t in self._traces.get(key, ()) if _holds(t[0])), None)
-        tensors = [
-            leaves[i] if isinstance(leaves[i], Tensor) else as_tensor(leaves[i]) for i in spots
-        ]
-        if found is None:
-            self._why.append(_reason(self._last and self._last[0], key))
-            found = self._trace(leaves, spots, tensors, structure)
-            self._traces.setdefault(key, []).append(found)
-        captured, out_tree, outs = found
-        self._last = key, captured
-        results = iter(_run(captured, tensors, context))
-        return tree_unflatten(out_tree, [next(results) if o is Tensor else o for o in outs])
+        for ready in self._ready:
+            if not ready.flat and ready.serves(context) and ready.structure == structure:
+                result = ready.whole(tuple(leaves))
+                if result is not MISS:
+                    return result
+        return self._general(leaves, structure, context)
 
-    def _kinds(self, leaves: list[Any], structure: Structure) -> tuple[tuple, list[int]]:
-        """For each leaf its part of the key, and the leaves that are inputs at run time."""
-        names = _argument_of_leaf(structure)
-        kinds, spots = [], []
-        for i, (leaf, name) in enumerate(zip(leaves, names, strict=True)):
-            if name in self._static:
-                kinds.append(("static", _hashable(leaf, name)))
-            elif isinstance(leaf, Tensor):
-                kinds.append((leaf.spec, bool(leaf._node is not None and leaf._node.mask)))
-                spots.append(i)
-            elif isinstance(leaf, np.ndarray | np.generic):
-                kinds.append((spec(leaf.shape, leaf.dtype), False))
-                spots.append(i)
-            elif type(leaf) in (float, complex) or (
-                name in self._dynamic and type(leaf) in (int, bool)
-            ):
-                kinds.append(type(leaf))
-                spots.append(i)
-            else:
-                kinds.append(("static", leaf if isinstance(leaf, _PLAIN) else _Same(leaf)))
-        return tuple(kinds), spots
+    def _general(self, leaves: list[Any], structure: Structure, context: Context) -> Any:
+        """A call whose like has not been prepared."""
+        traced = self._found(leaves, structure, context)
+        if _is_followed(traced, leaves, context):
+            return traced.unflattened(_as_node(traced, leaves))
+        program = self._program(traced, context)
+        if context.guard:
+            return self._guarded(traced, program, leaves, structure)
+        results = program.call(traced, leaves)
+        if program.native:
+            self._prepare(traced, program, leaves, context)
+        return traced.unflattened(results)
 
-    def _trace(
-        self, leaves: list[Any], spots: list[int], tensors: list[Tensor], structure: Structure
-    ) -> tuple[Captured, Structure, list[Any]]:
-        before = _global_random_state()
-        with Trace() as trace:
-            filled = list(leaves)
-            for i, t in zip(spots, tensors, strict=True):
-                filled[i] = trace.argument(
-                    t.spec, t._node.mask & ~3 if t._node is not None else 0, t.name
-                )
-            args, kwargs = tree_unflatten(structure, filled)
-            out_leaves, out_tree = tree_flatten(self.f(*args, **kwargs), objects=False)
-            outs = [Tensor if isinstance(y, Tensor) else y for y in out_leaves]
-            results = [trace.result(y) for y in out_leaves if isinstance(y, Tensor)]
-        after = _global_random_state()
-        if any(not np.array_equal(before[k], after[k]) for k in before):
-            raise RebindError(
-                "jit: the function draws from np.random, which would be drawn once and then never "
-                "again",
-                hint="use ob.random (a Generator can be passed in or closed over)",
+    def _guarded(
+        self, traced: Traced, program: Any, leaves: list[Any], structure: Structure
+    ) -> Any:
+        """A call under `nan_guard`: what is not finite is run again eagerly, which says where it was
+        born (or that it came with the arguments). Until then nothing is rebound.
+        """
+        values = [s.value(leaves) for s in traced.sources]
+        self._guard = traced, [np.array(v) if isinstance(v, np.ndarray) else v for v in values]
+        try:
+            return traced.unflattened(program.call(traced, leaves, _finite))
+        except _NotFiniteError:
+            args, kwargs = tree_unflatten(structure, leaves)
+            return self.f(*args, **kwargs)
+
+    def _prepare(self, traced: Traced, program: Any, leaves: list[Any], context: Context) -> None:
+        """Be ready for the next call like this one, if nothing was or what was is out of date."""
+        from .prepared import Prepared, Unprepared
+
+        mine = [r for r in self._ready if r.program is program and r.suits(context)]
+        if any(r.epoch == traced.epoch and not r.again for r in mine) or traced.unready >= TRIES:
+            return
+        rest = [r for r in self._ready if r not in mine and r.traced in self._traces]
+        try:
+            ready = Prepared(traced, self._traces[traced], program, leaves, context)
+        except Unprepared:
+            traced.unready += 1
+            self._ready = rest
+        else:
+            self._ready = [ready, *rest[: READY - 1]]
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self if instance is None else types.MethodType(self, instance)
+
+    # -- which trace --------------------------------------------------------------------------
+
+    def _found(self, leaves: list[Any], structure: Structure, context: Context) -> Traced:
+        """The trace that serves this call, made if there is none."""
+        signature, spots = self._reader.read(leaves, structure, context)
+        now: Survey | None = None
+        for traced, known in reversed(self._traces.items()):
+            if known != signature or traced.serves(leaves) is not None:
+                continue
+            if traced.epoch != changes() or not traced.survey.holds():
+                now = now or self._survey(leaves, structure)
+                if not traced.survey.agrees(now):
+                    continue
+                traced.survey.renew(now)
+                traced.epoch = changes()
+            break
+        else:
+            why = self._reason(signature, leaves, structure)
+            survey = now or self._survey(leaves, structure)
+            traced = Traced(
+                self.f, leaves, spots, structure, survey, lambda: self._survey(leaves, structure)
             )
-        return Captured(trace, results, out_tree), out_tree, outs
+            self._why.append(why)
+        self._traces.pop(traced, None)
+        self._traces[traced] = signature
+        self._forget()
+        return traced
+
+    def _survey(self, leaves: Sequence[Any], structure: Structure) -> Survey:
+        """What the function can see, from itself and from objects among its arguments."""
+        given: list[tuple[str, Any]] = []
+        simple = (*PLAIN, Tensor, np.ndarray, np.generic)
+        if not all(isinstance(leaf, simple) for leaf in leaves):
+            paths = self._reader.paths(structure)
+            given = [
+                (path, leaf)
+                for path, leaf in zip(paths, leaves, strict=True)
+                if not isinstance(leaf, simple)
+            ]
+        return Survey([(self.__name__, self.f)], self._home, given)
+
+    def _forget(self) -> None:
+        """Drop what will not be met again."""
+        gone = [t for t, s in self._traces.items() if s.gone]
+        gone += list(self._traces)[: max(0, len(self._traces) - MOST)]
+        for traced in gone:
+            self._traces.pop(traced, None)
+            self._ready = [r for r in self._ready if r.traced is not traced]
+
+    def _reason(self, now: Signature, leaves: Sequence[Any], structure: Structure) -> str:
+        """Why none of the traces serves this call: what is different from the last that was used."""
+        if not self._traces:
+            return "the first call"
+        traced, before = next(reversed(self._traces.items()))
+        why = difference(before, now, self._reader.paths(structure)) or traced.serves(leaves)
+        if why is None:
+            survey = self._survey(leaves, structure)
+            why = traced.survey.difference(survey) or "what surrounds the function changed"
+        return why
+
+    # -- running ------------------------------------------------------------------------------
+
+    def _program(self, traced: Traced, context: Context) -> Any:
+        """What runs a trace under these settings."""
+        threads = context.threads or default_threads()
+        key = (context.jit, threads) if context.jit == "native" else (context.jit, 0)
+        program = traced.programs.get(key)
+        if program is None:
+            program = traced.programs[key] = _made(traced, *key)
+        return program
 
     # -- questions ----------------------------------------------------------------------------
 
     def run(self, n: int, *args: Any) -> Any:
-        """The result of the last of n calls with the same arguments."""
-        result = None
-        for _ in range(n):
+        """The result of the last of n calls with the same arguments.
+
+        Raises:  DomainError if n is no positive number.
+        """
+        if not isinstance(n, int) or n < 1:
+            raise DomainError(f"run: {n!r} is no number of calls", want="a whole number from 1")
+        result, context, done = None, CONTEXT.get(), 0
+        while done < n:
+            ready = next((r for r in self._ready if r.loops and r.serves(context)), None)
+            if ready is not None and ready.flat and n - done > 1:
+                times = min(n - done, ready.stretch)
+                result = ready.repeated(times, args)
+                if result is not MISS:
+                    done += times
+                    continue
             result = self(*args)
+            done += 1
         return result
 
     def lower(
         self, until: str | None = None, show: Callable[[str, Graph], Any] | None = None
     ) -> Graph:
-        """The graph of the last call."""
-        if until is not None:
-            raise DomainError(f"lower: there is no pass {until!r} yet", want="until=None")
-        graph = self._captured().graph
+        """The graph of the last call, after the pass named `until`: "trace" is what was traced,
+        None what all passes made of it. `show(name, graph)` sees each.
+        """
+        from .passes import lowered
+
+        graph = self._asked().graph
         if show is not None:
             show("trace", graph)
-        return graph
+        return graph if until == "trace" else lowered(graph, until, show)
+
+    def replay(self) -> Graph:
+        """The graph of the last call under `nan_guard`, its inputs the values they had.
+
+        Raises:  DomainError if there was no such call.
+        """
+        if self._guard is None:
+            raise DomainError(
+                f"{self.__name__}: no call is known that could be replayed",
+                hint="call it under ob.nan_guard(), which keeps what goes in",
+            )
+        from .reports import with_values
+
+        traced, values = self._guard
+        return with_values(traced.graph, values)
 
     def report(self) -> str:
         """What became of the function: how many operations, and how they are run."""
-        captured = self._captured()
-        graph = captured.graph
-        return (
-            f"{self.__name__}: {len(graph.nodes) - len(graph.inputs)} operations, run one by one "
-            f"with NumPy; {len(captured.reads)} reads, {len(captured.rebinds)} rebinds, "
-            f"{len(captured.grads)} gradients; {sum(map(len, self._traces.values()))} traces"
-        )
+        from .reports import reported
+
+        return reported(self.__name__, self._asked(), len(self._why))
+
+    def cost(self) -> Cost:
+        """Operations on numbers and bytes moved, by operation, of the last call."""
+        from .reports import Cost
+
+        return Cost(self._asked().graph)
+
+    def memory(self) -> Memory:
+        """Bytes of a call: what the program keeps, needs meanwhile, and gives back."""
+        from .reports import Memory
+
+        return Memory(self._asked())
 
     def why_compiled(self) -> str:
         """For every trace that was made: why the ones before did not serve."""
         return "\n".join(f"{i}. {why}" for i, why in enumerate(self._why, 1)) or "not called yet"
 
-    def _captured(self) -> Captured:
-        if self._last is None:
+    def _inputs_of(self, args: tuple[Any, ...]) -> tuple[Traced, Any, list[Any]]:
+        """The trace that serves these arguments, what runs it, and the values of its inputs."""
+        leaves, structure = tree_flatten((args, {}), objects=False)
+        context = CONTEXT.get()
+        traced = self._found(leaves, structure, context)
+        return traced, self._program(traced, context), [s.value(leaves) for s in traced.sources]
+
+    def _asked(self) -> Traced:
+        if not self._traces:
             raise DomainError(f"{self.__name__} was not called yet", hint="call it once, then ask")
-        return self._last[1]
+        return next(reversed(self._traces))
 
 
-def _holds(captured: Captured) -> bool:
-    """Whether every `.grad` that the trace looked at is there (or is not) as it was then."""
-    return all((getattr(h, "_grad", None) is not None) == there for h, there in captured.looked)
-
-
-class _Same:
-    """Equal to itself only: objects count by identity."""
-
-    __slots__ = ("thing",)
-
-    def __init__(self, thing: Any) -> None:
-        self.thing = thing
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.thing is other.thing
-
-    def __hash__(self) -> int:
-        return id(self.thing) >> 4
-
-    def __repr__(self) -> str:
-        return type(self.thing).__name__
-
-
-def _hashable(leaf: Any, name: Any) -> Any:
-    try:
-        hash(leaf)
-    except TypeError:
-        raise DTypeError(
-            f"jit: the static argument {name!r} is a {type(leaf).__name__}, which cannot be a key",
-            want="something hashable",
-        ) from None
-    return leaf
-
-
-def _argument_of_leaf(structure: Structure) -> list[Any]:
-    """For each leaf of (args, kwargs): the number or the name of its argument."""
-    args, kwargs = structure.children
-    names: list[Any] = []
-    for group in (args, kwargs):
-        for name, child in zip(group.names, group.children, strict=True):
-            names += [name] * child.leaves
-    return names
-
-
-def _global_random_state() -> dict[str, Any]:
-    """How far np.random's own generator has come: a draw while tracing would happen once only."""
-    state: Any = np.random.get_state(legacy=False)  # noqa: NPY002  (watched, never drawn from)
-    return state["state"]
-
-
-def _surroundings(f: Any) -> tuple[Any, ...]:
-    """The plain values that the code names in its globals and closure."""
-    code = getattr(f, "__code__", None)
-    if code is None:
-        return ()
-    names = [(n, f.__globals__[n]) for n in code.co_names if n in f.__globals__]
-    cells = [(n, _content(c)) for n, c in zip(code.co_freevars, f.__closure__ or (), strict=True)]
-    return tuple((n, type(v), v) for n, v in _plain(names + cells))
-
-
-def _plain(pairs: Iterable[tuple[str, Any]]) -> list[tuple[str, Any]]:
-    return [
-        (n, v)
-        for n, v in pairs
-        if isinstance(v, _PLAIN) or (isinstance(v, tuple) and all(isinstance(e, _PLAIN) for e in v))
-    ]
-
-
-def _content(cell: Any) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:
-        return None
-
-
-def _run(captured: Captured, tensors: list[Tensor], context: Context) -> list[Tensor]:
-    """One call: as one node if somebody follows what goes in, else just the values."""
-    inputs = [*tensors, *(r.now for r in captured.reads)]
+def _is_followed(traced: Traced, leaves: Sequence[Any], context: Context) -> bool:
+    """Whether somebody follows what goes in, and what comes of it: then the call is one node."""
+    if context.record_all is not None:
+        return True
     mask = 0
-    for t in inputs:
-        if t._node is not None:
+    for source in traced.sources:
+        t = source.tensor(leaves)
+        if t is not None and t._node is not None:
             mask |= t._node.mask
-    if (mask & context.allowed and not captured.grads) or context.record_all is not None:
-        return call(captured, tensors)
-    with within(allowed=0):
-        values = interpret(captured.graph, [t.value for t in inputs])
-        results = [from_value(v) for v in values[: captured.results]]
-        rebound = values[captured.results : captured.results + len(captured.rebinds)]
-    rebind(captured.rebinds, [from_value(value) for value in rebound])  # all of them, or none
-    grads = iter(values[captured.results + len(captured.rebinds) :])
-    for handle, there in captured.grads:
-        handle.grad = from_value(next(grads)) if there else None
-    return results
+    mask &= context.allowed
+    return bool(mask if traced.wanted and not traced.grads else mask & ~WANTED)
 
 
-def _reason(before: Any, now: Any) -> str:
-    """Why a trace was made, from the key of the last call and this one's."""
-    if before is None:
-        return "the first call"
-    words = (
-        "the structure of the arguments", "an argument", "ob.config(kinks=)", "ob.config(dtype=)",
-        "ob.no_grad()", "an attribute of a module (or train/eval)",
-        "a value the function closes over",
-    )  # fmt: skip
-    for i, (a, b) in enumerate(zip(before, now, strict=True)):
-        if a != b:
-            if i == 1:
-                return _argument_reason(a, b)
-            detail = ""
-            if i == len(words) - 1:
-                changed = [
-                    f"{n}: {v!r} -> {w!r}"
-                    for (n, _, v), (_, _, w) in zip(a, b, strict=False)
-                    if v != w
-                ]
-                detail = (
-                    f" ({', '.join(changed)}; pass it as an argument to keep one trace)"
-                    if changed
-                    else ""
-                )
-            return f"{words[i]} changed{detail}"
-    return "a .grad that was there before is None now, or the other way round"
+def _as_node(traced: Traced, leaves: Sequence[Any]) -> list[Tensor]:
+    """The call as one operation, whose history others follow."""
+    inputs = []
+    for source in traced.sources:
+        t = source.tensor(leaves)
+        if t is None:
+            leaf = source.array if source.kind == "array" else leaves[source.place.leaf]
+            t = leaf if isinstance(leaf, Tensor) else as_tensor(leaf)
+        inputs.append(t)
+    followed, allowed = 0, CONTEXT.get().allowed
+    for i, t in enumerate(inputs):
+        if t._node is not None and t._node.mask & allowed:
+            followed |= 1 << i
+    traced.graph.derived["by"] = _run_graph
+    outs = [
+        y if flows & followed else y.detach()
+        for y, flows in zip(
+            parts(apply(call_, tuple(inputs), {"graph": traced.graph})), traced.flows, strict=True
+        )
+    ]
+    at, end = traced.results, traced.results + len(traced.rebinds)
+    rebind([p.of(leaves) for p in traced.rebinds], outs[at:end])
+    grads = iter(outs[end:])
+    for p, there in traced.grads:
+        p.of(leaves).grad = next(grads) if there else None
+    return outs[:at]
 
 
-def _argument_reason(before: tuple, now: tuple) -> str:
-    for i, (a, b) in enumerate(zip(before, now, strict=True)):
-        if a != b:
-            static = isinstance(b, tuple) and b[0] == "static"
-            cure = "; a float, or an array, would be an input at run time" if static else ""
-            return f"argument leaf {i} changed: {_said(a)} -> {_said(b)}{cure}"
-    return "an argument changed"
+def _run_graph(graph: Graph, values: Sequence[Any]) -> Sequence[Any]:
+    """The outputs of a graph that others follow: compiled, like those that are derived from it."""
+    from . import native
+
+    context = CONTEXT.get()
+    if context.jit != "native" or not native.available():
+        return interpret(graph, values)
+    from .program import Compiled
+
+    programs = graph.derived.setdefault("programs", {})
+    threads = context.threads or default_threads()
+    if threads not in programs:
+        programs[threads] = Compiled(graph, {}, threads)
+    return programs[threads].values(values)
 
 
-def _said(kind: Any) -> str:
-    if isinstance(kind, tuple):
-        return repr(kind[1]) if kind[0] == "static" else repr(kind[0])
-    return kind.__name__
+def _made(traced: Traced, kind: str, threads: int) -> Any:
+    """The program of a trace."""
+    from . import native
+    from .program import Compiled, Interpreted
+
+    if kind == "interpret":
+        return Interpreted(traced.graph, "ob.config(jit='interpret')")
+    if not native.available():
+        _say_once()
+        return Interpreted(traced.graph, MISSING)
+    return Compiled(traced.graph, traced.donated, threads)
+
+
+MISSING = "llvmlite is not installed (pip install 'overbar[jit]')"
+
+
+@functools.cache
+def _say_once() -> None:
+    warnings.warn(
+        f"jit: {MISSING}; programs are run one operation after the other with NumPy",
+        InterpretedWarning,
+        stacklevel=6,
+    )
+
+
+@functools.cache
+def default_threads() -> int:
+    """Threads of compiled code where nothing else is asked: the cores, up to 8."""
+    from . import native
+
+    return min(8, native.host().cores) if native.available() else 1
 
 
 def jit(
@@ -307,7 +394,7 @@ def jit(
     position or keyword, to be taken the other way). What f reads from outside (parameters,
     optimiser state, generators) is read at every call; what it rebinds is rebound at every call;
     `.grad` that is there at the end of the body is there after the call (`keep_grads` changes
-    nothing while programs are interpreted).
+    nothing: gradients that a training step clears at its end cost nothing).
 
     Raises:  UnknownValueError where f needs a value while it is traced.
     Example:

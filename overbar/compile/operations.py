@@ -18,7 +18,7 @@ class Operation:
 
     pointwise = False
     numbers = True
-    expands = entry = reduces = None
+    expands = entry = reduces = declines = None
 
     def __init__(
         self, name: str, run: Callable[..., Any], native: Callable[..., Any] | None = None

@@ -48,9 +48,13 @@ def literal(x: float, kind: str) -> str:
 
 
 class Module:
-    """A program: declarations and functions, each defined once."""
+    """A program: declarations and functions, each defined once.
 
-    def __init__(self) -> None:
+    bits  of the vectors it will be made for, where that is known: spares what no loop will call
+    """
+
+    def __init__(self, bits: int | None = None) -> None:
+        self.bits = bits
         self._declared: dict[str, None] = {}
         self._functions: dict[str, Function | str] = {}
 

@@ -40,6 +40,9 @@ elu_ = elementwise(
     partials=(_elu_partial,),
     forward=lambda xp, x, *, alpha, kink: xp.where(x > 0, x, alpha * xp.expm1(xp.minimum(x, 0))),
     text="elu({0})",
+    native=lambda b, x, *, alpha, kink: b.where(
+        x > 0, x, alpha * b.call("expm1", b.minimum(x, 0))
+    ),
     samples=lambda r: [((r(3, 2),), {"alpha": a, "kink": 0.0}) for a in (1.0, 0.5)],
     doc="x right of zero, alpha (exp(x) − 1) left of it.",
 )
@@ -56,11 +59,13 @@ softplus_ = elementwise(
     text="log(1 + exp {0})",
     tex=r"\log(1 + e^{{{0}}})",
     partials=(lambda _y, x: expit(x),),
+    native=lambda b, x: b.call("softplus", x),
     doc="log(1 + exp x), without overflow.",
 )
 log_sigmoid = elementwise(
     "log_sigmoid", forward=lambda xp, x: xp.minimum(x, 0) - xp.log1p(xp.exp(-xp.abs(x))),
     text="log σ({0})", tex=r"\log \sigma({0})", partials=(lambda _y, x: expit(-x),),
+    native=lambda b, x: b.call("log_sigmoid", x),
     doc="The logarithm of the logistic function, without underflow.",
 )  # fmt: skip
 silu = elementwise(
@@ -69,6 +74,7 @@ silu = elementwise(
     text="{0} σ({0})",
     tex=r"{0}\,\sigma({0})",
     partials=(lambda _y, x: expit(x) * (1 + x * expit(-x)),),
+    native=lambda b, x: b.call("silu", x),
     doc="x times the logistic function of x.",
 )
 gelu_ = elementwise(
@@ -77,6 +83,7 @@ gelu_ = elementwise(
     forward=in_float64(lambda x: np.where(np.isinf(x), np.maximum(x, 0), x * ndtr_values(x))),
     text="gelu({0})",
     partials=(lambda _y, x: ndtr(x) + x * normal_density(x),),
+    native=lambda b, x: b.call("gelu", x),
     doc="x Φ(x), with Φ the standard normal distribution function.",
 )
 
@@ -95,6 +102,7 @@ def _gelu_tanh_partial(_y: Any, x: Any) -> Any:
 gelu_tanh = elementwise(
     "gelu_tanh", namespace=None, forward=lambda xp, x: x * logistic(xp, _gelu_inner(x)),
     text="gelu({0})", partials=(_gelu_tanh_partial,),
+    native=lambda b, x: b.call("gelu_tanh", x),
     doc="The approximation of gelu by a tanh: x σ(√(8/π) (x + 0.044715 x³)).",
 )  # fmt: skip
 

@@ -215,11 +215,12 @@ def _scaled_values(x: np.ndarray, *, n: int) -> np.ndarray:
 erf = elementwise(
     "erf", namespace="special", forward=in_float64(erf_values), text="erf {0}",
     tex=r"\operatorname{{erf}} {0}", partials=(lambda _y, x: _2_SQRT_PI * exp(-x * x),),
-    doc="The error function, 2/√π ∫₀ˣ exp(−t²) dt.",
+    native=lambda b, x: b.call("erf", x), doc="The error function, 2/√π ∫₀ˣ exp(−t²) dt.",
 )  # fmt: skip
 erfc = elementwise(
     "erfc", namespace="special", forward=in_float64(erfc_values), text="erfc {0}",
     tex=r"\operatorname{{erfc}} {0}", partials=(lambda _y, x: -_2_SQRT_PI * exp(-x * x),),
+    native=lambda b, x: b.call("erfc", x),
     doc="1 − erf x, with all its digits where erf x is nearly 1.",
 )  # fmt: skip
 scaled_erfc = elementwise(
@@ -229,6 +230,8 @@ scaled_erfc = elementwise(
     text=lambda x, n: f"exp({x}²) i{n}erfc {x}" if n else f"erfcx {x}",
     partials=(lambda _y, x, *, n: (-2 * (n + 1)) * scaled_erfc(x, n=n + 1),),
     samples=lambda r: [((r(3, 2),), {"n": 0}), ((3 + r(4),), {"n": 1}), ((r(0),), {"n": 0})],
+    native=lambda b, x, *, n: b.call("scaled_erfc", x),
+    declines=lambda node: node.params["n"] > 0,
     doc="exp(x²) times the n-th repeated integral of erfc; the derivative is the next of them.",
 )
 ndtr = elementwise(
@@ -238,6 +241,7 @@ ndtr = elementwise(
     text="Φ({0})",
     tex=r"\Phi({0})",
     partials=(lambda _y, x: normal_density(x),),
+    native=lambda b, x: b.call("ndtr", x),
     doc="The standard normal distribution function Φ, accurate far into its lower tail.",
 )
 
@@ -264,6 +268,7 @@ def _mills_partial(y: Any, x: Any) -> Any:
 mills = elementwise(
     "mills", namespace=None, forward=in_float64(_mills_values), partials=(_mills_partial,),
     text="φ({0})/Φ({0})", tex=r"\tfrac{{\phi}}{{\Phi}}({0})",
+    native=lambda b, x: b.call("mills", x),
     doc="The normal density over the normal distribution function.",
 )  # fmt: skip
 
@@ -280,6 +285,7 @@ def _log_ndtr_values(x: np.ndarray) -> np.ndarray:
 log_ndtr = elementwise(
     "log_ndtr", namespace="special", forward=in_float64(_log_ndtr_values), text="log Φ({0})",
     tex=r"\log\Phi({0})", partials=(lambda _y, x: mills(x),),
+    native=lambda b, x: b.call("log_ndtr", x),
     doc="The logarithm of the standard normal distribution function, without underflow.",
 )  # fmt: skip
 

@@ -106,7 +106,7 @@ log10 = elementwise(
 )  # fmt: skip
 cbrt = elementwise(
     "cbrt", forward="cbrt", text="∛{0}", tex=r"\sqrt[3]{{{0}}}", domain=(0.2, 3.0),
-    partials=(lambda y, _x: (1 / 3) / (y * y),),
+    partials=(lambda y, _x: (1 / 3) / (y * y),), native=lambda b, x: b.call("cbrt", x),
     doc="The cube root of x; its derivative at 0 is infinite.",
 )  # fmt: skip
 
@@ -156,15 +156,18 @@ tan = elementwise(
 )  # fmt: skip
 asin = elementwise(
     "asin", forward="arcsin", text="asin {0}", tex=r"\arcsin {0}", complex=True, domain=(-0.9, 0.9),
-    partials=(lambda _y, x: 1 / _root_one_minus_square(x),), doc="The angle whose sine is x.",
+    partials=(lambda _y, x: 1 / _root_one_minus_square(x),),
+    native=lambda b, x: b.call("asin", x), doc="The angle whose sine is x.",
 )  # fmt: skip
 acos = elementwise(
     "acos", forward="arccos", text="acos {0}", tex=r"\arccos {0}", complex=True, domain=(-0.9, 0.9),
-    partials=(lambda _y, x: -1 / _root_one_minus_square(x),), doc="The angle whose cosine is x.",
+    partials=(lambda _y, x: -1 / _root_one_minus_square(x),),
+    native=lambda b, x: b.call("acos", x), doc="The angle whose cosine is x.",
 )  # fmt: skip
 atan = elementwise(
     "atan", forward="arctan", text="atan {0}", tex=r"\arctan {0}", complex=True,
-    partials=(lambda _y, x: 1 / _one_plus_square(x),), doc="The angle whose tangent is x.",
+    partials=(lambda _y, x: 1 / _one_plus_square(x),),
+    native=lambda b, x: b.call("atan", x), doc="The angle whose tangent is x.",
 )  # fmt: skip
 sinh = elementwise(
     "sinh", forward="sinh", text="sinh {0}", tex=r"\sinh {0}", complex=True,
@@ -178,23 +181,29 @@ cosh = elementwise(
 )  # fmt: skip
 asinh = elementwise(
     "asinh", forward="arcsinh", text="asinh {0}", tex=r"\operatorname{{arsinh}} {0}", complex=True,
-    partials=(lambda _y, x: 1 / _root_one_plus_square(x),), doc="The number whose sinh is x.",
+    partials=(lambda _y, x: 1 / _root_one_plus_square(x),),
+    native=lambda b, x: b.call("asinh", x), doc="The number whose sinh is x.",
 )  # fmt: skip
 acosh = elementwise(
     "acosh", forward="arccosh", text="acosh {0}", tex=r"\operatorname{{arcosh}} {0}", complex=True,
     domain=(1.2, 3.0), partials=(lambda _y, x: 1 / (sqrt(x - 1) * sqrt(x + 1)),),
-    doc="The number not below 0 whose cosh is x.",
+    native=lambda b, x: b.call("acosh", x), doc="The number not below 0 whose cosh is x.",
 )  # fmt: skip
 atanh = elementwise(
     "atanh", forward="arctanh", text="atanh {0}", tex=r"\operatorname{{artanh}} {0}", complex=True,
     domain=(-0.9, 0.9), partials=(lambda _y, x: 1 / _one_minus_square(x),),
-    doc="The number whose tanh is x.",
+    native=lambda b, x: b.call("atanh", x), doc="The number whose tanh is x.",
 )  # fmt: skip
 
 
 def _direction(xp: Any, x: Any, y: Any) -> Any:
     r = xp.hypot(x, y)
     return xp.where(r == 0, r, x / xp.where(r == 0, 1, r))
+
+
+def _native_direction(b: Any, x: Any, y: Any) -> Any:
+    r = b.call("hypot", x, y)
+    return b.where(r == 0, r, x / b.where(r == 0, 1, r))
 
 
 direction = elementwise(
@@ -204,11 +213,13 @@ direction = elementwise(
         lambda _c, x, y: square(direction(y, x)) / hypot(x, y),
         lambda c, x, y: -c * direction(y, x) / hypot(x, y),
     ),
+    native=_native_direction,
     doc="The cosine of the angle of the point (a, b), and 0 at the origin.",
 )  # fmt: skip
 hypot = elementwise(
     "hypot", arity=2, forward="hypot", text="√({0}² + {1}²)", tex=r"\sqrt{{{0}^2 + {1}^2}}",
     partials=(lambda _z, x, y: direction(x, y), lambda _z, x, y: direction(y, x)),
+    native=lambda b, x, y: b.call("hypot", x, y),
     doc="The distance of (a, b) from the origin, without overflow; its derivative there is 0.",
 )  # fmt: skip
 atan2 = elementwise(
@@ -218,6 +229,7 @@ atan2 = elementwise(
         lambda _z, y, x: direction(x, y) / hypot(x, y),
         lambda _z, y, x: -direction(y, x) / hypot(x, y),
     ),
+    native=lambda b, y, x: b.call("atan2", y, x),
     doc="The angle of the point with height a and abscissa b, from −π to π.",
 )  # fmt: skip
 
@@ -241,6 +253,18 @@ def _whole_power(xp: Any, x: Any, *, n: int) -> Any:
     return xp.square(x) if n == 2 else x**n
 
 
+def _native_whole_power(b: Any, x: Any, *, n: int) -> Any:
+    """A few products where their rounding is no more than that of a logarithm and a power."""
+    if x.floating and not -3 <= n <= 4:
+        return b.call("pow", x, b.constant(n, x))
+    x = x if n >= 0 else 1 / x
+    y = b.constant(1, x)
+    for digit in f"{abs(n):b}":  # from the highest down: squared, and times x where it is 1
+        y = y * y
+        y = y * x if digit == "1" else y
+    return y
+
+
 whole_power = elementwise(
     "whole_power",
     namespace=None,
@@ -253,6 +277,7 @@ whole_power = elementwise(
     samples=lambda r: (
         [((r(3, 2),), {"n": n}) for n in (0, 1, 2, 3, 5)] + [((2 + 0.1 * r(3),), {"n": -2})]
     ),
+    native=_native_whole_power,
     doc="x to a whole power known in advance: exact to all orders, at 0 too.",
 )
 
@@ -278,6 +303,8 @@ power = elementwise(
     complex=True,
     domain=((0.5, 2.0), (-2.0, 2.0)),
     partials=(_base_partial, _exponent_partial),
+    native=lambda b, x, y: b.call("pow", x, y),
+    declines=lambda node: not node.spec.floating,  # whole numbers wrap, and refuse to be inverted
     doc="x to the power y.",
 )
 

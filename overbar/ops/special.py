@@ -262,10 +262,17 @@ def _logit(xp: Any, x: Any) -> Any:
         return xp.where(xp.abs(x - 0.5) < 0.2, 2 * xp.arctanh(2 * x - 1), ends)
 
 
+def _native_logit(b: Any, x: Any) -> Any:
+    low = x < 0.5
+    ends = b.call("log", b.where(low, x, 1 - x) / b.where(low, 1 - x, x))
+    near = 2 * b.call("atanh", 2 * x - 1)
+    return b.where(b.abs(x - 0.5) < 0.2, near, b.where(low, ends, -ends))
+
+
 logit = elementwise(
     "logit", namespace="special", forward=_logit, domain=(0.05, 0.95), text="logit {0}",
     tex=r"\operatorname{{logit}} {0}", partials=(lambda _y, x: 1 / (x * (1 - x)),),
-    doc="log(x / (1 − x)), the inverse of the logistic function.",
+    native=_native_logit, doc="log(x / (1 − x)), the inverse of the logistic function.",
 )  # fmt: skip
 
 # -- x log y ----------------------------------------------------------------------------------
@@ -279,6 +286,14 @@ def _xlog(name: str) -> Callable[..., Any]:
             return xp.where((x == 0) & ~xp.isnan(y), x * xp.ones_like(y), x * getattr(xp, name)(y))
 
     return forward
+
+
+def _native_xlog(name: str) -> Callable[..., Any]:
+    def rule(b: Any, x: Any, y: Any) -> Any:
+        nothing = (x == 0) & ~b.isnan(y)
+        return b.where(nothing, x, x * b.call(name, y))
+
+    return rule
 
 
 def _ratio(x: Any, y: Any) -> Any:
@@ -296,6 +311,7 @@ xlogy = elementwise(
     text="{0} log {1}",
     tex=r"{0} \log {1}",
     partials=(lambda _z, _x, y: log(y), lambda _z, x, y: _ratio(x, y)),
+    native=_native_xlog("log"),
     doc="x log y, and 0 where x is 0.",
 )
 xlog1py = elementwise(
@@ -307,6 +323,7 @@ xlog1py = elementwise(
     text="{0} log(1 + {1})",
     tex=r"{0} \log(1 + {1})",
     partials=(lambda _z, _x, y: log1p(y), lambda _z, x, y: _ratio(x, 1 + y)),
+    native=_native_xlog("log1p"),
     doc="x log(1 + y), and 0 where x is 0.",
 )
 
@@ -317,10 +334,15 @@ def _entr(xp: Any, x: Any) -> Any:
         return xp.where(x < 0, -xp.inf, inner)
 
 
+def _native_entr(b: Any, x: Any) -> Any:
+    inner = b.where(x == 0, 0 * x, -x * b.call("log", b.abs(x)))
+    return b.where(x < 0, -math.inf, inner)
+
+
 entr = elementwise(
     "entr", namespace="special", forward=_entr, domain=(0.1, 3.0), text="−{0} log {0}",
     tex=r"-{0} \log {0}", partials=(lambda _y, x: -1 - log(x),),
-    doc="−x log x: 0 at 0, −∞ left of it.",
+    native=_native_entr, doc="−x log x: 0 at 0, −∞ left of it.",
 )  # fmt: skip
 
 # -- sin(πx) / (πx) ---------------------------------------------------------------------------

@@ -29,8 +29,12 @@ class Answer:
         """The answer as tables, for HTML."""
         raise NotImplementedError
 
+    def in_ascii(self) -> bool:
+        """Whether standard output wants plain ASCII."""
+        return not _speaks(getattr(sys.stdout, "encoding", None))
+
     def __str__(self) -> str:
-        return self.text(ascii=not _speaks(getattr(sys.stdout, "encoding", None)))
+        return self.text(ascii=self.in_ascii())
 
     __repr__ = __str__
 
@@ -110,8 +114,11 @@ def number(v: Any) -> str:
     )
 
 
-def value_text(value: Any) -> str:
-    """A value in a few words: a number, the entries of a short vector, or shape and norm."""
+def value_text(value: Any, most: int = 4) -> str:
+    """A value in a few words: a number, the entries of a short vector, or shape and norm.
+
+    most   so many entries of a vector are shown
+    """
     if value is None:
         return ""
     if isinstance(value, tuple):
@@ -122,7 +129,7 @@ def value_text(value: Any) -> str:
     shape = shape_text(a.shape)
     if not a.size:
         return f"{shape} empty"
-    if a.ndim == 1 and a.size <= 4:
+    if a.ndim == 1 and a.size <= most:
         return "[" + " ".join(number(v) for v in a) + "]"
     if a.dtype.kind not in "fc":
         return f"{shape} {a.dtype}"

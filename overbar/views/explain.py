@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from ..calculus.sweep import Raw, pullback
 from ..elementwise import Elementwise
 from ..errors import GradientError
 from ..graph import Node
 from ..handle import Tensor
 from ..origin import users_frame
 from .answer import Answer, Table, padded, plain, value_text
+from .columns import narrowed, terminal, wrapped
 from .formula import ASCII, SILENT, TEX, TEXT, Notation, Number, Symbol, total, written
 from .names import bar, width
 from .record import node_of, record_of
@@ -28,7 +28,7 @@ FEW = 40
 """So many rows are shown in full; of more, the first and the last ones."""
 ENDS = 12
 WIDEST = 56
-"""Columns for a formula before it is cut."""
+"""Columns for a formula before it is cut, in text."""
 
 WORDS = {
     "add": "add distributes: each input receives the adjoint as it is",
@@ -118,10 +118,10 @@ def explain(subject: Any, *args: Any, wrt: Any = None) -> Explanation:
             hint="make a leaf with requires_grad=True, or explain the function with its arguments; "
             "ob.why_zero(parameter, L) says where a path was cut",
         )
-    return Explanation(Telling(record.sweep(), _variables()))
+    return Explanation(Telling(record.sweep(), callers_variables()))
 
 
-def _variables() -> dict[str, Any]:
+def callers_variables() -> dict[str, Any]:
     """The tensors that the caller has names for."""
     frame = users_frame(2)
     both = {**frame.f_globals, **frame.f_locals}
@@ -155,15 +155,16 @@ class Explanation(Answer):
         return [self._leaf(n) for n in leaves] + [self.line(r) for r in self.telling.rows]
 
     def __getitem__(self, name: str) -> Line:
-        node = self._node(name)
+        node = self.node_called(name)
         row = self.row_of.get(node)
         return self._leaf(node) if row is None else self.line(row)
 
     def adjoint(self, name: Any) -> Any:
         """The adjoint of what is called so; None if nothing arrived."""
-        return self.record.bars.get(self._node(name))
+        return self.record.bars.get(self.node_called(name))
 
-    def _node(self, name: Any) -> Node:
+    def node_called(self, name: Any) -> Node:
+        """The node of a name, or of a tensor."""
         if isinstance(name, Tensor):
             found = [n for n in self.record.nodes if n is node_of(name)]
         else:
@@ -207,17 +208,21 @@ class Explanation(Answer):
 
     # -- the two columns --------------------------------------------------------------------------
 
-    def text(self, *, ascii: bool = False, full: bool = False) -> str:
-        """The story; `full` shows every row, however many there are."""
+    def text(self, *, ascii: bool = False, full: bool = False, columns: int | None = None) -> str:
+        """The story; `full` shows every row, however many there are; `columns`: the room for it."""
         how = ASCII if ascii else TEXT
         rows = list(enumerate(self.telling.rows, 1))
         long = len(rows) > FEW and not full
         told = rows[:ENDS] + rows[-ENDS:] if long else rows
-        cells = [(i, self._forward(row, how), self._backward(row, how)) for i, row in told]
-        left = max(17, 3 + max((width(f) for _, (f, _), _ in cells), default=0))
-        middle = max(14, 3 + max((width(v) for _, (_, v), _ in cells), default=0))
-        right = 3 + max((width(f) for _, _, lines in cells for f, _ in lines), default=0)
         digits = max(2, len(str(len(rows))))
+        for most in (4, 2):  # in a narrow terminal a short vector is told by its norm, too
+            cells = [
+                (i, self.forward_line(row, how, most), self.backward_lines(row, how, most))
+                for i, row in told
+            ]
+            (left, middle, right), fits = _widths(cells, columns, digits + 3)
+            if fits:
+                break
         down, up = ("forward", "backward") if ascii else ("forward  ↓", "backward  ↑")
         indent = " " * (digits + 3)
         out = self._parameters(how) if long else []
@@ -225,13 +230,24 @@ class Explanation(Answer):
         for k, (i, (formula, value), lines) in enumerate(cells):
             if long and k == ENDS:
                 out.append(f"{indent}{how.finish('…')} {len(rows) - 2 * ENDS} more")
-            for j, (message, amount) in enumerate(lines or [("", "")]):
-                first = f"{i:>{digits}}   {padded(formula, left)}{padded(value, middle)}"
-                rest = padded(message, right) + amount
-                out.append(
-                    ((first if not j else " " * (digits + 3 + left + middle)) + rest).rstrip()
-                )
+            forward = [(f, "" if j else value) for j, f in enumerate(wrapped(formula, left - 2))]
+            backward = [
+                (m, "" if j else amount)
+                for message, amount in lines
+                for j, m in enumerate(wrapped(message, right - 2))
+            ]
+            for j in range(max(len(forward), len(backward))):
+                f, v = forward[j] if j < len(forward) else ("", "")
+                m, amount = backward[j] if j < len(backward) else ("", "")
+                head = f"{i:>{digits}}   " if not j else indent
+                line = head + padded(f, left) + padded(v, middle) + padded(m, right) + amount
+                out.append(line.rstrip())
         return plain("\n".join(out), ascii)
+
+    def __str__(self) -> str:
+        return self.text(ascii=self.in_ascii(), columns=terminal())
+
+    __repr__ = __str__
 
     def _parameters(self, how: Notation) -> list[str]:
         """The variables and their adjoints, first when the story is long."""
@@ -252,12 +268,13 @@ class Explanation(Answer):
         more = len(self.record.variables) - len(table)
         return [*lines, *([f"     {how.finish('…')} {more} more"] if more else []), ""]
 
-    def _forward(self, row: Row, how: Notation) -> tuple[str, str]:
+    def forward_line(self, row: Row, how: Notation, most: int = 4) -> tuple[str, str]:
+        """What the row computes, and its value."""
         t = self.telling
-        formula = f"{how.symbol(t.name(row.node), False)} = {written(t.forward(row), how)}"
-        return _cut(formula, how), _signed(self.record.value(row.node))
+        formula = how.symbol(t.name(row.node), False) + how.equal + written(t.forward(row), how)
+        return _cut(formula, how), _signed(self.record.value(row.node), most)
 
-    def _backward(self, row: Row, how: Notation) -> list[tuple[str, str]]:
+    def backward_lines(self, row: Row, how: Notation, most: int = 4) -> list[tuple[str, str]]:
         """What the row sends; the message that completes a sum brings the sum with it."""
         lines = []
         sent = self.telling.backward(row)
@@ -267,19 +284,24 @@ class Explanation(Answer):
                 continue
             name = _barred(self.telling.name(x), how)
             if len(senders) == 1 and x not in self.record.outputs:
-                lines.append((f"{name} = {written(e, how)}", _signed(self.record.bars.get(x))))
+                lines.append(
+                    (name + how.equal + written(e, how), _signed(self.record.bars.get(x), most))
+                )
                 continue
             if row is senders[-1]:
                 whole = self._summed(x, senders, how)
-                lines.append((f"{name} = {whole}", _signed(self.record.bars.get(x))))
-            lines.append((f"{name} += {written(e, how)}", _signed(self.telling.message(row, x))))
+                lines.append((name + how.equal + whole, _signed(self.record.bars.get(x), most)))
+            lines.append(
+                (name + how.more + written(e, how), _signed(self.telling.message(row, x), most))
+            )
         if row.node in self.record.outputs:
-            lines.append((f"{_barred(self.telling.name(row.node), how)} = 1", ""))
+            one = written(Number(1), how)
+            lines.append((_barred(self.telling.name(row.node), how) + how.equal + one, ""))
         return [(_cut(f, how), v) for f, v in lines]
 
     def _summed(self, x: Node, senders: Sequence[Row], how: Notation) -> str:
         if len(senders) > 3:
-            return f"the sum of {len(senders)} messages"
+            return how.said(f"the sum of {len(senders)} messages")
         terms = [self.telling.backward(row)[x] for row in reversed(senders)]
         return written(total(*terms), how)
 
@@ -287,8 +309,8 @@ class Explanation(Answer):
         """The two columns, and where each row comes from."""
         rows = []
         for i, row in enumerate(self.telling.rows, 1):
-            formula, value = self._forward(row, TEXT)
-            sent = self._backward(row, TEXT)
+            formula, value = self.forward_line(row, TEXT)
+            sent = self.backward_lines(row, TEXT)
             where = str(row.node.origin) if row.node.origin else ""
             rows.append(
                 [
@@ -319,7 +341,7 @@ class Explanation(Answer):
 
     def at(self, name: Any) -> Exchange:
         """What one variable receives and sends: see `Exchange`."""
-        return Exchange(self, self._node(name))
+        return Exchange(self, self.node_called(name))
 
 
 class Exchange(Answer):
@@ -350,11 +372,8 @@ class Exchange(Answer):
             if not simple or row.node.spec.shape != self.node.spec.shape:
                 found.append((f"Jacobian {[*row.node.spec.shape, *self.node.spec.shape]}", ""))
                 continue
-            world = Raw()
-            world.recovered = dict(self.story.record.values)
             ones = np.ones(row.node.spec.shape, row.node.spec.dtype)[()]
-            with np.errstate(all="ignore"):
-                (local,) = pullback([row.node], [self.node], [ones], world=world)
+            (local,) = self.story.telling.pulled(row, [self.node], ones)
             found.append((written(formula), value_text(local)))
         return found
 
@@ -407,13 +426,38 @@ class Exchange(Answer):
         return plain("\n".join(out), ascii)
 
 
+def _widths(
+    cells: Sequence[tuple[int, tuple[str, str], list[tuple[str, str]]]],
+    columns: int | None,
+    indent: int,
+) -> tuple[tuple[int, int, int], bool]:
+    """How wide formulas, values and messages are set, blanks behind them included; and whether
+    they fit as they are.
+    """
+    left = max((width(f) for _, (f, _), _ in cells), default=0)
+    middle = max((width(v) for _, (_, v), _ in cells), default=0)
+    right = max((width(f) for _, _, lines in cells for f, _ in lines), default=0)
+    last = max((width(v) for _, _, lines in cells for _, v in lines), default=0)
+    roomy = max(17, 3 + left), max(14, 3 + middle), 3 + right
+    if columns is None or indent + sum(roomy) + last <= columns:
+        return roomy, True
+    room = columns - indent - 6 - last
+    left, middle, right = narrowed([left, middle, right], room, [True, False, True])
+    return (left + 2, middle + 2, right + 2), False
+
+
+_QUIET = ("reshape", "transpose")
+"""What goes without saying beside other operations."""
+
+
 def words_of(row: Row) -> str:
     """What the operations of a row do to an adjoint, in words."""
     said: Iterable[str] = (
         WORDS.get(n.op.name)
         or f"{n.op.name} scales: the adjoint is multiplied by its local derivative"
         for n in row.members
-        if n.op.name in WORDS or isinstance(n.op, Elementwise)
+        if (n.op.name in WORDS or isinstance(n.op, Elementwise))
+        and (n.op.name not in _QUIET or len(row.members) == 1)
     )
     return "; ".join(dict.fromkeys(said))
 
@@ -422,14 +466,14 @@ def _barred(name: str, how: Notation) -> str:
     return how.symbol(name, True)
 
 
-def _signed(value: Any) -> str:
+def _signed(value: Any, most: int = 4) -> str:
     """Room for a sign in front of a number, so that digits stand below digits."""
-    text = value_text(value)
+    text = value_text(value, most)
     return text if text[:1] in "-([" or not text else " " + text
 
 
 def _cut(text: str, how: Notation) -> str:
-    if width(text) <= WIDEST:
+    if how.tex or how.mathml or width(text) <= WIDEST:
         return text
     shown = ""
     for c in text:

@@ -21,6 +21,7 @@ from ..origin import operands, unpacked
 from .record import node_of
 
 MACRON = "\u0304"
+POINT = "\u0307"
 _LOW = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _HIGH = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _IMPLICIT = {"broadcast", "cast", "reshape", "alias"}
@@ -42,6 +43,15 @@ def bar(name: str) -> str:
     return head + dot + re.sub(r"[^\W\d_₀-₉]", lambda m: m[0] + MACRON, last) + bracket + index
 
 
+def dot(name: str) -> str:
+    """The name with a dot over the first letter of its last part: `ẋ1`, `fc.ẇeight`."""
+    name, bracket, index = name.partition("[")
+    head, point, last = name.rpartition(".")
+    return (
+        head + point + re.sub(r"[^\W\d_]", lambda m: m[0] + POINT, last, count=1) + bracket + index
+    )
+
+
 def width(text: str) -> int:
     """How many columns a text takes: a combining bar takes none."""
     return sum(not unicodedata.combining(c) for c in text)
@@ -49,6 +59,7 @@ def width(text: str) -> int:
 
 _ASCII = {
     "−": "-", "σ": "sigmoid", "√": "sqrt ", "Σ": "sum", "²": "^2", "³": "^3", "ᵀ": ".T", "⊙": "*",
+    "⟨": "<", "⟩": ">", "─": "-", "│": "|", "┼": "+",
     "≤": "<=", "≥": ">=", "≠": "!=", "¬": "not ", "∧": "and", "∨": "or", "⊕": "xor", "⌊": "floor(",
     "⌋": ")", "⌈": "ceil(", "⌉": ")", "…": "...", "·": "*", "×": "x", "‖": "|", "∂": "d", "←": "<-",
     "→": "->", "↓": "", "↑": "", "′": "'", "⁻": "^-",
@@ -61,22 +72,57 @@ def ascii_of(text: str) -> str:
     barred = re.sub(
         rf"((?:\w{MACRON})+)(\w*)", lambda m: m[1].replace(MACRON, "") + m[2] + "_bar", text
     )
-    plain = "".join(_ASCII.get(c, c) for c in barred.translate(_HIGH))
+    dotted = re.sub(rf"(\w){POINT}(\w*)", r"\1\2_dot", barred)
+    plain = "".join(_ASCII.get(c, c) for c in dotted.translate(_HIGH))
     return unicodedata.normalize("NFKD", plain).encode("ascii", "backslashreplace").decode()
 
 
-def tex_of(name: str, barred: bool = False) -> str:
-    r"""The name in LaTeX: `\bar{w}_{1}`."""
+_GREEK = {
+    **{w: "\\" + w for w in (
+        "alpha", "beta", "gamma", "delta", "epsilon", "eta", "theta", "kappa", "lambda", "mu",
+        "nu", "xi", "pi", "rho", "sigma", "tau", "phi", "chi", "psi", "omega", "zeta",
+    )},
+    **dict(zip(
+        "αβγδεηθκλμνξπρστφχψωζ",
+        (r"\alpha", r"\beta", r"\gamma", r"\delta", r"\epsilon", r"\eta", r"\theta",
+         r"\kappa", r"\lambda", r"\mu", r"\nu", r"\xi", r"\pi", r"\rho", r"\sigma", r"\tau",
+         r"\phi", r"\chi", r"\psi", r"\omega", r"\zeta"), strict=True,
+    )),
+    "lam": r"\lambda", "lambda_": r"\lambda", "…": r"\dots", "□": r"\square", "𝟏": r"\mathbf{1}",
+}  # fmt: skip
+
+
+def stem_and_index(name: str) -> tuple[str, str]:
+    """A name as textbooks write it, with an index: `w1`, `x_1`, `W_h`, `h₃`."""
     name = name.translate(_HIGH)
-    stem, digits = re.fullmatch(r"(.*?)(\d*)", name, re.DOTALL).groups()  # type: ignore[union-attr]
-    stem = r"\dots" if stem == "…" else stem if len(stem) == 1 else rf"\mathrm{{{_escaped(stem)}}}"
+    found = re.fullmatch(r"([^\W\d_])_(\w+)", name) or re.fullmatch(
+        r"(.*?)_?([0-9]*)", name, re.DOTALL
+    )
+    stem, index = found.groups()  # type: ignore[union-attr]
+    return (stem, index) if stem else (name, "")
+
+
+def tex_of(name: str, barred: bool = False, *, dotted: bool = False) -> str:
+    r"""The name in LaTeX: `\bar{w}_{1}`."""
+    stem, index = stem_and_index(name)
+    short = len(stem) == 1 or stem in _GREEK
+    letter = _GREEK.get(stem) or (stem if len(stem) == 1 else rf"\mathrm{{{_escaped(stem)}}}")
     if barred:
-        stem = rf"\bar{{{stem}}}" if len(stem) == 1 else rf"\overline{{{stem}}}"
-    return stem + (f"_{{{digits}}}" if digits else "")
+        letter = rf"\bar{{{letter}}}" if short else rf"\overline{{{letter}}}"
+    if dotted:
+        letter = rf"\dot{{{letter}}}"
+    below = index if index.isdigit() or len(index) < 2 else rf"\mathrm{{{_escaped(index)}}}"
+    return letter + (f"_{{{below}}}" if index else "")
+
+
+_SPECIAL = {
+    "\\": r"\backslash ", "^": r"\wedge ", "~": r"\sim ", "{": r"\{", "}": r"\}",
+    **{c: "\\" + c for c in "_#%&$"},
+}  # fmt: skip
 
 
 def _escaped(text: str) -> str:
-    return re.sub(r"([_#%&$])", r"\\\1", text)
+    return "".join(_SPECIAL.get(c, c) for c in text)
 
 
 # -- which name -------------------------------------------------------------------------------
@@ -191,6 +237,8 @@ def _letter(node: Node) -> str:
 
 def letter_for(node: Node) -> str:
     """A textbook letter for an inner node: e for a difference, z for a sum, y = σ(z), else v."""
+    while node.op.name in _IMPLICIT and node.inputs:
+        node = node.inputs[0]
     name = node.op.name
     return {"subtract": "e", "add": "z", "matmul": "z", "sigmoid": "y", "softmax": "y"}.get(
         name, "v"

@@ -288,7 +288,7 @@ def _backward(record: Record, names: dict[int, str]) -> NonFiniteReport:
 
 def _of_step(f: Callable[..., Any], args: Sequence[Any]) -> NonFiniteReport:
     """Run a function; if anything came out that is not finite, find out why."""
-    with unchanged() as before, np.errstate(all="ignore"):
+    with unchanged() as before, within(jit="off"), np.errstate(all="ignore"):
         results = _run(f, args)
         ends = [t for t in results if isinstance(t, Tensor)]
         was = {id(t): dict(slots) for t, slots in before}
@@ -310,7 +310,7 @@ def _of_step(f: Callable[..., Any], args: Sequence[Any]) -> NonFiniteReport:
         return NonFiniteReport(None, FINE)
     with unchanged():
         try:
-            with within(guard=True), np.errstate(all="ignore"):
+            with within(guard=True, jit="off"), np.errstate(all="ignore"):
                 _run(f, args)
         except NonFiniteError as error:
             return _caught(error)

@@ -7,16 +7,18 @@ Every view is a function of a `Record`. Its numbers are those of `pullback_steps
 from __future__ import annotations
 
 import contextlib
+import copy
 import gc
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..calculus.backward import path_from_leaves
-from ..calculus.sweep import Raw, pullback_steps
+from ..calculus.sweep import Raw, pullback_steps, pushforward_steps
 from ..calculus.transforms import Following
+from ..context import within
 from ..errors import DTypeError, GradientError, UnknownValueError
 from ..graph import Graph, Node, ancestors, span
 from ..handle import Tensor, as_tensor
@@ -60,9 +62,10 @@ class Record:
         self.missing = [v for v in variables if v not in there]
         self.values = known if known is not None else _values(self.nodes)
         self.path = self._differentiable()
+        self.seed: Any = None
         self.messages: list[Message] = []
         self.bars: dict[Node, Any] = {}
-        self._swept = False
+        self.is_swept = False
 
     def _differentiable(self) -> list[Node]:
         """The nodes through which adjoints flow: one without its inputs' trackers was cut off."""
@@ -99,8 +102,15 @@ class Record:
             return value
         return np.broadcast_to(value, node.spec.shape)
 
+    def gradient(self, node: Node) -> Any:
+        """The adjoint of a node; zeros if nothing arrived."""
+        bar = self.bars.get(node)
+        return np.zeros(node.spec.shape, node.spec.dtype)[()] if bar is None else bar
+
     def seeds(self) -> list[Any]:
-        """What the sweep starts from: ones."""
+        """What the sweep starts from: `seed` if there is one, else ones."""
+        if self.seed is not None:
+            return [self.seed]
         return [np.ones(y.spec.shape, y.spec.dtype)[()] for y in self.outputs]
 
     def steps(self) -> Iterator[tuple[Node, Any, list[tuple[Node, Any]]]]:
@@ -116,12 +126,66 @@ class Record:
 
     def sweep(self) -> Record:
         """Run it, once: fills `bars` (adjoints) and `messages`, in the order they were sent."""
-        if not self._swept:
-            self._swept = True
+        if not self.is_swept:
+            self.is_swept = True
             for node, y_bar, messages in self.steps():
                 self.bars[node] = y_bar
                 self.messages += [Message(node, x, m) for x, m in messages]
         return self
+
+    def widened(self, names: Container[int]) -> Record:
+        """The same computation, with adjoints for every leaf of it that has a name."""
+        leaves = [
+            n
+            for n in self.nodes
+            if not self.computed(n)
+            and not isinstance(n.spec, tuple)
+            and n.spec.floating
+            and n.serial in names
+        ]
+        variables = list(dict.fromkeys([*self.variables, *leaves]))
+        stop = tuple(self.stop)
+        wide = Record(self.outputs, variables, given=self.given, known=self.values, stop=stop)
+        wide.seed = self.seed
+        return wide.sweep()
+
+    def elsewhere(self, values: dict[Node, Any]) -> Record:
+        """The same computation, swept for other values of its nodes; all of them are given."""
+        twins: dict[Node, Node] = {}
+        for node in self.nodes:
+            inputs = tuple(twins[x] for x in node.inputs) if self.computed(node) else ()
+            twins[node] = Node(
+                node.op, inputs, node.params, node.spec, values[node], mask=node.mask
+            )
+        back = {twin: node for node, twin in twins.items()}
+        there = copy.copy(self)
+        there.values, there.bars, there.messages = values, {}, []
+        wanted = list(dict.fromkeys([*self.variables, *self.outputs]))
+        outputs, inputs = [twins[y] for y in self.outputs], [twins[x] for x in wanted]
+        path = [twins[n] for n in self.path]
+        with np.errstate(all="ignore"):
+            steps = pullback_steps(outputs, inputs, self.seeds(), path, Raw())
+            try:
+                while True:
+                    node, y_bar, sent = next(steps)
+                    there.bars[back[node]] = y_bar
+                    there.messages += [Message(back[node], back[x], m) for x, m in sent]
+            except StopIteration as end:
+                ends = end.value
+        there.bars |= {x: bar for x, bar in zip(wanted, ends, strict=True) if bar is not None}
+        there.is_swept = True
+        return there
+
+    def tangents(self, x_dots: dict[Node, Any]) -> dict[Node, Any]:
+        """The engine's forward sweep: the tangent of every node that one of these reaches."""
+        world = Raw()
+        world.recovered = dict(self.values)
+        found = dict(x_dots)
+        with np.errstate(all="ignore"):
+            inputs = list(x_dots)
+            steps = pushforward_steps(self.outputs, inputs, list(x_dots.values()), self.path, world)
+            found |= {node: y_dot for node, y_dot, _ in steps}
+        return found
 
 
 def _values(nodes: Sequence[Node]) -> dict[Node, Any]:
@@ -154,7 +218,7 @@ def record_of(what: str, subject: Any, args: Sequence[Any] = (), wrt: Any = None
     if isinstance(subject, Graph):
         return _of_graph(what, subject, args, wrt)
     if callable(subject):
-        with unchanged():
+        with unchanged(), within(jit="off"):  # a jitted step is told as what it does
             return _of_call(what, subject, args, wrt)
     raise DTypeError(
         f"{what}: {type(subject).__name__} is nothing that has a history",
@@ -211,17 +275,25 @@ def _of_graph(what: str, graph: Graph, args: Sequence[Any], wrt: Any) -> Record:
                 )
     given = {n: n.params.get("name") or "" for n in graph.inputs}
     outputs = [y for y in graph.outputs if not isinstance(y.spec, tuple) and y.spec.floating]
-    variables = (
-        [n for n in graph.inputs if n.spec.floating]
-        if wrt is None
-        else _asked(what, outputs, wrt, given)
-    )
+    if wrt is not None:
+        from .names import names_of  # what the program calls its arguments
+
+        called = names_of(graph.nodes, outputs, given)
+        asked = _asked(what, outputs, wrt, {n: called.get(n.serial, "") for n in graph.inputs})
+        return Record(outputs, asked, given=given, known=values, stop=graph.inputs)
+    variables = [n for n in graph.inputs if n.spec.floating]
     return Record(outputs, variables, given=given, known=values, stop=graph.inputs)
 
 
 def _of_call(what: str, f: Callable[..., Any], args: Sequence[Any], wrt: Any) -> Record:
     leaves, structure = tree_flatten(tuple(args))
     called = _argument_names(f, args)
+    asked = [] if wrt is None else list(wrt) if isinstance(wrt, list | tuple) else [wrt]
+    before = {  # what a parameter is now: a step that trains rebinds it
+        id(v): n
+        for v in asked
+        if isinstance(v, Tensor) and not any(v is a for a in leaves) and (n := node_of(v))
+    }
     tensors = [a if isinstance(a, Tensor) or not _is_number(a) else as_tensor(a) for a in leaves]
     floats = [
         i
@@ -242,13 +314,14 @@ def _of_call(what: str, f: Callable[..., Any], args: Sequence[Any], wrt: Any) ->
         )
     given = {t.node: n for t, n in zip(tensors, called, strict=True) if isinstance(t, Tensor) and n}
     stop = [t.node for t in following.inputs]
-    numbers = {str(i): t.node for i, t in enumerate(tensors) if isinstance(t, Tensor)}
-    if isinstance(wrt, int) and str(wrt) in numbers:
-        wrt = numbers[str(wrt)]
-    elif isinstance(wrt, Tensor):
-        wrt = next((t.node for t, a in zip(tensors, leaves, strict=True) if a is wrt), wrt)
+    numbers = {i: t.node for i, t in enumerate(tensors) if isinstance(t, Tensor)}
+    passed = {id(a): t.node for t, a in zip(tensors, leaves, strict=True) if isinstance(a, Tensor)}
+    wrt = [
+        numbers.get(v, v) if isinstance(v, int) else before.get(id(v), passed.get(id(v), v))
+        for v in asked
+    ]
     wants = [n for n in path_from_leaves(outputs) if asks(n)]
-    variables = _asked(what, outputs, wrt, given) if wrt is not None else wants or stop
+    variables = _asked(what, outputs, wrt, given) if wrt else wants or stop
     return Record(outputs, variables, given=given, stop=stop)
 
 

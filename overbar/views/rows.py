@@ -9,31 +9,21 @@ operands. Nothing is written down twice; the formula shown is the rule used.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from ..calculus.sweep import Handles, finish, pullback_steps
+from ..calculus.sweep import Handles, Raw, finish, pullback_steps, pushforward_steps
 from ..context import CONTEXT, UNKNOWN, changed, tracker
-from ..graph import INPUT, Node, span
+from ..graph import INPUT, Node, by_age, span
 from ..handle import Tensor, from_node
 from ..ops.movement import Parts
 from ..origin import statement
-from .formula import (
-    SILENT,
-    Applied,
-    Expr,
-    Mark,
-    Number,
-    Symbol,
-    constant,
-    fits,
-    formula_of,
-    product,
-)
+from .formula import LONGEST, constant, constant_of, fits, formula_of
 from .names import letter_for, names_of
 from .record import Message, Record, node_of
+from .terms import SEVERAL, SILENT, Applied, Expr, Number, Symbol, facts, product, total
 
 TOGETHER = 4
 """An expression with more operations than this is told in several rows."""
@@ -54,12 +44,26 @@ class Row:
 
 
 class Telling:
-    """A record with names, told in rows."""
+    """A record with names, told in rows.
 
-    def __init__(self, record: Record, variables: dict[str, Any] | None = None) -> None:
-        self.record = record
+    fine      what a function such as tanh is applied to is a row of its own: its adjoint has a
+              name then, and is worked out once
+    longest   the size beyond which a formula is cut short; None: never
+    """
+
+    longest: int | None = LONGEST
+
+    def __init__(
+        self,
+        record: Record,
+        variables: dict[str, Any] | None = None,
+        *,
+        fine: bool = False,
+        longest: int | None = LONGEST,
+    ) -> None:
+        self.record, self.longest = record, longest
         self.names = names_of(record.nodes, record.outputs, record.given, variables)
-        folded = _folded(record, self.names)
+        folded = _folded(record, self.names, fine=fine)
         self.rows = _rows(record, folded)
         self._christen()
         self._rules: dict[Row, dict[Node, Expr]] = {}
@@ -85,7 +89,7 @@ class Telling:
         name = self.names.get(node.serial)
         if name is None:
             return None
-        return Symbol(name, scalar=not isinstance(node.spec, tuple) and node.spec.ndim == 0)
+        return Symbol(name, **facts(node.spec))
 
     def name(self, node: Node) -> str:
         """What a node is called; its number if it is only part of an expression."""
@@ -97,7 +101,9 @@ class Telling:
 
     def forward(self, row: Row) -> Expr:
         """The row's node in terms of what it uses."""
-        return formula_of(row.node, lambda n: None if n is row.node else self.called(n))
+        return formula_of(
+            row.node, lambda n: None if n is row.node else self.called(n), self.longest
+        )
 
     def backward(self, row: Row, seed: Expr | None = None) -> dict[Node, Expr]:
         """What the row sends to each of its inputs, in terms of its adjoint (or of `seed`)."""
@@ -108,25 +114,114 @@ class Telling:
 
     def _from_rules(self, row: Row, seed: Expr | None) -> dict[Node, Expr]:
         name = self.name(row.node)
-        bar_of = seed or Symbol(name, barred=True, scalar=getattr(row.node.spec, "ndim", 1) == 0)
-        on_path = set(self.record.path)
-        wanted = [x for x in row.inputs if x in on_path]
+        bar_of = seed or Symbol(name, barred=True, **facts(row.node.spec))
+        wanted = self.followed(row)
         twins, back = _twins(row)
-        bar = _bars(row.node)
+        bar = _unknowns(row.node)
         try:
-            sent = _swept(row, wanted, twins, bar)
+            sent = _on_symbols(_pulled, twins[row.node], [twins[x] for x in wanted], bar)
         except Exception:  # noqa: BLE001  (a rule that calls opaque code cannot be run on symbols)
             return dict.fromkeys(wanted, opaque(name, bar_of))
+        several = isinstance(bar, tuple)
+        seeds = {
+            t.node: Symbol(f"{name}[{i}]", barred=True, **facts(t.spec)) if several else bar_of
+            for i, t in enumerate(bar if several else (bar,))
+        }
+        called = self._caller(seeds, back)
+        return {
+            x: _expression(b, called, self.longest)
+            for x, b in zip(wanted, sent, strict=True)
+            if b is not None
+        }
 
-        seeds = {t.node: i for i, t in enumerate(bar if isinstance(bar, tuple) else (bar,))}
+    def tangent(self, row: Row, of: Sequence[Node] | None = None) -> Expr:
+        """The row's tangent in terms of those of its inputs (or of some of them): its forward rule,
+        on symbols.
+        """
+        wanted = self.followed(row) if of is None else list(of)
+        twins, back = _twins(row)
+        dots = {x: _unknowns(x) for x in wanted}
+        dot_of = {x: Symbol(self.name(x), dotted=True, **facts(x.spec)) for x in wanted}
+        try:
+            inputs = [twins[x] for x in wanted]
+            (made,) = _on_symbols(_pushed, twins[row.node], inputs, list(dots.values()))
+        except Exception:  # noqa: BLE001  (as above)
+            name = self.name(row.node)
+            return total(*(opaque(name, d) for d in dot_of.values()))
+        seeds = {
+            t.node: Symbol(f"{self.name(x)}[{i}]", dotted=True, **facts(t.spec))
+            if isinstance(dots[x], tuple)
+            else dot_of[x]
+            for x in wanted
+            for i, t in enumerate(dots[x] if isinstance(dots[x], tuple) else (dots[x],))
+        }
+        if made is None:
+            return Number(0, shape=())
+        return _expression(made, self._caller(seeds, back), self.longest)
+
+    def sent_by(self, node: Node, seed: Expr) -> list[Expr]:
+        """What one node sends for this adjoint: a formula for each message, in the sweep's order.
+
+        Nodes without a name stand there with their formulas. Empty if the rule is opaque.
+        """
+        row = Row(node, (), list(dict.fromkeys(node.inputs)))
+        twins, back = _twins(row)
+        bar = _unknowns(node)
+        wanted = [twins[x] for x in self.followed(row)]
+        try:
+            sent = _on_symbols(_first_messages, twins[node], wanted, bar)
+        except Exception:  # noqa: BLE001  (as above)
+            return []
+
+        def called(n: Node) -> Expr | None:
+            if not isinstance(bar, tuple) and n is bar.node:
+                return seed
+            source = back.get(n)
+            if source is None or source is node:
+                return None if source is None else self.called(node)
+            return formula_of(source, self.called)
+
+        return [_expression(m, called, self.longest) for m in sent]
+
+    def uses(self, row: Row, x: Node) -> list[tuple[Expr, Any]]:
+        """What each use of an input in a row sends to it: (formula, number), youngest use first.
+
+        Without formulas of their own, all uses together.
+        """
+        members = set(row.members)
+        sent = [m.value for m in self._sent.get(x, ()) if m.source in members]
+        whole = [(self.backward(row)[x], self.message(row, x))] if sent else []
+        if len(sent) < 2:
+            return whole
+        twins, back = _twins(row)
+        bar = _unknowns(row.node)
+        try:
+            made = _on_symbols(_messages_to, twins[row.node], [twins[x]], bar)
+        except Exception:  # noqa: BLE001  (as above)
+            return whole
+        if isinstance(bar, tuple) or len(made) != len(sent):
+            return whole
+        seed = Symbol(self.name(row.node), barred=True, **facts(row.node.spec))
+        called = self._caller({bar.node: seed}, back)
+        formulas = [_expression(m, called, self.longest) for m in made]
+        return list(zip(formulas, sent, strict=True))
+
+    def followed(self, row: Row) -> list[Node]:
+        """The inputs of a row through which adjoints flow."""
+        return [x for x in row.inputs if x in self._on_path]
+
+    @functools.cached_property
+    def _on_path(self) -> set[Node]:
+        return set(self.record.path)
+
+    def _caller(
+        self, seeds: Mapping[Node, Expr], back: dict[Node, Node]
+    ) -> Callable[[Node], Expr | None]:
+        """What the nodes of a rule that was run on symbols are called."""
 
         def called(node: Node) -> Expr | None:
             if node in seeds:
-                return (
-                    bar_of
-                    if not isinstance(bar, tuple)
-                    else Symbol(f"{name}[{seeds[node]}]", barred=True, scalar=False)
-                )
+                return seeds[node]
             source = back.get(node)
             if source is None:
                 return None
@@ -134,9 +229,21 @@ class Telling:
                 None if self.record.computed(source) else constant(source)
             )
 
-        return {
-            x: _expression(b, called) for x, b in zip(wanted, sent, strict=True) if b is not None
-        }
+        return called
+
+    def pulled(self, row: Row, wanted: Sequence[Node], bar: Any) -> list[Any]:
+        """What a row sends to some of its inputs for an adjoint, by the engine's rules.
+
+        It is partial: whether one of its inputs was computed from another does not matter.
+        """
+        world, members = Raw(), self._on_path.intersection(row.members)
+        world.recovered = dict(self.record.values)
+        sent = []
+        with np.errstate(all="ignore"):
+            for x in wanted:
+                path = sorted({x, *members}, key=by_age)
+                sent += finish(pullback_steps([row.node], [x], [bar], path, world))
+        return sent
 
     def message(self, row: Row, target: Node) -> Any:
         """The number that a row sends to one of its inputs: the sum of its nodes' messages."""
@@ -157,18 +264,43 @@ class Telling:
 # -- which nodes make a row -------------------------------------------------------------------
 
 
-def _folded(record: Record, names: dict[int, str]) -> dict[Node, Node]:
+_ARITHMETIC = SILENT | {
+    "add", "subtract", "multiply", "times", "divide", "negative", "reciprocal", "square", "power",
+    "whole_power", "matmul", "sum", "maximum", "minimum", "where",
+}  # fmt: skip
+
+
+def _folded(record: Record, names: dict[int, str], *, fine: bool = False) -> dict[Node, Node]:
     """The nodes that are told with their only consumer: {node: consumer}."""
     keep = {*record.outputs, *record.variables}
+    on_path = set(record.path)
     above: dict[Node, Node] = {}
     for node, users in record.consumers.items():
         if len(users) != 1 or node in keep or not record.computed(node) or node.serial in names:
             continue
         user = users[0]
+        if fine and node in on_path and _is_function(user.op) and _is_compound(node, names):
+            continue
         implicit = node.op.name in SILENT and user.op.name not in SILENT
         if implicit or node.code is None or _same_statement(node, user):
             above[node] = user
     return _not_too_long(record, above)
+
+
+def _is_function(op: Any) -> bool:
+    """Whether an operation is neither arithmetic nor a mere move: tanh, softmax, log."""
+    return op.name not in _ARITHMETIC and (op.pointwise or not op.moves)
+
+
+def _is_compound(node: Node, names: dict[int, str]) -> bool:
+    """Whether a node is an expression, and not just a part of something that has a name."""
+    while node.op.name in SILENT or (node.inputs and node.op.moves and not node.op.pointwise):
+        if node.op.name == "sum":
+            return True
+        node = node.inputs[0]
+        if node.serial in names or not node.inputs:
+            return False
+    return bool(node.inputs)
 
 
 def _same_statement(a: Node, b: Node) -> bool:
@@ -190,7 +322,7 @@ def _not_too_long(record: Record, above: dict[Node, Node]) -> dict[Node, Node]:
         user = above.get(node)
         if user is None:
             continue
-        inputs = {x: text.get(x) or Symbol(f"a{x.serial}", scalar=False) for x in node.inputs}
+        inputs = {x: text.get(x) or Symbol(f"a{x.serial}", **facts(x.spec)) for x in node.inputs}
         here = formula_of(
             node, lambda n, node=node, inputs=inputs: None if n is node else inputs.get(n)
         )
@@ -215,10 +347,22 @@ def _rows(record: Record, above: dict[Node, Node]) -> list[Row]:
     for node in record.nodes:
         if root.get(node) is node:
             inner = members.get(node, [])[::-1]
-            inside = {*inner, node}
-            used = (x for n in (*inner, node) for x in n.inputs if x not in inside)
-            rows.append(Row(node, inner, list(dict.fromkeys(used))))
+            rows.append(Row(node, inner, _used(node, {*inner, node})))
     return rows
+
+
+def _used(node: Node, inside: set[Node]) -> list[Node]:
+    """What an expression uses, each once, in the order in which it is written."""
+    found: dict[Node, None] = {}
+    seen, stack = {node}, list(reversed(node.inputs))
+    while stack:
+        x = stack.pop()
+        if x not in inside:
+            found[x] = None
+        elif x not in seen:
+            seen.add(x)
+            stack += reversed(x.inputs)
+    return list(found)
 
 
 # -- the sweep, run on symbols ----------------------------------------------------------------
@@ -237,8 +381,8 @@ def _unknown(spec: Any) -> Node:
     return Node(INPUT, (), {}, spec, mask=UNKNOWN | _bit())
 
 
-def _bars(node: Node) -> Any:
-    """A symbol for the adjoint of a node; one for each result if it has several."""
+def _unknowns(node: Node) -> Any:
+    """A symbol for the adjoint or the tangent of a node; one for each result if it has several."""
     if isinstance(node.spec, tuple):
         return Parts(from_node(_unknown(s)) for s in node.spec)
     return from_node(_unknown(node.spec))
@@ -254,8 +398,31 @@ def _twins(row: Row) -> tuple[dict[Node, Node], dict[Node, Node]]:
     return twins, {twin: n for n, twin in twins.items()}
 
 
-def _swept(row: Row, wanted: Sequence[Node], twins: dict[Node, Node], bar: Any) -> list[Any]:
-    """The adjoints of the wanted inputs, as nodes."""
+def _pulled(end: Node, inputs: list[Node], bar: Any) -> list[Any]:
+    """The adjoints of the inputs, as nodes."""
+    return finish(pullback_steps([end], inputs, [bar], span([end], inputs), Handles()))
+
+
+def _first_messages(end: Node, inputs: list[Node], bar: Any) -> list[Any]:
+    """What the end sends to its inputs, one for each use."""
+    steps = pullback_steps([end], inputs, [bar], span([end], inputs), Handles())
+    _, _, messages = next(steps)
+    return [m for _, m in messages]
+
+
+def _messages_to(end: Node, inputs: list[Node], bar: Any) -> list[Any]:
+    """What is sent to the one input, one for each use."""
+    steps = pullback_steps([end], inputs, [bar], span([end], inputs), Handles())
+    return [m for _, _, messages in steps for x, m in messages if x is inputs[0]]
+
+
+def _pushed(end: Node, inputs: list[Node], dots: list[Any]) -> list[Any]:
+    """The tangent of the end, as a node."""
+    return finish(pushforward_steps([end], inputs, dots, span([end], inputs), Handles()))
+
+
+def _on_symbols(sweep: Callable[..., list[Any]], *args: Any) -> list[Any]:
+    """A sweep over nodes without values, which records what its rules do."""
     outer, bit = CONTEXT.get(), _bit()
     context = changed(
         outer,
@@ -270,28 +437,19 @@ def _swept(row: Row, wanted: Sequence[Node], twins: dict[Node, Node], bar: Any) 
     )
     token = CONTEXT.set(context)
     try:
-        inputs, end = [twins[x] for x in wanted], twins[row.node]
         with np.errstate(all="ignore"):
-            return finish(pullback_steps([end], inputs, [bar], span([end], inputs), Handles()))
+            return sweep(*args)
     finally:
         CONTEXT.reset(token)
 
 
-SEVERAL = Mark("several", "({*})", r"\left({*}\right)")
-"""How the adjoints of several results are written."""
-
-
-def _expression(made: Any, called: Callable[[Node], Expr | None]) -> Expr:
+def _expression(
+    made: Any, called: Callable[[Node], Expr | None], longest: int | None = LONGEST
+) -> Expr:
     """What a rule made: a Tensor with or without a value, a raw array, or several of these."""
     if isinstance(made, tuple):
-        parts = tuple(Symbol("0") if m is None else _expression(m, called) for m in made)
+        parts = tuple(Number(0) if m is None else _expression(m, called, longest) for m in made)
         return Applied(SEVERAL, parts, "[]", {}, scalar=False)
     if isinstance(made, Tensor) and node_of(made) is not None:
-        return formula_of(made.node, called)
-    value = np.asarray(made.value if isinstance(made, Tensor) else made)
-    flat = value.ravel()
-    return (
-        Number(flat[0].item())
-        if flat.size and (flat == flat[0]).all()
-        else Symbol("c", scalar=not value.ndim)
-    )
+        return formula_of(made.node, called, longest)
+    return constant_of(made.value if isinstance(made, Tensor) else made)

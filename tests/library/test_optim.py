@@ -97,7 +97,7 @@ def test_a_compiled_step_gives_the_same_bits(make, rng):
         optimizer.lr = 0.01  # an input of the program: nothing is traced anew
         losses += [float(run(x)) for _ in range(4)]
         if compiled:
-            assert "1 traces" in run.report()
+            assert "1 trace" in run.report()
         return losses, w.tolist(), [{k: t.tolist() for k, t in s.items()} for s in optimizer.state]
 
     assert trained(True) == trained(False)

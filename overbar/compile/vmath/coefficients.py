@@ -4,11 +4,11 @@ Made by tools/coefficients.py, which says how: change that. The comment is the g
 relative to the function that the polynomial goes into.
 """
 
-# ruff: noqa: E501
-
+# fmt: off
 
 def _numbers(text: str) -> tuple[float, ...]:
     return tuple(map(float.fromhex, text.split()))
+
 
 # exp r = 1 + r + r² EXP(r), |r| <= log(2)/2
 EXP = {
@@ -62,6 +62,9 @@ LOG = {
 }
 # log(1 + f) = 2s + s³ ATANH(s²), s = f / (2 + f), √½ <= 1 + f <= √2
 ATANH = {
+    4: _numbers(  # 2^-29.2
+        "0x1.55557ap-1 0x1.995ed6p-2 0x1.31e07ap-2"
+    ),
     8: _numbers(  # 2^-58.5
         "0x1.5555555555592p-1 0x1.999999997ff17p-2 0x1.24924941e18e4p-2 0x1.c71c52141bacbp-3 "
         "0x1.74663cf6cf00cp-3 0x1.39a1e82c69747p-3 0x1.2f03bc78972e6p-3"
@@ -130,7 +133,7 @@ LOG_ERFC = {
         "-0x1.870bb9e580fadp-28 0x1.4e231308b4fb7p-32 -0x1.092731a7a770fp-37"
     ),
 }
-# (1 + 2x) exp(x²) erfc x = 1 + s ERFC(2s − 1), s = x / (x + c), 0 <= x <= 10.1 (28), c = 3 (4)
+# (1 + 2x) exp(x²) erfc x = 1 + s ERFC(2s − 1), s = x / (x + c), c = 3 (4), x <= 10.1 (28)
 ERFC = {
     4: _numbers(  # 2^-26.6
         "0x1.03148cp-1 -0x1.8df4cep-1 0x1.5d406ep-1 -0x1.b0fd94p-2 0x1.797ac6p-3 "
@@ -140,13 +143,13 @@ ERFC = {
         "0x1.dd2c8b74febf6p-2 -0x1.7d8f1c4524746p-1 0x1.8d4ecb405c61p-1 -0x1.47938f4c72ecp-1 "
         "0x1.c0398cb6f13bep-2 -0x1.00428c8ff3d1fp-2 0x1.e1a9564331c19p-4 "
         "-0x1.625ed093211c1p-5 0x1.63f2604468751p-7 -0x1.a2beea2a945fbp-11 "
-        "-0x1.77d6535619b45p-11 0x1.4dce1c4b8165ep-12 -0x1.1ed5b577efce3p-16 "
-        "-0x1.09fea489b516ap-15 0x1.36aef6ca5179fp-17 0x1.23fc3b662bb63p-19 "
-        "-0x1.a617889bff722p-20 -0x1.9dd09aa61134ap-24 0x1.dc3e133a10ca8p-23 "
-        "0x1.0ba178be6131p-27 -0x1.9391f3424e6c6p-26 -0x1.df0c25e56f82cp-29"
+        "-0x1.77d6535619ba9p-11 0x1.4dce1c4b816fcp-12 -0x1.1ed5b577e5a94p-16 "
+        "-0x1.09fea489b71e9p-15 0x1.36aef6c9eb072p-17 0x1.23fc3b664d061p-19 "
+        "-0x1.a617889417464p-20 -0x1.9dd09a8f64ae9p-24 0x1.dc3e12f85d0a1p-23 "
+        "0x1.0ba17771b0994p-27 -0x1.9391f2b5bd9a2p-26 -0x1.df0c252c09fa6p-29"
     ),
 }
-# (1 + x) exp(x²/2) 2 Φ(−x) = 1 + s NDTR(2s − 1), s = x / (x + c), 0 <= x <= 14.6 (39.6), c = 4 (6)
+# (1 + x) exp(x²/2) 2 Φ(−x) = 1 + s NDTR(2s − 1), s = x / (x + c), c = 4 (6), x <= 14.6 (39.6)
 NDTR = {
     4: _numbers(  # 2^-28.7
         "-0x1.c9e158p-4 -0x1.19a09ap-2 0x1.52f834p-2 -0x1.bba5c2p-3 0x1.67c804p-4 "
@@ -160,5 +163,77 @@ NDTR = {
         "0x1.d9c3d45ead2fap-18 0x1.636e42f6d5a35p-17 -0x1.cfc5fea380a6fp-19 "
         "-0x1.257b75d688714p-21 0x1.22804fa98e27bp-21 -0x1.3d543c72d65e8p-27 "
         "-0x1.20494101d36c9p-24 0x1.3443c3f128066p-28 0x1.8d3067240e0a4p-28"
+    ),
+}
+# (1 + 2x) exp(x²) erfc x = 1 + s ERFCX(2s − 1), s = x / (x + 4), 0 <= x
+ERFCX = {
+    8: _numbers(  # 2^-56.6
+        "0x1.dd2c8b74febf6p-2 -0x1.7d8f1c4524742p-1 0x1.8d4ecb405c62dp-1 "
+        "-0x1.47938f4c73158p-1 0x1.c0398cb6f0a5cp-2 -0x1.00428c8fe7347p-2 0x1.e1a9564350ap-4 "
+        "-0x1.625ed099c14cbp-5 0x1.63f2603e8a3c2p-7 -0x1.a2bedb2c2dd0ap-11 "
+        "-0x1.77d651b07305cp-11 0x1.4dcd79d3c0131p-12 -0x1.1ed6ef1acb885p-16 "
+        "-0x1.09ed53c592033p-15 0x1.36bc24cc61253p-17 0x1.21a19924c805bp-19 "
+        "-0x1.a771ba6d5c03ap-20 -0x1.37c18d51c20fbp-24 0x1.f057f51d8e596p-23 "
+        "-0x1.70c015616f207p-27 -0x1.195f7340355e2p-25 0x1.b8d22e1b89fe2p-29 "
+        "0x1.14a7b27a48e75p-28 -0x1.b46ccc95a2d25p-32 -0x1.36fc59e6bab46p-32"
+    ),
+}
+# atan t = t + t³ ATAN(t²), |t| <= 1
+ATAN = {
+    4: _numbers(  # 2^-25.8
+        "-0x1.5554dcp-2 0x1.9978ecp-3 -0x1.230a9cp-3 0x1.b4df5ep-4 -0x1.355376p-4 "
+        "0x1.61f7d2p-5 -0x1.0c26cp-6 0x1.7ecb94p-9"
+    ),
+    8: _numbers(  # 2^-55.0
+        "-0x1.555555555544cp-2 0x1.999999998411p-3 -0x1.2492491fa214bp-3 0x1.c71c709e1a848p-4 "
+        "-0x1.745d023111715p-4 0x1.3b12b2e97edc9p-4 -0x1.11089d07e57bap-4 "
+        "0x1.e178176e99e14p-5 -0x1.ad32bb32fca29p-5 0x1.7ee3f8ce66f77p-5 "
+        "-0x1.4f45278793494p-5 0x1.1715e4674f3cdp-5 -0x1.a726c03eadb8cp-6 "
+        "0x1.162c52e802bc5p-6 -0x1.2cf788e8e50b8p-7 0x1.f96cffb0fda8fp-9 "
+        "-0x1.312a649698415p-10 0x1.d3bb4e7941388p-13 -0x1.53e5f7daee25dp-16"
+    ),
+}
+# asin t = t + t³ ASIN(t²), |t| <= 1/2
+ASIN = {
+    4: _numbers(  # 2^-27.6
+        "0x1.5555cap-3 0x1.33016ap-4 0x1.748a2ep-5 0x1.8bb55cp-6 0x1.59cc2p-5"
+    ),
+    8: _numbers(  # 2^-55.9
+        "0x1.5555555555387p-3 0x1.333333336f882p-4 0x1.6db6db41d3f9cp-5 0x1.f1c72c6d48d19p-6 "
+        "0x1.6e89ef7a9d30dp-6 0x1.1c6c27a87eafep-6 0x1.c6f8809f387d2p-7 0x1.8ee48a62cd234p-7 "
+        "0x1.aab4f21f6ec66p-8 0x1.40b0cd05a2d45p-6 -0x1.0af2d8e3a9f61p-6 0x1.05cd9639e43aep-5"
+    ),
+}
+# ∛m, √½ <= m <= √2
+CBRT = {
+    4: _numbers(  # 2^-10.6
+        "0x1.1c218p-1 0x1.1a333cp-1 -0x1.b362bp-4"
+    ),
+    8: _numbers(  # 2^-19.6
+        "0x1.b04af5c6af6a6p-2 0x1.0dbc02801a4f9p+0 -0x1.a9ac5d771f19cp-1 0x1.034855f8bf701p-1 "
+        "-0x1.6b41a181240fbp-3 0x1.b2da41713c992p-6"
+    ),
+}
+# e^r, |r| <= log(2)/2, for float32 computed in float64
+EXP_SHORT = {
+    8: _numbers(  # 2^-29.0
+        "0x1.0000000262f5bp+0 0x1.0000009c6f40ep+0 0x1.fffffaacfb8aap-2 0x1.555409dc91b4p-3 "
+        "0x1.55589bba7f5cbp-5 0x1.126d62562314bp-7 0x1.6ab8209a97d7p-10"
+    ),
+}
+# log(1 + f) = f + f² LOG_SHORT(f), √½ <= 1 + f <= √2, for float32 computed in float64
+LOG_SHORT = {
+    8: _numbers(  # 2^-35.7
+        "-0x1.00000001d9037p-1 0x1.555555cf58dd7p-2 -0x1.fffff90fc4e4dp-3 "
+        "0x1.999910e5244bfp-3 -0x1.5556b34754f3bp-3 0x1.24abbfc4476a7p-3 "
+        "-0x1.ffe4e2db90327p-4 0x1.c2f4263f07962p-4 -0x1.969f1d2fe468cp-4 "
+        "0x1.9a3ac97f111a2p-4 -0x1.945b917d06b87p-4 0x1.b6feb2aa95432p-5"
+    ),
+}
+# log(1 + f) = 2s + s³ (2/3 + s² ATANH_LONG(s²)), s = f / (2 + f), √½ <= 1 + f <= √2
+ATANH_LONG = {
+    8: _numbers(  # 2^-72.5
+        "0x1.9999999999996p-2 0x1.2492492492f51p-2 0x1.c71c71c5969p-3 0x1.745d182955e4fp-3 "
+        "0x1.3b1364c99a385p-3 0x1.11206f1b2c6b1p-3 0x1.de3d74ba551d9p-4 0x1.eac591ec446ecp-4"
     ),
 }

@@ -1,8 +1,10 @@
 """The error function and its family: erf, erfc, the normal distribution, gelu.
 
-Far out, erfc x = exp(−x²) times a function that hardly changes, a polynomial in t = (x − c)/(x + c)
-over 1 + 2x. x² is taken in two pieces, for the exponential blows up what its rounding loses. gelu
-is made of the lower tail alone, which has all its digits: x Φ(x) = max(x, 0) − |x| Φ(−|x|).
+Away from 0, erfc x = exp(−x²) (1 + s P(2s − 1)) / (1 + 2x) with s = x / (x + c) and a polynomial P:
+1 + 2x takes away nearly all that erfc does besides exp(−x²), and s, exact in relative terms near 0,
+does the rest. x² is taken in two pieces, for the exponential blows up what its rounding loses; what
+is lost elsewhere is gathered and put back at the end. gelu is made of the lower tail alone, which
+has all its digits: x Φ(x) = max(x, 0) − |x| Φ(−|x|).
 
 Source:  Shepherd and Laframboise (1981), Chebyshev approximation of (1 + 2x) exp(x²) erfc x.
 """
@@ -10,53 +12,71 @@ Source:  Shepherd and Laframboise (1981), Chebyshev approximation of (1 + 2x) ex
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
-from .coefficients import ERF, ERFC, LOG_ERFC, NDTR
+from .coefficients import ERF, ERFC, ERFCX, LOG_ERFC, NDTR
 from .exponential import exp_near, exp_parts
 from .logarithm import log, log1p
-from .notation import below, fma, is_wide, polynomial, signed, size, where
+from .notation import above, below, fma, is_wide, narrow, paired, signed, size, where, wide
 
+
+class _Family(NamedTuple):
+    """exp(share x²) tail(x) = weight (1 + s P(2s − 1)) / (x + start), s = x / (x + c)"""
+
+    table: Any
+    c: float
+    start: float
+    weight: float
+    share: float
+    end: float  # where the tail is 0
+
+
+_ERFC = {4: _Family(ERFC, 3.0, 0.5, 0.5, 1.0, 10.1), 8: _Family(ERFC, 4.0, 0.5, 0.5, 1.0, 28.0)}
+_NDTR = {4: _Family(NDTR, 4.0, 1.0, 0.5, 0.5, 14.6), 8: _Family(NDTR, 6.0, 1.0, 0.5, 0.5, 39.6)}
+_ERFCX = {8: _Family(ERFCX, 4.0, 0.5, 0.5, 1.0, math.inf)}
 _EDGE = {4: 0.82, 8: 0.875}
-_END = {4: 3.92, 8: 5.92}  # where erf is 1
-# name -> the table, c, how often x in the denominator, half of x² or all of it, where it is 0
-_ERFC = {4: (ERFC, 3.0, 2.0, 1.0, 10.1), 8: (ERFC, 4.0, 2.0, 1.0, 28.0)}
-_NDTR = {4: (NDTR, 4.0, 1.0, 0.5, 14.6), 8: (NDTR, 6.0, 1.0, 0.5, 39.6)}
+_ROOT_HALF = (float.fromhex("0x1.6a09e667f3bcdp-1"), float.fromhex("-0x1.bdd3413b26456p-55"))
+_ONE = {4: 3.95, 8: 5.95}  # where erf is 1
 
 
 def erf(x: Any) -> Any:
     """The error function: an odd polynomial near 0, further out 1 − exp(log erfc |x|)."""
     a = size(x)
-    small = fma(x, polynomial(x * x, ERF), x)
-    t = below(a, _END[x.dtype.itemsize])
-    great = signed(1.0 - exp_near(polynomial(t, LOG_ERFC)), x)
+    small = fma(x, paired(x * x, ERF), x)
+    t = below(a, _ONE[x.dtype.itemsize])
+    great = signed(1.0 - exp_near(paired(t, LOG_ERFC)), x)
     return where(a > _EDGE[x.dtype.itemsize], great, small)
 
 
-def _rational(x: Any, family: Any) -> tuple[Any, Any, Any, Any]:
-    """(y, 1/z, off) with exp(x²) erfc x = y / z (1 + off) or the like, for x >= 0."""
-    table, c, slope, *_ = family[x.dtype.itemsize]
-    s = x / (x + c)
-    r = polynomial(fma(s, 2.0, -1.0), table)
-    y, z = fma(s, r, 1.0), fma(x, slope, 1.0)
+def _quotient(x: Any, family: _Family) -> tuple[Any, Any, Any]:
+    """(y, 1/z, off): exp(share x²) tail(x) = weight y / z (1 + off), for x >= 0."""
+    s = x / (x + family.c)
+    r = paired(fma(s, 2.0, -1.0), family.table)
+    y, z = fma(s, r, 1.0), x + family.start
     inverse = 1.0 / z
-    lost = fma(x, slope, 1.0 - z)
+    lost = x - (z - family.start)
     off = fma(-inverse, lost, fma(-inverse, z, 1.0))
     return y, inverse, off + fma(s, r, 1.0 - y)  # y is nearly 1
 
 
-def _tail(x: Any, family: Any, factor: Any = None) -> Any:
-    """erfc x or 2 Φ(−x), for x >= 0, times a factor."""
-    share, end = family[x.dtype.itemsize][3:]
-    x = below(x, end)
-    y, inverse, off = _rational(x, family)
+def _parts(x: Any, share: float, sign: float, weight: float = 1.0) -> tuple[Any, Any, Any]:
+    """(a, b, p) with weight exp(sign share x²) = a (1 + p) b."""
     square = x * x
-    a, b, p = exp_parts(square * -share, fma(x, x, -square) * -share)
+    scale = sign * share
+    return exp_parts(square * scale, fma(x, x, -square) * scale, weight)
+
+
+def _tail(x: Any, families: dict[int, _Family], factor: Any = None) -> Any:
+    """erfc x or Φ(−x), for x >= 0, times a factor."""
+    family = families[x.dtype.itemsize]
+    x = below(x, family.end)
+    y, inverse, off = _quotient(x, family)
+    a, b, p = _parts(x, family.share, -1.0, family.weight)
     if factor is None:
         whole = y * inverse
         lost = fma(y, inverse, -whole)
     else:
-        factor = below(factor, end)
+        factor = below(factor, family.end)
         product = y * factor
         whole = product * inverse
         lost = fma(fma(y, factor, -product), inverse, fma(product, inverse, -whole))
@@ -71,11 +91,69 @@ def erfc(x: Any) -> Any:
 
 def ndtr(x: Any) -> Any:
     """The standard normal distribution function."""
-    y = _tail(size(x), _NDTR) * 0.5
+    y = _tail(size(x), _NDTR)
     return where(x > 0.0, 1.0 - y, y)
 
 
 def gelu(x: Any) -> Any:
     """x Φ(x)"""
     a = size(x)
-    return where(x < 0.0, 0.0, x) - _tail(a, _NDTR, a) * 0.5
+    return where(x < 0.0, -0.0, x) - _tail(a, _NDTR, a)
+
+
+# -- of a float32 computed in float64: seldom used, and short this way --------------------------
+
+
+def _widely(formula: Any) -> Any:
+    """The formula for float64, used for float32 too."""
+
+    def of_both(x: Any) -> Any:
+        return formula(x) if is_wide(x) else narrow(formula(wide(x)))
+
+    of_both.__doc__ = formula.__doc__
+    return of_both
+
+
+def _scaled(x: Any, low: Any = None) -> Any:
+    """exp(x²) erfc x for x >= 0; `low` is what x lacks."""
+    y, inverse, off = _quotient(below(x, 1e300), _ERFCX[8])
+    if low is not None:
+        off = fma(-inverse, low, off)
+    whole = y * inverse
+    y = fma(whole, off, fma(y, inverse, -whole)) + whole
+    return where(x > 1e300, math.sqrt(1 / math.pi) / x, y * 0.5)
+
+
+def _scaled_half(x: Any) -> Any:
+    """exp(x²/2) 2 Φ(−x) for x >= 0: `_scaled` of x √½, in two pieces."""
+    high, low = _ROOT_HALF
+    y = x * high
+    return _scaled(y, fma(x, low, fma(x, high, -y)))
+
+
+@_widely
+def scaled_erfc(x: Any) -> Any:
+    """exp(x²) erfc x; left of 0 it is 2 exp(x²) less what it is on the right."""
+    right = _scaled(size(x))
+    a, b, p = _parts(above(x, -27.0), 1.0, 1.0, 2.0)
+    return where(x < 0.0, fma(p, a, a) * b - right, right)
+
+
+@_widely
+def log_ndtr(x: Any) -> Any:
+    """log Φ(x): of the tail left of 0, of one less the tail right of it."""
+    half_square = x * x * 0.5
+    u = below(size(x), 1e160)  # the square is ∞ before
+    left = log(_scaled_half(u) * 0.5) - half_square
+    return where(x < 0.0, left, log1p(-_tail(above(x, 0.0), _NDTR)))
+
+
+@_widely
+def mills(x: Any) -> Any:
+    """The normal density over the normal distribution function."""
+    u = size(x)
+    a, b, p = _parts(below(u, 39.6), 0.5, -1.0)
+    density = fma(p, a, a) * b * (1 / math.sqrt(2 * math.pi))
+    left = math.sqrt(2 / math.pi) / _scaled_half(u)
+    right = density / (1.0 - _tail(u, _NDTR))
+    return where(x < 0.0, where(u > 1e9, u, left), right)

@@ -1,4 +1,4 @@
-"""The exponential function and what is made of it: exp, tanh, the logistic function, softplus.
+"""The exponential function and the hyperbolic ones.
 
 x = n log 2 + r with n whole and |r| <= log(2)/2, so eˣ = 2ⁿ (1 + p) with p = eʳ − 1 a polynomial.
 r comes without loss from two pieces of log 2; 2ⁿ is made of bits, and as a product of two powers
@@ -10,21 +10,34 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .coefficients import COSH, EXP, EXP2, LOG1P, SINH
-from .notation import above, below, bits, const, fma, format_of, is_wide, nearest, number, polynomial
-from .notation import signed, size, where
+from .coefficients import COSH, EXP, EXP2, SINH
+from .notation import (
+    above,
+    below,
+    bits,
+    const,
+    fma,
+    format_of,
+    is_wide,
+    nearest,
+    number,
+    polynomial,
+    signed,
+    size,
+    where,
+)
 
 LOG_2 = {  # in two pieces
     4: (float.fromhex("0x1.62e43p-1"), float.fromhex("-0x1.05c61p-29")),
     8: (float.fromhex("0x1.62e42fefa39efp-1"), float.fromhex("0x1.abc9e3b39803fp-56")),
 }
-# Beyond these eˣ is 0 or ∞, also when 2ⁿ is made of two powers.
-_LIMITS = {4: (-104.0, 89.0), 8: (-746.0, 710.0)}
+# Beyond these eˣ is 0 (also if it is multiplied by 1000) or ∞.
+_LIMITS = {4: (-115.0, 89.0), 8: (-760.0, 710.0)}
 _DOWN = {4: 64, 8: 128}  # so many twos in the second power, left of zero
 
 
-def _powers(scaled: Any, left: Any, factor: float) -> tuple[Any, Any, Any]:
-    """(n, a, b): the whole number n next to `factor` times a number, and 2ⁿ = a b.
+def _powers(scaled: Any, left: Any, factor: float, weight: float = 1.0) -> tuple[Any, Any, Any]:
+    """(n, a, b): the whole number n next to `factor` times a number, and 2ⁿ = a b / weight.
 
     The exponent of a is made by the rounding itself: what is added to round leaves n, and whatever
     else was added, in the low bits.
@@ -34,7 +47,7 @@ def _powers(scaled: Any, left: Any, factor: float) -> tuple[Any, Any, Any]:
     whole = where(left, form.whole + (form.bias + down), ups)
     z = scaled + whole if factor == 1.0 else fma(scaled, factor, whole)
     a = number(bits(z) << form.mantissa)
-    return z - whole, a, where(left, 2.0**-down, const(2.0, scaled))
+    return z - whole, a, where(left, weight * 2.0**-down, const(weight * 2.0, scaled))
 
 
 def _rest(x: Any, n: Any, extra: Any = None) -> Any:
@@ -49,11 +62,11 @@ def _grown(r: Any) -> Any:
     return fma(r * r, polynomial(r, EXP), r)
 
 
-def exp_parts(x: Any, low: Any = None) -> tuple[Any, Any, Any]:
-    """(a, b, p) with eˣ = a (1 + p) b; `low` is what x lacks."""
+def exp_parts(x: Any, low: Any = None, weight: float = 1.0) -> tuple[Any, Any, Any]:
+    """(a, b, p) with eˣ times a power of two = a (1 + p) b; `low` is what x lacks."""
     bottom, top = _LIMITS[x.dtype.itemsize]
     x = above(below(x, top), bottom)
-    n, a, b = _powers(x, x < 0, 1 / math.log(2))
+    n, a, b = _powers(x, x < 0.0, 1 / math.log(2), weight)
     return a, b, _grown(_rest(x, n, low))
 
 
@@ -75,7 +88,7 @@ def exp2(x: Any) -> Any:
     """2ˣ"""
     bottom, top = {4: (-151.0, 128.0), 8: (-1076.0, 1024.0)}[x.dtype.itemsize]
     x = above(below(x, top), bottom)
-    n, a, b = _powers(x, x < 0, 1.0)
+    n, a, b = _powers(x, x < 0.0, 1.0)
     r = x - n
     return fma(r * polynomial(r, EXP2), a, a) * b
 
@@ -101,12 +114,6 @@ def tanh(x: Any) -> Any:
     a, p = _minus_one(t * where(t < 0.17328, -2.0, const(2.0, t)))
     half = fma(a, p, a - 0.5)
     return signed(half / (half + 1.0), x)
-
-
-def sigmoid(x: Any) -> Any:
-    """1 / (1 + e⁻ˣ) by way of e^−|x|, which cannot overflow."""
-    e = exp(-size(x))
-    return where(x < 0, e, 1.0) / (e + 1.0)
 
 
 def _both(x: Any) -> tuple[Any, Any, Any, Any]:

@@ -1,4 +1,4 @@
-"""Logarithms, and log(1 + eˣ).
+"""Logarithms.
 
 x = 2ᵉ (1 + f) with e whole and √½ <= 1 + f < √2, read off the bits, so log x = e log 2 + log(1 + f)
 with a polynomial for the last. log(1 + x) takes the same e, and finds f without rounding 1 + x.
@@ -6,13 +6,25 @@ with a polynomial for the last. log(1 + x) takes the same e, and finds f without
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-from .coefficients import ATANH, ATANH_UNIT, LOG, LOG1P
-from .exponential import LOG_2, exp
-from .notation import INFINITY, NAN, above, below, bits, const, fma, format_of, is_wide, number
-from .notation import polynomial, shift_right, size, unordered, where
+from .coefficients import ATANH, LOG
+from .exponential import LOG_2
+from .notation import (
+    INFINITY,
+    NAN,
+    bits,
+    fma,
+    format_of,
+    is_wide,
+    number,
+    paired,
+    polynomial,
+    shift_right,
+    size,
+    unordered,
+    where,
+)
 
 _ROOT_HALF = {4: 0x3F3504F3, 8: 0x3FE6A09E667F3BCD}  # its bits
 _LOG2_E = {  # 1 / log 2 in two pieces
@@ -38,11 +50,11 @@ def split(x: Any) -> tuple[Any, Any]:
     return e - (2.0**form.mantissa + form.bias), f
 
 
-def _tail(f: Any) -> Any:
+def tail(f: Any) -> Any:
     """log(1 + f) − f for √½ <= 1 + f <= √2; at most a fifth of f."""
     if not is_wide(f):
         square = f * f
-        return fma(square, -0.5, polynomial(f, LOG) * f * square)
+        return fma(square, -0.5, paired(f, LOG) * f * square)
     half = f * f * 0.5  # a division costs less than twelve more coefficients
     s = f / (f + 2.0)
     z = s * s
@@ -56,7 +68,7 @@ def _edges(y: Any, x: Any, zero: float = 0.0) -> Any:
     return where(unordered(x) | (x < zero), NAN, y)
 
 
-def _normal(x: Any) -> tuple[Any, Any]:
+def normal(x: Any) -> tuple[Any, Any]:
     """`split` for numbers from the least denormal one upwards."""
     form = format_of(x)
     low, up = x < form.least, form.mantissa + 1
@@ -66,8 +78,8 @@ def _normal(x: Any) -> tuple[Any, Any]:
 
 def log_parts(x: Any) -> tuple[Any, Any, Any]:
     """(e, f, t) with log x = e log 2 + (f + t), |t| a fifth of |f|."""
-    e, f = _normal(x)
-    return e, f, _tail(f)
+    e, f = normal(x)
+    return e, f, tail(f)
 
 
 def log(x: Any) -> Any:
@@ -99,50 +111,20 @@ def log10(x: Any) -> Any:
     return _edges(fma(e, high, y + fma(e, low, rest)), x)
 
 
-def split_next(x: Any) -> tuple[Any, Any]:
-    """(e, f) with 1 + x = 2ᵉ (1 + f): f = 2⁻ᵉ x + (2⁻ᵉ − 1) is rounded once."""
+def split_next(x: Any) -> tuple[Any, Any, Any]:
+    """(e, f, k) with 1 + x = 2ᵉ (1 + f), k = 2⁻ᵉ: f = k x + (k − 1) is rounded once."""
     form, offset = format_of(x), _ROOT_HALF[x.dtype.itemsize]
     i = bits(x + 1.0) - offset
     e = i >> form.mantissa
     k = number((form.one + (2 << form.mantissa)) - (e << form.mantissa))  # 4 · 2⁻ᵉ, always normal
     f = fma(x * 0.25, k, fma(k, 0.25, -1.0))
-    return x.builder.cast(e, x.dtype), f
+    return x.builder.cast(e, x.dtype), f, k * 0.25
 
 
 def log1p(x: Any) -> Any:
     """log(1 + x)"""
     high, low = LOG_2[x.dtype.itemsize]
-    e, f = split_next(x)
-    y = fma(e, high, f + fma(e, low, _tail(f)))
+    e, f, _ = split_next(x)
+    y = fma(e, high, f + fma(e, low, tail(f)))
     y = where(size(x) < format_of(x).epsilon, x, y)  # −0, and what loses bits as x/4
     return _edges(y, x, -1.0)
-
-
-# -- log(1 + eˣ) --------------------------------------------------------------------------------
-
-
-def log1p_unit(x: Any) -> Any:
-    """log(1 + x) for 0 <= x <= 1."""
-    if not is_wide(x):
-        return fma(x * x, polynomial(x, LOG1P), x)
-    half = x * x * 0.5
-    s = x / (x + 2.0)
-    z = s * s
-    return x - fma(-s, fma(z, polynomial(z, ATANH_UNIT), half), half)
-
-
-def softplus(x: Any) -> Any:
-    """log(1 + eˣ) = max(x, 0) + log(1 + e^−|x|)"""
-    return above(x, 0.0) + log1p_unit(exp(-size(x)))
-
-
-def log_sigmoid(x: Any) -> Any:
-    """−log(1 + e⁻ˣ)"""
-    return below(x, 0.0) - log1p_unit(exp(-size(x)))
-
-
-def logaddexp(x: Any, y: Any) -> Any:
-    """log(eˣ + eʸ) = max(x, y) + log(1 + e^−|x − y|)"""
-    gap = where(x == y, 0.0, x - y)  # ∞ − ∞
-    top = where(x > y, x, y)
-    return top + log1p_unit(exp(-size(gap)))

@@ -11,72 +11,91 @@ Source:  LLVM language reference, vector-function-abi-variant.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
-from ..text import Function, Module, vector
+from ..text import Function, Module, literal, vector
+from .notation import WHOLE
 
-LANES = (2, 4, 8, 16, 32)
 _PURE = "noinline nounwind willreturn memory(none)"
 _SHORT = {"float": "f32", "double": "f64"}
+Slow = Callable[[Any, Any], Any]
+"""The number at any price: of x, and of which function it is (a whole number in a register)."""
 
 
-def mended(x: Any, y: Any, name: str, limit: float, slow: Callable[[Any], Any]) -> Any:
-    """y, but `slow(x)` where limit < |x| < ∞."""
+def mended(x: Any, y: Any, family: str, which: int, limit: float, slow: Slow) -> Any:
+    """y, but `slow(x, which)` where limit < |x| < ∞. A family shares one `slow`."""
     module, kind = x.builder.function.module, x.type
-    scalar = f"ob.{name}.{_SHORT[kind]}.mend"
-    module.once(scalar, lambda: _write(module, scalar, kind, x, limit, slow))
+    name = f"ob.{family}.{_SHORT[kind]}"
+    module.once(name, lambda: _write(module, name, x, limit, slow))
+    variants = ",".join(f"_ZGV_LLVM_N{n}vvu_{name}({name}.{n})" for n in _lanes(module, kind))
     return x.builder.make(
-        f"call {kind} @{scalar}({kind} {x.name}, {kind} {y.name}) "
-        f'"vector-function-abi-variant"="{",".join(_variant(scalar, n) for n in LANES)}"',
+        f"call {kind} @{name}({kind} {x.name}, {kind} {y.name}, i64 {which}) "
+        f'"vector-function-abi-variant"="{variants}"',
         x.dtype,
     )
 
 
-def _variant(scalar: str, lanes: int) -> str:
-    return f"_ZGV_LLVM_N{lanes}vv_{scalar}({scalar}.{lanes})"
+def _lanes(module: Module, kind: str) -> tuple[int, ...]:
+    """How many numbers a loop may take at once: a whole vector, or what fits beside wider or
+    narrower numbers.
+    """
+    if module.bits is None:
+        return (2, 4, 8, 16)
+    whole = module.bits // (32 if kind == "float" else 64)
+    return (whole // 2, whole) if kind == "float" else (whole, whole * 2)
 
 
-def _write(
-    module: Module, scalar: str, kind: str, like: Any, limit: float, slow: Callable[[Any], Any]
-) -> None:
-    builder, number = type(like.builder), type(like)
+def _write(module: Module, name: str, like: Any, limit: float, slow: Slow) -> None:
+    """The function of one number, one for numbers in memory, and one for every width."""
+    builder, number, kind = type(like.builder), type(like), like.type
 
-    def rare(f: Function, x: str, lanes: int = 0) -> str:
-        """Which are: at once for all lanes."""
-        b = builder(f)
-        wide = vector(kind, lanes)
-        suffix = f"v{lanes}{_SHORT[kind]}" if lanes else _SHORT[kind]
-        size = f.call(module.intrinsic(f"llvm.fabs.{suffix}", wide, wide), wide, (wide, x))
-        bounds = [b.constant(v, like).name for v in (limit, float("inf"))]
-        if lanes:
-            bounds = [f"splat ({kind} {v})" for v in bounds]
-        above = f.let(f"fcmp ogt {wide} {size}, {bounds[0]}")
-        finite = f.let(f"fcmp olt {wide} {size}, {bounds[1]}")
-        return f.let(f"and {vector('i1', lanes)} {above}, {finite}")
-
-    computed = f"{scalar}.one"
-    f = module.function(computed, [(kind, "x")], result=kind, attributes=_PURE)
-    f.give(slow(number(builder(f), "%x", like.dtype)).name)
-
-    f = module.function(scalar, [(kind, "x"), (kind, "y")], result=kind, attributes=_PURE)
+    arguments = [(kind, "x"), (kind, "y"), ("i64", "which")]
+    f = module.function(name, arguments, result=kind, attributes=_PURE)
     y = f.variable(kind, "%y")
-    with f.when(rare(f, "%x")):
-        f.set(y, f.call(computed, kind, (kind, "%x")))
+    with f.when(_rare(f, "%x", kind, limit)):
+        b = builder(f)
+        f.set(y, slow(number(b, "%x", like.dtype), number(b, "%which", WHOLE)).name)
     f.give(f.get(y))
 
-    for lanes in LANES:
+    several = f"{name}.several"
+    arguments = [("ptr", "x"), ("ptr", "y"), ("i64", "which"), ("i64", "n")]
+    f = module.function(several, arguments, attributes="noinline nounwind")
+    with f.loop(0, "%n") as i:
+        x, place = f.load(f.at("%x", i, kind), kind), f.at("%y", i, kind)
+        one = f.call(name, kind, (kind, x), (kind, f.load(place, kind)), ("i64", "%which"))
+        f.store(one, place, kind)
+    f.give()
+
+    for lanes in _lanes(module, kind):
         wide = vector(kind, lanes)
+        arguments = [(wide, "x"), (wide, "y"), ("i64", "which")]
+        # In two: where nothing is rare no stack is needed, not even to be aligned.
+        kept = module.function(f"{name}.{lanes}.kept", arguments, result=wide, attributes=_PURE)
+        x, y = kept.variable(wide, "%x"), kept.variable(wide, "%y")
+        places = [("ptr", x.place), ("ptr", y.place), ("i64", "%which"), ("i64", lanes)]
+        kept.call(several, "void", *places)
+        kept.give(kept.get(y))
         f = module.function(
-            f"{scalar}.{lanes}", [(wide, "x"), (wide, "y")], result=wide,
+            f"{name}.{lanes}", arguments, result=wide,
             public=True, attributes=_PURE,  # public: nothing calls it yet, and it must not be lost
         )  # fmt: skip
-        y = f.variable(wide, "%y")
-        which = rare(f, "%x", lanes)
-        mask = f.let(f"bitcast <{lanes} x i1> {which} to i{lanes}")
-        with f.when(f.let(f"icmp ne i{lanes} {mask}, 0")), f.loop(0, lanes) as i:
-            with f.when(f.let(f"extractelement <{lanes} x i1> {which}, i64 {i}")):
-                one = f.let(f"extractelement {wide} %x, i64 {i}")
-                got = f.call(computed, kind, (kind, one))
-                f.set(y, f.let(f"insertelement {wide} {f.get(y)}, {kind} {got}, i64 {i}"))
-        f.give(f.get(y))
+        mask = f.let(f"bitcast <{lanes} x i1> {_rare(f, '%x', kind, limit, lanes)} to i{lanes}")
+        with f.when(f.let(f"icmp ne i{lanes} {mask}, 0")):
+            values = [(wide, "%x"), (wide, "%y"), ("i64", "%which")]
+            f.give(f.call(kept.name, wide, *values))
+        f.give("%y")
+
+
+def _rare(f: Function, x: str, kind: str, limit: float, lanes: int = 0) -> str:
+    """Which are: one truth value, or one per lane."""
+    wide = vector(kind, lanes)
+    suffix = f"v{lanes}{_SHORT[kind]}" if lanes else _SHORT[kind]
+    size = f.call(f.module.intrinsic(f"llvm.fabs.{suffix}", wide, wide), wide, (wide, x))
+    low, high = (literal(v, kind) for v in (limit, math.inf))
+    if lanes:
+        low, high = f"splat ({kind} {low})", f"splat ({kind} {high})"
+    above = f.let(f"fcmp ogt {wide} {size}, {low}")
+    finite = f.let(f"fcmp olt {wide} {size}, {high}")
+    return f.let(f"and {vector('i1', lanes)} {above}, {finite}")

@@ -11,8 +11,19 @@ import math
 from typing import Any
 
 from .coefficients import COS, SIN
-from .notation import bits, const, fma, format_of, is_wide, narrow, nearest, number, polynomial
-from .notation import signed, size, where, wide
+from .notation import (
+    bits,
+    fma,
+    format_of,
+    is_wide,
+    narrow,
+    nearest,
+    number,
+    polynomial,
+    size,
+    where,
+    wide,
+)
 from .rare import mended
 from .turns import reduced
 
@@ -44,21 +55,11 @@ def _sin_cos(r: Any) -> tuple[Any, Any]:
     return fma(r * z, polynomial(z, SIN), r), fma(z, fma(z, polynomial(z, COS), -0.5), 1.0)
 
 
-def _turned(q: Any, odd: Any, even: Any) -> Any:
-    """`odd` or `even` by the last bit of q, negated by the one before."""
-    y = where((q & 1) != 0, odd, even)
-    sign = (q & 2) << (format_of(y).bits - 2)
-    return number(bits(y) ^ sign)
-
-
 def _sin_of(q: Any, r: Any, _low: Any) -> Any:
+    """± sin r or ± cos r, by the last two bits of q."""
     sine, cosine = _sin_cos(r)
-    return _turned(q, cosine, sine)
-
-
-def _cos_of(q: Any, r: Any, _low: Any) -> Any:
-    sine, cosine = _sin_cos(r)
-    return _turned(q + 1, cosine, sine)
+    y = where((q & 1) != 0, cosine, sine)
+    return number(bits(y) ^ ((q & 2) << (format_of(y).bits - 2)))
 
 
 def _tan_of(q: Any, r: Any, low: Any) -> Any:
@@ -70,29 +71,39 @@ def _tan_of(q: Any, r: Any, low: Any) -> Any:
     odd = (q & 1) != 0
     above, below = where(odd, -cosine, sine), where(odd, sine, cosine)
     s, c = (r - sine) + s, (1.0 - cosine) + c
-    part = where(odd, -c, s), where(odd, s, c)
+    lost_above, lost_below = where(odd, -c, s), where(odd, s, c)
     inverse = 1.0 / below
     y = above * inverse
-    rest = fma(-y, below, above) + fma(-y, part[1], part[0])
+    rest = fma(-y, below, above) + fma(-y, lost_below, lost_above)
     return fma(rest, inverse, y)
 
 
-def _far(x: Any, y: Any, name: str, formula: Any) -> Any:
-    return mended(x, y, name, _FAR[x.dtype.itemsize], lambda x: formula(*reduced(x)))
+_SIN, _COS, _TAN = 0, 1, 2
+
+
+def _of_far(x: Any, which: Any) -> Any:
+    q, r, low = reduced(x)
+    turned = _sin_of(q + x.builder.cast(which, q.dtype), r, low)
+    return where(which == _TAN, _tan_of(q, r, low), turned)
+
+
+def _far(x: Any, y: Any, which: int) -> Any:
+    return mended(x, y, "far", which, _FAR[x.dtype.itemsize], _of_far)
 
 
 def sin(x: Any) -> Any:
     """The sine."""
     y = _sin_of(*_reduced(x))
-    return _far(x, where(x == 0.0, x, y), "sin", _sin_of)
+    return _far(x, where(x == 0.0, x, y), _SIN)  # −0 was lost in the sum
 
 
 def cos(x: Any) -> Any:
-    """The cosine."""
-    return _far(x, _cos_of(*_reduced(x)), "cos", _cos_of)
+    """The cosine: the sine a quarter of a turn further."""
+    q, r, low = _reduced(x)
+    return _far(x, _sin_of(q + 1, r, low), _COS)
 
 
 def tan(x: Any) -> Any:
     """The tangent."""
     y = _tan_of(*_reduced(x))
-    return _far(x, where(x == 0.0, x, y), "tan", _tan_of)
+    return _far(x, where(x == 0.0, x, y), _TAN)

@@ -1,0 +1,243 @@
+"""`Traced`: a function run once without values, and what has to be true for that to serve again.
+
+The tensors among the arguments go in as they are, like those from outside: the function may rebind
+them, read and write their `.grad`, be differentiated through them. Afterwards they are replaced by
+their places among the arguments, so that a trace serves any tensors of the same kind.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..calculus.calls import is_cut
+from ..capture import Captured, Read, Trace
+from ..context import WANTED
+from ..errors import RebindError
+from ..graph import Graph, Node
+from ..handle import Tensor
+from ..spec import Spec, spec, spec_of
+from ..trees import LEAF, Structure, changes, tree_flatten, tree_unflatten
+from .surroundings import Survey
+
+MISS: Any = object()
+"""What is given instead of a result by what does not serve a call; nothing has happened then."""
+
+
+class Place(NamedTuple):
+    """A tensor: itself, or the number of an argument leaf."""
+
+    handle: Tensor | None
+    leaf: int = -1
+
+    def of(self, leaves: Sequence[Any]) -> Tensor:
+        """The tensor that it is in this call."""
+        return leaves[self.leaf] if self.handle is None else self.handle
+
+
+class Source(NamedTuple):
+    """Where an input of the graph comes from.
+
+    kind   "leaf" (an array or number among the arguments), "tensor", "grad" (of a tensor), or
+           "array" (one that the function closes over)
+    """
+
+    kind: str
+    place: Place
+    array: Any = None
+
+    def tensor(self, leaves: Sequence[Any]) -> Tensor | None:
+        """The tensor that it is now; None if it is none."""
+        if self.kind == "tensor":
+            return self.place.of(leaves)
+        return getattr(self.place.of(leaves), "_grad", None) if self.kind == "grad" else None
+
+    def value(self, leaves: Sequence[Any]) -> Any:
+        """Its value now."""
+        if self.kind == "leaf":
+            found = leaves[self.place.leaf]
+            return found.value if isinstance(found, Tensor) else found
+        if self.kind == "array":
+            return self.array
+        t = self.tensor(leaves)
+        return None if t is None else t.value
+
+
+class Traced:
+    """A trace.
+
+    graph    its inputs come from `sources`, one each; its outputs are `results` results, then the
+             values of `rebinds`, then the gradients of those of `grads` that have one at the end
+    grads    (place, whether there is a gradient afterwards)
+    looked   (place, whether there was a gradient): it serves only where that is so again
+    outs     the leaves of what the function returned: Tensor for the next result, or a plain value
+    wanted   whether a result, or what is rebound, has history that `requires_grad` asks for
+    donated  output -> input: the new value of a tensor whose old one nothing else needs
+    """
+
+    def __init__(
+        self,
+        f: Callable[..., Any],
+        leaves: Sequence[Any],
+        spots: Sequence[int],
+        structure: Structure,
+        survey: Survey,
+        again: Callable[[], Survey],
+    ) -> None:
+        before = _global_random_state()
+        filled, own, weak = list(leaves), {}, {}
+        with Trace() as trace:
+            trace.arrays = {id(a): a for a in survey.arrays.values()}
+            sources: list[Source] = []
+            for i in spots:
+                leaf = leaves[i]
+                if isinstance(leaf, Tensor) and not leaf.spec.weak:
+                    own.setdefault(id(leaf), i)
+                    continue
+                sources.append(Source("leaf", Place(None, i)))
+                filled[i] = trace.argument(input_spec(leaf), 0, getattr(leaf, "name", None))
+                if isinstance(leaf, Tensor):
+                    weak[id(filled[i])] = i, filled[i], filled[i].node
+            args, kwargs = tree_unflatten(structure, filled)
+            returned, tree = tree_flatten(f(*args, **kwargs), objects=False)
+            results = [trace.result(y) for y in returned if isinstance(y, Tensor)]
+            rebound = [(i, trace.result(t)) for i, t, node in weak.values() if t._node is not node]
+        after = _global_random_state()
+        if any(not np.array_equal(before[k], after[k]) for k in before):
+            raise RebindError(
+                "jit: the function draws from np.random, which would be drawn once and then never "
+                "again",
+                hint="use ob.random (a Generator can be passed in or closed over)",
+            )
+        captured = Captured(trace, results, tree)
+        self.survey = survey.without(again())
+        self.survey.freeze(trace.frozen.values())
+        self.tree, self.outs = tree, [Tensor if isinstance(y, Tensor) else y for y in returned]
+        self.results = len(results)
+        sources += [Source("array", Place(None), a) for a, _ in trace.given.values()]
+
+        def place(handle: Tensor) -> Place:
+            i = own.get(id(handle))
+            return Place(handle) if i is None else Place(None, i)
+
+        self.sources = tuple(sources) + tuple(
+            Source("grad" if r.of_grad else "tensor", place(r.handle)) for r in captured.reads
+        )
+        self.rebinds = [place(h) for h in captured.rebinds]
+        self.grads = [(place(h), there) for h, there in captured.grads]
+        self.looked = [(place(h), there) for h, there in captured.looked]
+        self.graph = captured.graph
+        if rebound:  # Python numbers as tensors: their handles inside were stand-ins
+            at = self.results + len(self.rebinds)
+            outputs = self.graph.outputs
+            new = tuple(t.node for _, t in rebound)
+            self.graph = Graph(self.graph.inputs, (*outputs[:at], *new, *outputs[at:]))
+            self.rebinds += [Place(None, i) for i, _ in rebound]
+        self.kinds = [_kind_of_read(r) for r in captured.reads]
+        self.bound = {i: leaves[i] for h, i in own.items() if h in survey.handles}
+        self.fixed = {id(s.place.handle) for s in self.sources if s.place.handle is not None}
+        ends = self.graph.outputs[: self.results + len(self.rebinds)]
+        self.wanted = any(
+            y.mask & WANTED and not (k >= self.results and is_cut(y)) for k, y in enumerate(ends)
+        )
+        self.donated = self._donated()
+        self.programs: dict[Any, Any] = {}
+        self.epoch, self.unready = changes(), 0
+
+    def _donated(self) -> dict[int, int]:
+        at = {
+            s.place: i
+            for i, s in enumerate(self.sources)
+            if s.kind == "tensor" and s.place.handle is not None
+        }
+        found = {}
+        for k, place in enumerate(self.rebinds, self.results):
+            i = at.get(place)
+            if i is not None and self.graph.inputs[i].spec is self.graph.outputs[k].spec:
+                found[k] = i
+        return found
+
+    @functools.cached_property
+    def flows(self) -> list[int]:
+        """For each output the inputs (bits) that it could be differentiated by."""
+        found: dict[Node, int] = {}
+        for i, node in enumerate(self.graph.inputs):
+            found[node] = 1 << i if node.spec.floating else 0
+        for node in self.graph.nodes:
+            if node not in found:
+                bits = 0
+                if node.inputs and not node.op.flat and not hasattr(node, "handle"):
+                    for x in node.inputs:
+                        bits |= found[x]
+                integers = not isinstance(node.spec, tuple) and not node.spec.floating
+                found[node] = 0 if integers else bits
+        return [found[y] for y in self.graph.outputs]
+
+    def serves(self, leaves: Sequence[Any]) -> str | None:
+        """What is not as it was, besides the arguments' own kinds; None if the trace serves."""
+        reads = self.sources[len(self.sources) - len(self.kinds) :]
+        for source, (of, kind, name) in zip(reads, self.kinds, strict=True):
+            t = source.tensor(leaves)
+            if t is None:
+                return "a .grad that was there before is None now, or the other way round"
+            if t.spec is not of:
+                return f"{name or 'a tensor from outside'} changed: {of} -> {t.spec}"
+            if source.place.handle is not None and kind_of(t) != kind:
+                return f"whether {name or 'a tensor from outside'} requires a gradient changed"
+        for place, there in self.looked:
+            if (getattr(place.of(leaves), "_grad", None) is not None) != there:
+                return "a .grad that was there before is None now, or the other way round"
+        for source, node in zip(self.sources, self.graph.inputs, strict=True):
+            if source.kind == "array" and native_spec(source.array) is not node.spec:
+                return f"an array from outside changed: {node.spec} -> {spec_of(source.array)}"
+        for i, t in self.bound.items():
+            if leaves[i] is not t:
+                return "a tensor that the function also reads from outside was an argument before"
+        for i, t in enumerate(leaves):
+            if id(t) in self.fixed and i not in self.bound:
+                return "a tensor that the function also reads from outside is an argument now"
+        return None
+
+    def unflattened(self, results: Sequence[Any]) -> Any:
+        """What the function returns, with these results for its tensors."""
+        if self.tree == LEAF:
+            return results[0] if results else self.outs[0]
+        found = iter(results)
+        return tree_unflatten(self.tree, [next(found) if o is Tensor else o for o in self.outs])
+
+
+def kind_of(t: Tensor) -> tuple[bool, bool]:
+    """What a trace knows of a tensor's history: is a gradient wanted, is it a leaf that asks."""
+    node = t._node
+    if node is None:
+        return False, False
+    return bool(node.mask & WANTED), hasattr(node, "handle")
+
+
+def _kind_of_read(read: Read) -> tuple[Spec, tuple[bool, bool], str | None]:
+    node: Node = read.inner.node
+    kind = bool(node.mask & WANTED), hasattr(node, "handle")
+    return read.inner.spec, kind, read.handle.name
+
+
+def input_spec(x: Any) -> Spec:
+    """The Spec of an argument: arrays as they will be read, in this machine's order of bytes."""
+    if isinstance(x, Tensor):
+        return x.spec
+    if isinstance(x, np.ndarray | np.generic):
+        return native_spec(x)
+    return spec_of(x)
+
+
+def native_spec(x: Any) -> Spec:
+    """The Spec of an array in this machine's order of bytes."""
+    return spec(x.shape, x.dtype if x.dtype.isnative else x.dtype.newbyteorder("="))
+
+
+def _global_random_state() -> dict[str, Any]:
+    """How far np.random's own generator has come: a draw while tracing would happen once only."""
+    state: Any = np.random.get_state(legacy=False)  # noqa: NPY002  (watched, never drawn from)
+    return state["state"]

@@ -1,0 +1,571 @@
+"""The mathematics of compiled loops, against mpmath, at every kind of number, for every machine."""
+
+import ctypes
+import functools
+import importlib.util
+import math
+import re
+from pathlib import Path
+
+import mpmath as mp
+import numpy as np
+import pytest
+
+from overbar.compile import vmath
+from overbar.compile.text import Module
+from overbar.errors import DomainError
+
+pytest.importorskip("llvmlite")
+from overbar.compile import native
+
+pytestmark = pytest.mark.native
+
+KINDS = {"float": np.float32, "double": np.float64}
+MACHINES = ["avx512", "avx2", "generic"]
+ULPS = 2.5
+INF, NAN = math.inf, math.nan
+LOG_2 = math.log(2)
+UNARY = [name for name in vmath.NAMES if vmath.ARITY[name] == 1]
+BINARY = [name for name in vmath.NAMES if vmath.ARITY[name] == 2]
+
+
+# -- compiled loops ---------------------------------------------------------------------------
+
+
+def text_of(name, kind, machine):
+    """A module with a loop over the function; the loop is the public function `loop`."""
+    module, arity = Module(machine.bits), vmath.ARITY[name]
+    called = vmath.define(module, name, kind)
+    pointers = [f"x{i}" for i in range(arity)]
+    arguments = [("i64", "n"), *[("ptr noalias", p) for p in (*pointers, "y")]]
+    f = module.function("loop", arguments, public=True)
+    with f.loop(0, "%n") as i:
+        xs = [(kind, f.load(f.at(f"%{p}", i, kind), kind)) for p in pointers]
+        f.store(f.call(called, kind, *xs), f.at("%y", i, kind), kind)
+    f.give()
+    return str(module)
+
+
+@functools.cache
+def machine_of(name):
+    return native.host() if name == "host" else native.forced(name)
+
+
+@functools.cache
+def compiled(name, kind, machine="host"):
+    """The function on arrays."""
+    here = machine_of(machine)
+    library = native.load(text_of(name, kind, here), here)
+    pointers = [ctypes.c_void_p] * (vmath.ARITY[name] + 1)
+    loop = ctypes.CFUNCTYPE(None, ctypes.c_int64, *pointers)(library.address("loop"))
+
+    def run(*xs):
+        xs = [np.ascontiguousarray(x, KINDS[kind]) for x in xs]
+        y = np.full_like(xs[0], 77)
+        loop(y.size, *(x.ctypes.data for x in xs), y.ctypes.data)
+        return y
+
+    run.library = library
+    return run
+
+
+# -- references -------------------------------------------------------------------------------
+
+
+def _erfcx(x):
+    if x < 40:
+        return mp.exp(x * x) * mp.erfc(x)
+    terms, term = [], mp.mpf(1)  # the asymptotic series
+    for k in range(12):
+        terms.append(term)
+        term *= -(2 * k + 1) / (2 * x * x)
+    return mp.fsum(terms) / (x * mp.sqrt(mp.pi))
+
+
+def _phi(x):
+    return (
+        _erfcx(-x / mp.sqrt(2)) * mp.exp(-x * x / 2) / 2 if x < -1 else mp.erfc(-x / mp.sqrt(2)) / 2
+    )
+
+
+def _log_phi(x):
+    if x < -1:
+        return mp.log(_erfcx(-x / mp.sqrt(2)) / 2) - x * x / 2
+    return mp.log1p(-mp.erfc(x / mp.sqrt(2)) / 2)
+
+
+def _mills(x):
+    if x < -1:
+        return mp.sqrt(2 / mp.pi) / _erfcx(-x / mp.sqrt(2))
+    return mp.exp(-x * x / 2) / mp.sqrt(2 * mp.pi) / _phi(x)
+
+
+def _sigma(x):
+    return 1 / (1 + mp.exp(-x)) if x > 0 else mp.exp(x) / (1 + mp.exp(x))
+
+
+def _odd_root(x):
+    return mp.sign(x) * mp.cbrt(abs(x))
+
+
+REFERENCE = {
+    "exp": mp.exp,
+    "exp2": lambda x: mp.mpf(2) ** x,
+    "expm1": mp.expm1,
+    "tanh": mp.tanh,
+    "sinh": mp.sinh,
+    "cosh": mp.cosh,
+    "log": mp.log,
+    "log2": lambda x: mp.log(x) / mp.log(2),
+    "log10": mp.log10,
+    "log1p": mp.log1p,
+    "sigmoid": _sigma,
+    "silu": lambda x: x * _sigma(x),
+    "gelu_tanh": lambda x: x * _sigma(mp.sqrt(8 / mp.pi) * (x + mp.mpf("0.044715") * x**3)),
+    "softplus": lambda x: mp.log1p(mp.exp(-abs(x))) + max(x, 0),
+    "log_sigmoid": lambda x: -mp.log1p(mp.exp(-abs(x))) + min(x, 0),
+    "sin": mp.sin,
+    "cos": mp.cos,
+    "tan": mp.tan,
+    "asin": mp.asin,
+    "acos": mp.acos,
+    "atan": mp.atan,
+    "asinh": mp.asinh,
+    "acosh": mp.acosh,
+    "atanh": mp.atanh,
+    "erf": mp.erf,
+    "erfc": mp.erfc,
+    "ndtr": _phi,
+    "gelu": lambda x: x * _phi(x),
+    "scaled_erfc": _erfcx,
+    "log_ndtr": _log_phi,
+    "mills": _mills,
+    "sqrt": mp.sqrt,
+    "cbrt": _odd_root,
+    "pow": lambda x, y: x**y,
+    "atan2": mp.atan2,
+    "hypot": mp.hypot,
+    "logaddexp": lambda x, y: max(x, y) + mp.log1p(mp.exp(-abs(x - y))),
+}
+
+# Where a function is defined, and where it stops being computable by mpmath in reasonable time,
+# because the value is 0 or infinite by then.
+DOMAIN = {
+    "exp": (-800, 800), "exp2": (-1200, 1200), "expm1": (-800, 800), "tanh": (-400, 400),
+    "sinh": (-800, 800), "cosh": (-800, 800), "log": (0, INF), "log2": (0, INF),
+    "log10": (0, INF), "log1p": (-1, INF), "sigmoid": (-800, 800), "silu": (-800, 1e300),
+    "gelu_tanh": (-30, 1e90), "softplus": (-800, 1e300), "log_sigmoid": (-1e300, 800),
+    "asin": (-1, 1), "acos": (-1, 1), "acosh": (1, INF), "atanh": (-1, 1), "erf": (-30, 30),
+    "erfc": (-30, 30), "ndtr": (-50, 50), "gelu": (-50, 50), "scaled_erfc": (-27, 1e150),
+    "log_ndtr": (-1e150, 40), "mills": (-1e150, 40), "sqrt": (0, INF),
+}  # fmt: skip
+
+# Where formulas meet, results overflow, or digits are easily lost: points are put around these.
+HARD = {
+    "exp": [math.log(2) / 2, 709.78, -708.4, -745.13, 88.72, -87.34, -103.97],
+    "exp2": [0.5, 1024, -1022, -1075, 128, -126, -150],
+    "expm1": [math.log(2) / 2, -math.log(2) / 2, 709.78, 88.72, -37, -17],
+    "tanh": [0.17328, math.log(2) / 4, 19, 9],
+    "sinh": [math.log(2) / 2, 710.47, 89.41],
+    "cosh": [math.log(2) / 2, 710.47, 89.41],
+    "log": [1, math.sqrt(2), math.sqrt(0.5), 2.3e-308, 1.2e-38],
+    "log2": [1, math.sqrt(2), math.sqrt(0.5), 2.3e-308, 1.2e-38],
+    "log10": [1, math.sqrt(2), math.sqrt(0.5), 1000, 2.3e-308, 1.2e-38],
+    "log1p": [-1, math.sqrt(2) - 1, math.sqrt(0.5) - 1, 1e-16, 6e-8, 2.0**127, 2.0**1023],
+    "sigmoid": [-745.1, -708.4, -103.9, -87.3, 36.7],
+    "silu": [-750, -708.4, -107, -87.3],
+    "gelu_tanh": [-21.5, -20.9, -10.4, -9.8, 1],
+    "softplus": [-745.1, -708.4, -103.9, -36.7],
+    "log_sigmoid": [745.1, 708.4, 103.9, 36.7],
+    "sin": [math.pi, math.pi / 2, math.pi / 4, 2.0**30, 2.0**40, 1e22],
+    "cos": [math.pi, math.pi / 2, math.pi / 4, 2.0**30, 2.0**40, 1e22],
+    "tan": [math.pi, math.pi / 2, math.pi / 4, 2.0**30, 2.0**40, 1e22],
+    "asin": [0.5, 1], "acos": [0.5, 1, -0.5], "atan": [1, 1e16],
+    "asinh": [1, 2.0**30, 2.0**60, 1e-8], "acosh": [1, 1.5, 2.0**30, 2.0**60],
+    "atanh": [0.5, 1, math.sqrt(2) - 1, 0.1715],
+    "erf": [0.82, 0.875, 3.92, 5.92], "erfc": [0.5, 26.5, 27.2, 9.3, 10.1],
+    "ndtr": [-37.5, -38.5, -13, -14.2], "gelu": [-37.5, -38.5, -13, -14.4, 1],
+    "scaled_erfc": [-26.6, -9.4, 1e8], "log_ndtr": [-1, 0, 38], "mills": [-1, 0, 38, -1e9],
+    "sqrt": [1, 2.3e-308], "cbrt": [1, 8, math.sqrt(2), 2.3e-308],
+}  # fmt: skip
+
+
+def special(kind):
+    """Zeros, infinities, NaN, the least and the greatest numbers."""
+    info = np.finfo(KINDS[kind])
+    some = [info.smallest_subnormal, info.tiny, np.nextafter(info.tiny, 0), info.max, 1, 0.5, 2, 3]
+    half = np.array([0.0, INF, *some], KINDS[kind])
+    return np.concatenate([half, -half, np.array([NAN], KINDS[kind])])
+
+
+def patterns(rng, kind, n):
+    """Numbers with random bits: every size, as many denormal as there are."""
+    bits = 32 if kind == "float" else 64
+    x = rng.integers(0, 1 << bits, n, dtype=np.uint64).astype(f"u{bits // 8}").view(KINDS[kind])
+    return x[~np.isnan(x)]
+
+
+def around(rng, kind, places, n):
+    """The next neighbours of some numbers, and some not so near."""
+    dtype, out = KINDS[kind], []
+    for place in [*places, *(-p for p in places)]:
+        with np.errstate(over="ignore"):
+            centre = dtype(place)
+        if not np.isfinite(centre):
+            continue
+        steps = rng.integers(-50, 50, n)
+        size = 1 << np.clip(rng.integers(-8, 22 if kind == "float" else 45, n), 0, None)
+        bits = np.array([centre]).view(f"i{dtype().itemsize}") + steps * size
+        out.append(bits.astype(f"i{dtype().itemsize}").view(dtype))
+    return np.concatenate(out)
+
+
+def turns(rng, kind, n):
+    """The numbers next to multiples of π/2, with multiples of every size, where sin or cos is 0."""
+    with mp.workprec(2000):
+        top = 125 if kind == "float" else 1020
+        ks = [mp.mpf(2) ** rng.uniform(0, top) for _ in range(n)]
+        return np.array([float(mp.nint(k) * mp.pi / 2) for k in ks], KINDS[kind])
+
+
+def points(rng, name, kind, n):
+    """Arguments worth trying, within the domain."""
+    low, high = DOMAIN.get(name, (-INF, INF))
+    span = min(high, 20.0) - max(low, -20.0)
+    xs = [
+        patterns(rng, kind, n),
+        around(rng, kind, [0.0, *HARD[name]], n // 8),
+        (max(low, -20.0) + span * rng.random(n)).astype(KINDS[kind]),
+        np.ldexp(rng.uniform(-1, 1, n), rng.integers(-60, 11, n)).astype(KINDS[kind]),
+    ]
+    if name in ("sin", "cos", "tan"):
+        xs.append(turns(rng, kind, n // 4))
+    x = np.concatenate(xs)
+    x = x[np.isfinite(x)]
+    wide = x.astype(np.float64)
+    return x[(x != 0) & (wide > low) & (wide < high)]
+
+
+def exact(name, *xs):
+    """The value by mpmath, with as many digits as the arguments' sizes ask for."""
+    sizes = [abs(math.frexp(x)[1]) for x in xs if x]
+    circular = name in ("sin", "cos", "tan")
+    with mp.workprec(120 + 2 * max([min(s, 1100 if circular else 300) for s in sizes], default=0)):
+        return REFERENCE[name](*map(mp.mpf, map(float, xs)))
+
+
+def ulps(y, r, kind, floor=0):
+    """How far y is from r, in units in the last place of r; beyond the greatest number, infinity
+    stands for the next power of two.
+    """
+    digits, least, top = (24, -149, 128) if kind == "float" else (53, -1074, 1024)
+    if mp.isnan(r) or math.isnan(y):
+        return 0.0 if mp.isnan(r) and math.isnan(y) else INF
+    limit = mp.ldexp(1, top)
+    r = max(-limit, min(limit, r))
+    size = max(abs(r), floor)
+    unit = max(mp.frexp(size)[1] - digits, least) if size else least
+    unit = min(unit, top - digits)
+    value = mp.mpf(float(y)) if math.isfinite(y) else math.copysign(1, y) * limit
+    return float(abs(value - r) / mp.ldexp(1, unit))
+
+
+# -- one argument -----------------------------------------------------------------------------
+
+
+def _check_with_mpmath(x, name, kind):
+    y = compiled(name, kind)(x)
+    off = [ulps(b, exact(name, a), kind) for a, b in zip(x, y, strict=True)]
+    k = int(np.argmax(off))
+    assert off[k] <= ULPS, f"{off[k]:.2f} ulp at {x[k]!r}, {float(x[k]).hex()}: {y[k]!r}"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", UNARY)
+def test_functions_agree_with_mpmath(name, kind, rng):
+    _check_with_mpmath(points(rng, name, kind, 120), name, kind)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", UNARY)
+def test_functions_agree_with_mpmath_at_many_points(name, kind, rng):
+    _check_with_mpmath(points(rng, name, kind, 3000), name, kind)
+
+
+def _every(stride):
+    """All float32 there are, but only one in so many."""
+    return np.arange(0, 1 << 32, stride, dtype=np.uint64).astype(np.uint32).view(np.float32)
+
+
+def _check_float32(name, stride):
+    """float32 results against those of the same function in float64, which mpmath has checked."""
+    x = _every(stride)
+    y = compiled(name, "float")(x)
+    with np.errstate(over="ignore", invalid="ignore"):
+        r = compiled(name, "double")(x.astype(np.float64))
+        rounded = r.astype(np.float32)
+        unit = np.spacing(np.maximum(np.abs(rounded), np.finfo(np.float32).tiny))
+        unit = np.where(np.isinf(rounded), np.spacing(np.finfo(np.float32).max), unit)
+        off = np.abs(y.astype(np.float64) - np.clip(r, -(2.0**128), 2.0**128)) / unit
+    same = (y == rounded) | (np.isnan(y) & np.isnan(r))
+    off = np.where(same, 0, off)
+    worst = int(np.argmax(np.where(np.isnan(off), INF, off)))
+    assert off[worst] <= ULPS + 0.01, f"{off[worst]} ulp at {x[worst]!r}: {y[worst]!r}"
+    lost = (y == 0) & (r == 0) & (np.signbit(y) != np.signbit(r))
+    assert not lost.any(), f"the sign of zero at {x[lost][:3]}"
+
+
+@pytest.mark.parametrize("name", UNARY)
+def test_float32_results_agree_over_all_bit_patterns(name):
+    _check_float32(name, 40_961)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", UNARY)
+def test_float32_results_agree_over_very_many_bit_patterns(name):
+    _check_float32(name, 499)
+
+
+# name -> the values at 0, −0, ∞, −∞
+EDGES = {
+    "exp": (1, 1, INF, 0), "exp2": (1, 1, INF, 0), "expm1": (0, -0.0, INF, -1),
+    "tanh": (0, -0.0, 1, -1), "sinh": (0, -0.0, INF, -INF), "cosh": (1, 1, INF, INF),
+    "log": (-INF, -INF, INF, NAN), "log2": (-INF, -INF, INF, NAN),
+    "log10": (-INF, -INF, INF, NAN), "log1p": (0, -0.0, INF, NAN),
+    "sigmoid": (0.5, 0.5, 1, 0), "silu": (0, -0.0, INF, -0.0), "gelu_tanh": (0, -0.0, INF, -0.0),
+    "softplus": (LOG_2, LOG_2, INF, 0), "log_sigmoid": (-LOG_2, -LOG_2, 0, -INF),
+    "sin": (0, -0.0, NAN, NAN), "cos": (1, 1, NAN, NAN), "tan": (0, -0.0, NAN, NAN),
+    "asin": (0, -0.0, NAN, NAN), "acos": (math.pi / 2, math.pi / 2, NAN, NAN),
+    "atan": (0, -0.0, math.pi / 2, -math.pi / 2), "asinh": (0, -0.0, INF, -INF),
+    "acosh": (NAN, NAN, INF, NAN), "atanh": (0, -0.0, NAN, NAN), "erf": (0, -0.0, 1, -1),
+    "erfc": (1, 1, 0, 2), "ndtr": (0.5, 0.5, 1, 0), "gelu": (0, -0.0, INF, -0.0),
+    "scaled_erfc": (1, 1, 0, INF), "log_ndtr": (-LOG_2, -LOG_2, -0.0, -INF),
+    "mills": (math.sqrt(2 / math.pi), math.sqrt(2 / math.pi), 0, INF),
+    "sqrt": (0, -0.0, INF, NAN), "cbrt": (0, -0.0, INF, -INF),
+}  # fmt: skip
+
+
+def same(y, r):
+    """Equal numbers, equal signs of zeros, NaN beside NaN."""
+    return np.array_equal(y, r, equal_nan=True) and np.array_equal(
+        np.signbit(y)[~np.isnan(y)], np.signbit(r)[~np.isnan(r)]
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", UNARY)
+def test_zeros_infinities_and_nan_give_what_they_must(name, kind):
+    y = compiled(name, kind)([0.0, -0.0, INF, -INF, NAN])
+    assert same(y, np.array([*EDGES[name], NAN], KINDS[kind])), y
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_numbers_outside_the_domain_give_nan(kind):
+    for name, xs in {
+        "log": [-1.0, -1e-40], "log2": [-1.0], "log10": [-1.0], "log1p": [-1.5, -1e30],
+        "asin": [1.5, -1.0000002, 1e30], "acos": [1.5, -1.0000002, 1e30], "atanh": [1.5, -2.0],
+        "acosh": [0.5, 0.0, -1.0, -5.0, -1e30], "sqrt": [-1.0, -1e-40],
+    }.items():  # fmt: skip
+        assert np.isnan(compiled(name, kind)(xs)).all(), name
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_exact_is_exact(kind):
+    """Powers of two and their logarithms, multiples of a turn, whole powers, roots of cubes."""
+    n = np.arange(-100, 101).astype(KINDS[kind])
+    assert same(compiled("exp2", kind)(n), np.ldexp(KINDS[kind](1), n.astype(int)))
+    assert same(compiled("log2", kind)(np.ldexp(KINDS[kind](1), n.astype(int))), n)
+    assert same(compiled("exp", kind)([0.0, -0.0]), np.array([1, 1], KINDS[kind]))
+    assert same(compiled("cos", kind)([0.0, 1e-30, -1e-12]), np.ones(3, KINDS[kind]))
+    assert same(compiled("log1p", kind)([1e-30, -1e-38]), np.array([1e-30, -1e-38], KINDS[kind]))
+    assert same(compiled("pow", kind)(n, np.full_like(n, 2)), n * n)
+    assert same(
+        compiled("pow", kind)(np.full_like(n, 2), n), np.ldexp(KINDS[kind](1), n.astype(int))
+    )
+    assert same(compiled("cbrt", kind)(n**3), n)
+    assert same(compiled("hypot", kind)(3 * n, 4 * n), abs(5 * n))
+    assert same(compiled("log", kind)([1.0]), np.zeros(1, KINDS[kind]))
+
+
+def test_denormal_results_are_not_flushed():
+    least = 5e-324
+    assert compiled("exp", "double")([-745.0]) == [least]
+    assert compiled("sin", "double")([least]) == [least]
+    assert compiled("sqrt", "double")([least]) == [2.0**-537]
+    assert compiled("pow", "double")([2.0], [-1074.0]) == [least]
+    assert compiled("gelu", "double")([-38.4]) < 0
+    assert compiled("tanh", "float")([1e-45]) == [np.float32(1e-45)]
+
+
+# -- two arguments ----------------------------------------------------------------------------
+
+
+def pairs(rng, name, kind, n):
+    """Arguments worth trying together."""
+    x, y = patterns(rng, kind, 2 * n), patterns(rng, kind, 2 * n)
+    m = min(x.size, y.size)
+    near = rng.normal(size=n), rng.normal(size=n)
+    xs, ys = [x[:m], near[0]], [y[:m], near[1]]
+    if name == "pow":
+        base = np.abs(np.concatenate([patterns(rng, kind, n), 1 + rng.normal(size=n) * 1e-3]))
+        base = base[(base > 0) & np.isfinite(base) & (base != 1)].astype(KINDS[kind])
+        reach = 104 if kind == "float" else 746
+        xs.append(base)
+        ys.append(rng.uniform(-reach, reach, base.size) / np.log(base.astype(np.float64)))
+        xs.append(rng.integers(-20, 20, n))
+        ys.append(rng.integers(-20, 20, n))
+    elif name == "logaddexp":
+        xs, ys = [20 * near[0], 700 * near[0], x[:m]], [20 * near[1], 700 * near[1], y[:m]]
+    else:
+        scale = np.ldexp(1.0, rng.integers(-100, 100, n))
+        xs.append(near[0] * scale)
+        ys.append(near[1] * scale)
+        xs.append(1 + near[0] * 1e-3)
+        ys.append(1 + near[1] * 1e-3)
+    with np.errstate(over="ignore"):
+        x, y = (np.concatenate(v).astype(KINDS[kind]) for v in (xs, ys))
+    fine = np.isfinite(x) & np.isfinite(y) & (x != 0) & (y != 0)
+    return x[fine], y[fine]
+
+
+def _exact_pair(name, x, y):
+    x, y = float(x), float(y)
+    if name == "pow":
+        if x < 0 and y != math.trunc(y):
+            return mp.nan
+        sign = -1 if x < 0 and abs(y) < 2.0**53 and int(y) % 2 else 1
+        with mp.workprec(200):
+            log = y * mp.log(abs(mp.mpf(x)))
+            return sign * mp.exp(max(-800, min(800, log)))
+    if name == "logaddexp" and abs(x - y) > 1e4:
+        return mp.mpf(max(x, y))
+    with mp.workprec(2500 if name == "atan2" else 300):
+        return REFERENCE[name](mp.mpf(x), mp.mpf(y))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", BINARY)
+def test_functions_of_two_numbers_agree_with_mpmath(name, kind, rng):
+    x, y = pairs(rng, name, kind, 250)
+    z = compiled(name, kind)(x, y)
+    for a, b, c in zip(x, y, z, strict=True):
+        # log(eˣ + eʸ) passes through 0, where it is as good as its greater argument
+        floor = max(float(a), float(b), key=abs) if name == "logaddexp" else 0
+        off = ulps(c, _exact_pair(name, a, b), kind, abs(floor))
+        assert off <= ULPS, (name, off, a, b, c)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", BINARY)
+def test_functions_of_two_special_numbers_agree_with_numpy(name, kind):
+    few = [0.0, -0.0, 1.0, -1.0, 2.0, -3.0, 0.5, -2.5, INF, -INF, NAN]
+    x, y = (v.ravel() for v in np.meshgrid(np.array(few, KINDS[kind]), np.array(few, KINDS[kind])))
+    z = compiled(name, kind)(x, y)
+    theirs = {"pow": np.power, "atan2": np.arctan2, "hypot": np.hypot, "logaddexp": np.logaddexp}
+    with np.errstate(all="ignore"):
+        r = theirs[name](x, y)
+    for a, b, c, d in zip(x, y, z, r, strict=True):
+        exact_here = not np.isfinite(d) or d == 0
+        assert same(c, d) if exact_here else abs(c - d) <= 4 * np.spacing(abs(d)), (a, b, c, d)
+
+
+# -- code -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize("name", vmath.NAMES)
+def test_every_machine_gives_the_same_bits(name, machine, rng):
+    try:
+        native.forced(machine)
+    except DomainError as error:
+        pytest.skip(str(error))
+    for kind in KINDS:
+        x = np.concatenate([special(kind), patterns(rng, kind, 2000), rng.normal(size=500)])
+        xs = [x.astype(KINDS[kind]), rng.permutation(x).astype(KINDS[kind])][: vmath.ARITY[name]]
+        here, there = compiled(name, kind)(*xs), compiled(name, kind, machine)(*xs)
+        assert same(here, there)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ["exp", "sin", "tan", "pow", "gelu"])
+def test_a_result_does_not_depend_on_its_neighbours(name, kind, rng):
+    """Also where a few numbers of a vector are rare, and in the rest of a loop."""
+    run = compiled(name, kind)
+    x = np.concatenate([rng.normal(size=200), special(kind), rng.normal(size=30) * 1e15, [1e30]])
+    xs = [x.astype(KINDS[kind]), rng.permutation(x).astype(KINDS[kind])][: vmath.ARITY[name]]
+    whole = run(*xs)
+    alone = np.concatenate([run(*(v[i : i + 1] for v in xs)) for i in range(x.size)])
+    assert same(whole, alone)
+    order = rng.permutation(x.size)
+    assert same(whole[order], run(*(v[order] for v in xs)))
+    for n in range(40):
+        assert same(whole[:n], run(*(v[:n] for v in xs)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", vmath.NAMES)
+def test_functions_are_straight_code_without_liberties(name, kind):
+    module = Module()
+    vmath.define(module, name, kind)
+    vmath.define(module, name, kind)  # twice is once
+    text = str(module)
+    found = re.search(rf"define internal {kind} @ob\.{name}\.f\d\d\(.*?\n}}", text, re.DOTALL)[0]
+    assert "alwaysinline nounwind" in found
+    assert not re.search(r"\b(br|load|store|alloca|switch|phi)\b", found)
+    assert not re.search(r"\b(fast|nnan|ninf|nsz|arcp|contract|afn|reassoc)\b", text)
+    called = set(re.findall(r"call \S+ @([\w.]+)\(", found))
+    assert {c for c in called if not c.startswith(("llvm.", "ob.far."))} == set()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", vmath.NAMES)
+def test_loops_over_them_become_loops_of_vectors(name, kind):
+    here = native.host()
+    register = {512: "zmm", 256: "ymm"}.get(here.bits)
+    if register is None:
+        pytest.skip("no wide vectors here")
+    code = native.assembly(text_of(name, kind, here), here)
+    loop = code[code.index("\nloop:") :]
+    assert register in loop[: loop.index(".Lfunc_end")]
+
+
+def test_a_module_of_known_width_has_what_its_loops_call():
+    wide, narrow = Module(512), Module(128)
+    for module in (wide, narrow):
+        vmath.define(module, "sin", "double")
+    assert wide.has("ob.far.f64.8")
+    assert not wide.has("ob.far.f64.2")
+    assert narrow.has("ob.far.f64.2")
+
+
+# -- coefficients -----------------------------------------------------------------------------
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def _tool():
+    path = ROOT / "tools" / "coefficients.py"
+    spec = importlib.util.spec_from_file_location("coefficients_tool", path)
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    return tool
+
+
+def _check_tables(names):
+    tool = _tool()
+    text = tool.OUT.read_text(encoding="utf-8")
+    for name in names:
+        assert tool.table(name, *tool.POLYNOMIALS[name])[0] in text, name
+
+
+def test_the_coefficients_are_what_the_tool_makes():
+    _check_tables(["EXP", "SIN", "CBRT"])
+
+
+@pytest.mark.slow
+def test_all_coefficients_are_what_the_tool_makes():
+    tool = _tool()
+    _check_tables(tool.POLYNOMIALS)
+    text = tool.OUT.read_text(encoding="utf-8")
+    assert len(re.findall(r"^\w+ = {", text, re.MULTILINE)) == len(tool.POLYNOMIALS)
