@@ -62,13 +62,13 @@ def interleave(
     if rounds < 1 or min_time <= 0:
         raise ValueError(f"wanted rounds >= 1 and min_time > 0, got {rounds} and {min_time}")
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
-    with _collector():
-        repetitions = {name: _calibrate(call, min_time) for name, call in contestants.items()}
+    with collector():
+        counts = {name: repetitions(call, min_time) for name, call in contestants.items()}
         for turn in range(rounds):
-            for name in _order(list(contestants), turn):
-                count = repetitions[name]
+            for name in order(list(contestants), turn):
+                count = counts[name]
                 gc.collect()
-                seconds[name].append(_time(contestants[name], count) / count)
+                seconds[name].append(seconds_of(contestants[name], count) / count)
     return {name: Timing.of(tuple(taken)) for name, taken in seconds.items()}
 
 
@@ -124,32 +124,33 @@ def readable(seconds: float) -> str:
     return f"{seconds * 1e9:.3g} ns"
 
 
-def _order(names: list[str], turn: int) -> list[str]:
+def order(names: list[str], turn: int) -> list[str]:
     """Every name once: the next one leads in each round, and every second round runs backwards."""
     start = turn % len(names) if names else 0
     turned = names[start:] + names[:start]
     return turned[::-1] if turn % 2 else turned
 
 
-def _time(call: Callable[[], object], count: int) -> float:
+def seconds_of(call: Callable[[], object], count: int) -> float:
+    """How long so many calls take."""
     began = perf_counter()
     for _ in repeat(None, count):
         call()
     return perf_counter() - began
 
 
-def _calibrate(call: Callable[[], object], min_time: float) -> int:
+def repetitions(call: Callable[[], object], min_time: float) -> int:
     """How many calls fill `min_time`; the first call, which may compile, is not counted."""
     call()
     count = 1
-    while (taken := _time(call, count)) < min_time and count < MOST_REPETITIONS:
+    while (taken := seconds_of(call, count)) < min_time and count < MOST_REPETITIONS:
         aim = count * 1.1 * min_time / taken if taken > 0 else count * 10
         count = min(max(count + 1, int(aim)), count * 10, MOST_REPETITIONS)
     return count
 
 
 @contextmanager
-def _collector() -> Iterator[None]:
+def collector() -> Iterator[None]:
     """The collector's policy, as the module's first paragraph states it."""
     was_on = gc.isenabled()
     gc.collect()

@@ -117,10 +117,6 @@ class MissingPackageError(OverbarError, ImportError):
     """An optional package is needed; the message says how to install it."""
 
 
-class InterpretedWarning(UserWarning):
-    """A jitted function is run by the interpreter, because it cannot be compiled here."""
-
-
 def _describe(thing: Any) -> str:
     shape, dtype = getattr(thing, "shape", None), getattr(thing, "dtype", None)
     if shape is not None and dtype is not None:

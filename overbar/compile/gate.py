@@ -139,7 +139,7 @@ def _same(g: Looking) -> None:
 
 
 def _number(g: Looking) -> None:
-    """Leaf 1 is of type 2, a float; its bits go to address 3."""
+    """Leaf 1 is of type 2, a float or a scalar of NumPy's; its eight bytes go to address 3."""
     leaf = g.leaf(g.row(1))
     g.require(g.field(leaf, 8), g.row(2))
     g.f.store(g.field(leaf, 16), g.pointer(g.row(3)), "i64")

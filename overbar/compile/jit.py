@@ -19,7 +19,7 @@ import numpy as np
 from ..apply import apply
 from ..calculus.calls import call_
 from ..context import CONTEXT, WANTED, Context
-from ..errors import DomainError, InterpretedWarning
+from ..errors import DomainError
 from ..graph import Graph
 from ..handle import Tensor, as_tensor
 from ..ops.movement import parts
@@ -29,7 +29,7 @@ from ..replay import interpret
 from ..trees import Structure, changes, tree_flatten, tree_unflatten
 from .signature import Reader, Signature, difference
 from .surroundings import PLAIN, Survey
-from .tracing import MISS, Traced
+from .tracing import MISS, UNTIDY, Traced
 
 if TYPE_CHECKING:
     from .prepared import Prepared
@@ -70,14 +70,16 @@ class Jitted:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         context = CONTEXT.get()
-        if not kwargs:
-            for ready in self._ready:
-                known = ready.context is context or ready.suits(context)
-                if known and ready.flat and ready.epoch == changes():
-                    quick = ready.quick
-                    result = ready.whole(args) if quick is None else quick(args)
-                    if result is not MISS:
-                        return result
+        for ready in self._ready:
+            known = ready.context is context or ready.suits(context)
+            if known and ready.flat and ready.epoch == changes():
+                given = args if not (kwargs or ready.words) else ready.joined(args, kwargs)
+                quick = ready.quick
+                result = MISS if quick is None else quick(given)
+                if result is MISS and (quick is None or ready.gate.refused in UNTIDY):
+                    result = ready.whole(given)
+                if result is not MISS:
+                    return result
         if context.jit == "off" or context.trace is not None:
             return self.f(*args, **kwargs)
         leaves, structure = tree_flatten((args, kwargs), objects=False)
@@ -309,8 +311,7 @@ def _as_node(traced: Traced, leaves: Sequence[Any]) -> list[Tensor]:
     for source in traced.sources:
         t = source.tensor(leaves)
         if t is None:
-            leaf = source.array if source.kind == "array" else leaves[source.place.leaf]
-            t = leaf if isinstance(leaf, Tensor) else as_tensor(leaf)
+            t = as_tensor(source.value(leaves))
         inputs.append(t)
     followed, allowed = 0, CONTEXT.get().allowed
     for i, t in enumerate(inputs):
@@ -367,7 +368,7 @@ MISSING = "llvmlite is not installed (pip install 'overbar[jit]')"
 def _say_once() -> None:
     warnings.warn(
         f"jit: {MISSING}; programs are run one operation after the other with NumPy",
-        InterpretedWarning,
+        RuntimeWarning,
         stacklevel=6,
     )
 

@@ -46,7 +46,7 @@ def layout() -> Layout | None:
     if not getattr(sys, "_is_gil_enabled", lambda: True)():
         return None  # what one thread looks at, another may be changing
     try:
-        if not (_counts() and _containers() and _arrays()):
+        if not (_counts() and _containers() and _arrays() and _scalars()):
             return None
         return Layout(*_slots(), *_function())
     except LookupError:
@@ -119,6 +119,15 @@ def _containers() -> bool:
         and word(id(cell) + 16) == id(things)
         and ctypes.c_double.from_address(id(number := 1234.5) + 16).value == number
     )
+
+
+def _scalars() -> bool:
+    """NumPy's scalars keep their number where a float does."""
+    for x in (np.float64(1.5), np.float32(2.5), np.int64(-3), np.int32(4), np.uint8(5), np.True_):
+        raw = ctypes.string_at(id(x) + 16, x.dtype.itemsize)
+        if raw != x.tobytes() or type(x).__basicsize__ < 24:
+            return False
+    return True
 
 
 def _arrays() -> bool:

@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 from .kernel import Kernel
 from .machine import Machine
-from .microkernel import SIZE, TYPE
+from .microkernel import SIZE, TYPE, plain_loop
 from .moves import clear, move, transpose
 from .stages import offset, share, whole_lines
 from .taps import AXES
@@ -201,8 +201,9 @@ def _plan(p: Pooling, machine: Machine) -> _Plan:
 
 
 def _write(module: Module, machine: Machine, how: _Plan, name: str, epilogue: str | None) -> None:
-    p, axis, kind = how.p, how.axis, TYPE[how.p.dtype]
+    p, axis = how.p, how.axis
     f = module.function(name, ARGUMENTS)
+    f.hint = plain_loop(module)
     low, high = share(f, how.blocks * how.row_groups, how.parts, "%part")
     with f.loop(low, high) as unit:
         block, group = f.div(unit, how.row_groups), f.mod(unit, how.row_groups)
@@ -266,8 +267,7 @@ def _turned(
     f: Function, machine: Machine, how: _Plan, block: Index, rows: tuple[Index, Index]
 ) -> tuple[Index, Index, Index, Index]:
     """Emit one block; gives the images and channels (of planes: 0, 1 and the planes) it has."""
-    p, lanes, axis = how.p, how.lanes, how.axis
-    kind, index = TYPE[p.dtype], _index(p)
+    p, lanes, axis, index = how.p, how.lanes, how.axis, _index(how.p)
     given, result = (math.prod(getattr(w, side) for w in how.ways) for side in ("given", "result"))
     g_row, r_row = (
         math.prod(getattr(w, side) for w in how.ways[axis + 1 :]) for side in ("given", "result")

@@ -26,7 +26,7 @@ from .objects import address_of
 from .program import LARGE, LONG, Compiled, blank, others_run, tensor_of
 from .signature import Array, Same, Signature
 from .surroundings import MISSING, Watch
-from .tracing import MISS, Traced
+from .tracing import MISS, UNTIDY, Traced
 
 TIMED = 3
 """So many calls are timed, and the shortest counts: whatever else runs only makes them longer."""
@@ -43,6 +43,7 @@ class Prepared:
     """One trace, ready to be called.
 
     context   under which it was prepared; epoch: see `trees.touch`
+    flat      whether every argument is a leaf; words: the names of those given by keyword
     quick     a function that does what `whole` does, if that is one tensor and nothing else
     """
 
@@ -58,13 +59,15 @@ class Prepared:
         self.program, self._outdated = program, False
         self.structure = signature.structure
         args, kwargs = self.structure.children
-        self.flat = not kwargs.children and all(c == LEAF for c in args.children)
+        self.flat = all(c == LEAF for c in (*args.children, *kwargs.children))
+        self.words = tuple(kwargs.names)
         self._check_shape(traced)
         self.frame = program.frame()
         self._keep: list[Any] = []
         self._watches: list[Watch] = []
         self._rows: list[tuple[Any, ...]] = []
         self._given: list[tuple[int, int]] = []
+        self._arrays: list[tuple[int, np.dtype, bool]] = []
         self._written: list[tuple[int, int]] = []
         self._look_at_leaves(leaves, signature)
         self._look_at_sources()
@@ -90,7 +93,14 @@ class Prepared:
             for k, place in enumerate(traced.rebinds, traced.results)
             if program.ends[k].kind != "written"
         ]
-        self._grads = [p.handle for p, there in traced.grads if there]
+        ends = range(traced.results + len(traced.rebinds), len(program.outputs))
+        left = [p.handle for p, there in traced.grads if there]
+        self._grads = [
+            (handle, self._made_at[k], program.outputs[k])
+            for handle, k in zip(left, ends, strict=True)
+        ]
+        self._results = [(self._made_at[k], program.outputs[k]) for k in range(traced.results)]
+        self._single = traced.outs == [Tensor] and traced.tree == LEAF
         self.quick: Callable[[tuple[Any, ...]], Any] | None = None
         self.loops = not self._rebinds and self._steady()
         if program.timed >= TIMED:
@@ -148,6 +158,7 @@ class Prepared:
                 if not is_tidy(leaf, leaf.dtype) or not leaf.dtype.isnative:
                     raise Unprepared
                 self._note("array", i, *self._array(leaf, slot))
+                self._arrays.append((i, leaf.dtype, False))
             elif isinstance(kind, Array) and isinstance(leaf, Tensor):
                 if kind.weak or kind.followed:
                     raise Unprepared
@@ -157,6 +168,13 @@ class Prepared:
                 if cell is None:
                     raise Unprepared
                 self._note("number", i, id(float), address_of(cell))
+                continue
+            elif isinstance(kind, Array) and isinstance(leaf, np.generic) and leaf.itemsize <= 8:
+                cell = np.zeros(1, np.int64)
+                self._keep.append(cell)
+                self.frame.table[slot] = address_of(cell)
+                self._note("number", i, id(type(leaf)), address_of(cell))
+                self._arrays.append((i, leaf.dtype, True))
                 continue
             elif kind is complex or isinstance(kind, Array | type):
                 raise Unprepared
@@ -269,6 +287,13 @@ class Prepared:
 
     # -- calls --------------------------------------------------------------------------------
 
+    def joined(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+        """The leaves of flat arguments; none where the keywords are not those."""
+        words = self.words
+        if len(kwargs) != len(words) or not all(word in kwargs for word in words):
+            return ()
+        return (*args, *(kwargs[word] for word in words))
+
     def serves(self, context: Context) -> bool:
         """Whether it may be tried."""
         return self.epoch == changes() and (context is self.context or self.suits(context))
@@ -302,10 +327,10 @@ class Prepared:
             return MISS
         made = [blank(of) for of in self.specs]
         began = time.perf_counter() if program.timed < TIMED else 0.0
-        if self._rebinds:
-            ran = self._entered(leaves, made)
-        else:
-            ran = self.gate.enter(leaves, *made)
+        ran = self._entered(leaves, made)
+        if ran is False and self.gate.refused in UNTIDY:
+            tidied = self._tidied(leaves)
+            ran = False if tidied is None else self._entered(tidied, made)
         if ran is None:
             raise program.failed(self.frame.record)
         if not ran:
@@ -314,19 +339,30 @@ class Prepared:
             took, program.timed = time.perf_counter() - began, program.timed + 1
             program.seconds = took if program.timed == 1 else min(took, program.seconds)
             self.quick = self._quick() if program.timed >= TIMED else None
-        traced, outputs, where = self.traced, program.outputs, self._made_at
-        end = traced.results + len(traced.rebinds)
-        for handle, k in zip(self._grads, range(end, len(outputs)), strict=True):
-            if handle is not None:
-                handle._grad = tensor_of(made[where[k]], outputs[k])
-        return traced.unflattened(
-            [tensor_of(made[where[k]], outputs[k]) for k in range(traced.results)]
-        )
+        for handle, j, of in self._grads:
+            handle._grad = tensor_of(made[j], of)
+        results = [tensor_of(made[j], of) for j, of in self._results]
+        return results[0] if self._single else self.traced.unflattened(results)
+
+    def _tidied(self, leaves: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        """The leaves with arrays as the rows want them; None if they were so already."""
+        found, changed = list(leaves), False
+        for i, dtype, scalar in self._arrays:
+            leaf = leaves[i] if i < len(leaves) else None
+            if not isinstance(leaf, np.ndarray | np.generic) or leaf.dtype != dtype:
+                continue
+            if scalar != isinstance(leaf, np.generic) and leaf.ndim == 0:
+                found[i] = dtype.type(leaf[()]) if scalar else np.array(leaf, dtype)
+            elif not scalar and (not is_tidy(leaf, dtype) or leaf.dtype is not dtype):
+                found[i] = np.array(leaf, dtype, order="C", subok=False)
+                self.program.copies += 1
+            changed |= found[i] is not leaf
+        return tuple(found) if changed else None
 
     def _quick(self) -> Callable[[tuple[Any, ...]], Any] | None:
         """It holds on to nothing that holds on to it."""
         plain = not (self._watches or self._rebinds or self._grads)
-        one = len(self.specs) == 1 and self.traced.outs == [Tensor] and self.traced.tree == LEAF
+        one = len(self.specs) == 1 and self._single
         if not (plain and one) or self.specs[0].weak or self._made_at[0] != 0:
             return None
         enter, of, program, record = self.gate.enter, self.specs[0], self.program, self.frame.record
@@ -351,6 +387,8 @@ class Prepared:
 
     def _entered(self, leaves: tuple[Any, ...], made: list[np.ndarray]) -> bool | None:
         """Enter, and rebind what is not written where it is; nothing comes in between."""
+        if not self._rebinds:
+            return self.gate.enter(leaves, *made)
         handles = [h for h, _ in self._rebinds if h is not None]
         outputs, where = self.program.outputs, self._made_at
         tensors = [tensor_of(made[where[k]], outputs[k]) for _, k in self._rebinds]

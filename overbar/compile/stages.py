@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from .kernel import Kernel
+from .microkernel import plain_loop
 from .text import Function, Index, Module
 
 
@@ -34,8 +35,10 @@ ARGUMENTS = [
 
 
 def stage(module: Module, name: str) -> Function:
-    """A new function of these arguments."""
-    return module.function(name, ARGUMENTS)
+    """A new function of these arguments. Its loops are of calls: LLVM shall not unroll them."""
+    f = module.function(name, ARGUMENTS)
+    f.hint = plain_loop(module)
+    return f
 
 
 def share(f: Function, total: int, parts: int, part: Index) -> tuple[Index, Index]:

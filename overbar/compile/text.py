@@ -122,6 +122,8 @@ class Function:
         self._lines: list[str] = []
         self._registers = self._labels = 0
         self._allocas: list[str] = []
+        self.hint = ""
+        """Metadata of the back edges of loops that bring none of their own."""
 
     @property
     def body(self) -> str:
@@ -256,7 +258,9 @@ class Function:
     # -- control ------------------------------------------------------------------------------
 
     @contextmanager
-    def loop(self, start: Index, stop: Index, step: Index = 1, *, hint: str = "") -> Iterator[Any]:
+    def loop(
+        self, start: Index, stop: Index, step: Index = 1, *, hint: str | None = None
+    ) -> Iterator[Any]:
         """The body for start, start + step, ... below stop; gives the counter. A loop known to
         run once is no loop. `hint`: metadata of the back edge, `, !llvm.loop !3`.
         """
@@ -274,7 +278,7 @@ class Function:
         self._lines.append(f"body{n}:")
         yield i
         self.set(counter, self.let(f"add nsw i64 {self.get(counter)}, {step}"))
-        self.line(f"br label %head{n}{hint}")
+        self.line(f"br label %head{n}{self.hint if hint is None else hint}")
         self._lines.append(f"exit{n}:")
 
     @contextmanager

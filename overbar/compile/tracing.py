@@ -26,6 +26,9 @@ from .surroundings import Survey
 MISS: Any = object()
 """What is given instead of a result by what does not serve a call; nothing has happened then."""
 
+UNTIDY = ("array", "number")
+"""Rows of a prepared call that may hold for a copy of the argument."""
+
 
 class Place(NamedTuple):
     """A tensor: itself, or the number of an argument leaf."""
@@ -53,17 +56,17 @@ class Source(NamedTuple):
         """The tensor that it is now; None if it is none."""
         if self.kind == "tensor":
             return self.place.of(leaves)
+        if self.kind == "leaf":
+            found = leaves[self.place.leaf]
+            return found if isinstance(found, Tensor) else None
         return getattr(self.place.of(leaves), "_grad", None) if self.kind == "grad" else None
 
     def value(self, leaves: Sequence[Any]) -> Any:
         """Its value now."""
-        if self.kind == "leaf":
-            found = leaves[self.place.leaf]
-            return found.value if isinstance(found, Tensor) else found
-        if self.kind == "array":
-            return self.array
         t = self.tensor(leaves)
-        return None if t is None else t.value
+        if t is not None:
+            return t.value
+        return leaves[self.place.leaf] if self.kind == "leaf" else self.array
 
 
 class Traced:

@@ -40,9 +40,7 @@ elu_ = elementwise(
     partials=(_elu_partial,),
     forward=lambda xp, x, *, alpha, kink: xp.where(x > 0, x, alpha * xp.expm1(xp.minimum(x, 0))),
     text="elu({0})",
-    native=lambda b, x, *, alpha, kink: b.where(
-        x > 0, x, alpha * b.call("expm1", b.minimum(x, 0))
-    ),
+    native=lambda b, x, *, alpha, kink: b.where(x > 0, x, alpha * b.call("expm1", b.minimum(x, 0))),
     samples=lambda r: [((r(3, 2),), {"alpha": a, "kink": 0.0}) for a in (1.0, 0.5)],
     doc="x right of zero, alpha (exp(x) − 1) left of it.",
 )
@@ -68,9 +66,10 @@ log_sigmoid = elementwise(
     native=lambda b, x: b.call("log_sigmoid", x),
     doc="The logarithm of the logistic function, without underflow.",
 )  # fmt: skip
+_ZERO_FROM = -1e4  # so far left the logistic function is 0, and so are the products, at −∞ too
 silu = elementwise(
     "silu",
-    forward=lambda xp, x: x * logistic(xp, x),
+    forward=lambda xp, x: xp.maximum(x, _ZERO_FROM) * logistic(xp, x),
     text="{0} σ({0})",
     tex=r"{0}\,\sigma({0})",
     partials=(lambda _y, x: expit(x) * (1 + x * expit(-x)),),
@@ -100,7 +99,8 @@ def _gelu_tanh_partial(_y: Any, x: Any) -> Any:
 
 
 gelu_tanh = elementwise(
-    "gelu_tanh", namespace=None, forward=lambda xp, x: x * logistic(xp, _gelu_inner(x)),
+    "gelu_tanh", namespace=None,
+    forward=lambda xp, x: xp.maximum(x, _ZERO_FROM) * logistic(xp, _gelu_inner(x)),
     text="gelu({0})", partials=(_gelu_tanh_partial,),
     native=lambda b, x: b.call("gelu_tanh", x),
     doc="The approximation of gelu by a tanh: x σ(√(8/π) (x + 0.044715 x³)).",

@@ -340,7 +340,13 @@ class Jacobians(View):
 
 
 class Edges(View):
-    """Nodes and edges: values go along them, adjoints against them."""
+    """Nodes and edges: values go along them, adjoints against them; `.drawing(*args)` draws it."""
+
+    def drawing(self, *args: Any) -> Any:
+        """The graph as `ob.draw` draws it, for these arguments."""
+        from .draw import draw
+
+        return draw(self.graph, *args)
 
     def worked_out(self, values: dict[Node, Any]) -> tuple[Any, dict[Node, Any]]:
         """Node after node: the engine's own sweep."""

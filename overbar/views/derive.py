@@ -25,7 +25,7 @@ from .names import width
 from .record import record_of
 from .rows import Telling
 from .styles import PARTS, STYLES, Step, derivation_of
-from .terms import Applied, Entry, Expr, Number, Over, Product, Sum, Symbol
+from .terms import Applied, Entry, Expr, Number, Over, Product, Sum, Symbol, bare
 from .tracetable import tex_value
 
 FORMATS = ("text", "latex", "mathml", "markdown")
@@ -185,7 +185,7 @@ class Derivation(Answer):
         """The formula with numbers for its symbols, where they say something."""
         if not self._numbers or s.part not in ("forward", "local", "backward"):
             return ""
-        e = _with_numbers(s.right, self.env)
+        e = _with_numbers(bare(s.right), self.env)
         dotted = r" \cdot " if how.tex else " · "
         if e is None or isinstance(e, Number):  # the value says it already
             return ""

@@ -16,6 +16,7 @@ first. `draw` and the explorer read the same answer.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -122,31 +123,40 @@ class Folding:
         return card[0] == "row" or self.owner(x) not in self._within(card[1])
 
     def owner(self, x: Node) -> int:
-        """The innermost box that holds every use of a leaf; not a run, whose turns share it."""
-        if not hasattr(self, "_owners"):
-            uses: dict[Node, list[int]] = {}
-            for i, row in enumerate(self.rows):
-                for leaf in row.inputs:
-                    if not self.telling.record.computed(leaf):
-                        uses.setdefault(leaf, []).append(self.home[i])
-            self._owners = {leaf: self._common(homes, leaf) for leaf, homes in uses.items()}
+        """The innermost box that holds every use of a leaf; not a run, whose turns share it.
+
+        A parameter belongs to its module, wherever else it is used; an array that a module is
+        given, it being used in its first row, belongs outside.
+        """
         return self._owners.get(x, -1)
 
-    def _common(self, homes: Sequence[int], leaf: Node) -> int:
-        trails = [self.trails[h] if h >= 0 else [] for h in homes]
-        path = path_of(leaf)
-        found = -1
-        for level in zip(*trails, strict=False):
-            if len(set(level)) > 1:
-                break
-            found = level[0]
-        named = [(b, self.boxes[b].path) for b in trails[0] if self.boxes[b].path]
+    @functools.cached_property
+    def _owners(self) -> dict[Node, int]:
+        uses: dict[Node, list[int]] = {}
+        for i, row in enumerate(self.rows):
+            for leaf in row.inputs:
+                if not self.telling.record.computed(leaf):
+                    uses.setdefault(leaf, []).append(i)
+        return {leaf: self._owner(leaf, rows) for leaf, rows in uses.items()}
+
+    def _owner(self, leaf: Node, rows: Sequence[int]) -> int:
+        trails = [self.trails[self.home[i]] if self.home[i] >= 0 else [] for i in rows]
+        path, boxes = path_of(leaf), self.boxes
+        named = [(b, boxes[b].path) for b in trails[0] if boxes[b].path]
         own = [b for b, p in named if p == path[: len(p)]]
-        if own:  # a parameter belongs to its module, wherever else it is used
+        if own:
             return own[-1]
-        while found >= 0 and self.boxes[found].kind in REPEATED and len(homes) > 1:
-            found = self.boxes[found].parent
-        return found
+        shared = itertools.takewhile(lambda level: len(set(level)) == 1, zip(*trails, strict=False))
+        found = [level[0] for level in shared]
+        while found and boxes[found[-1]].kind in REPEATED and len(rows) > 1:
+            found.pop()
+        given = not asks(leaf) and not isinstance(leaf.spec, tuple) and leaf.spec.floating
+        while found and given:
+            box = boxes[found[-1]]
+            if box.kind != "module" or box.start != rows[0]:
+                break
+            found.pop()
+        return found[-1] if found else -1
 
     def _within(self, b: int) -> set[int]:
         """A box and those inside it."""

@@ -45,8 +45,8 @@ VEC = Mark("vec", "vec({0})", r"\operatorname{{vec}}({0})")
 """The entries of an array, row by row."""
 ONE, ONES = Number(1, shape=()), "𝟏"
 _LOW = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
-MOST = 1 << 18
-"""Entries of a Jacobian that is worked out as a matrix, at most."""
+MOST, ROWS = 1 << 18, 512
+"""Entries, and rows, of a Jacobian that is worked out as a matrix, at most."""
 
 
 def structure(tangent: Expr, x: Symbol) -> Expr | None:
@@ -214,7 +214,9 @@ def matrix_of(telling: Telling, row: Row, x: Node) -> np.ndarray | None:
     Shapes:  (entries of the row's node, entries of x)
     """
     spec = row.node.spec
-    if isinstance(spec, tuple) or isinstance(x.spec, tuple) or spec.size * x.spec.size > MOST:
+    if isinstance(spec, tuple) or isinstance(x.spec, tuple) or spec.size > ROWS:
+        return None
+    if spec.size * x.spec.size > MOST:
         return None
     out = np.zeros((spec.size, x.spec.size), np.result_type(spec.dtype, x.spec.dtype))
     for i in range(spec.size):

@@ -236,13 +236,18 @@ def _letter(node: Node) -> str:
 
 
 def letter_for(node: Node) -> str:
-    """A textbook letter for an inner node: e for a difference, z for a sum, y = σ(z), else v."""
+    """A textbook letter for an inner node: e for a difference, z for a sum, h = tanh(z), y = σ(z),
+    else v.
+    """
     while node.op.name in _IMPLICIT and node.inputs:
         node = node.inputs[0]
-    name = node.op.name
-    return {"subtract": "e", "add": "z", "matmul": "z", "sigmoid": "y", "softmax": "y"}.get(
-        name, "v"
-    )
+    return _LETTERS.get(node.op.name, "v")
+
+
+_LETTERS = {
+    "subtract": "e", "add": "z", "matmul": "z", "sigmoid": "y", "softmax": "y",
+    **dict.fromkeys(("relu", "ramp", "tanh", "elu", "gelu", "gelu_tanh", "silu", "softplus"), "h"),
+}  # fmt: skip
 
 
 def _assigned(nodes: Sequence[Node]) -> dict[int, str]:

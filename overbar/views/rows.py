@@ -279,12 +279,21 @@ def _folded(record: Record, names: dict[int, str], *, fine: bool = False) -> dic
         if len(users) != 1 or node in keep or not record.computed(node) or node.serial in names:
             continue
         user = users[0]
-        if fine and node in on_path and _is_function(user.op) and _is_compound(node, names):
+        if fine and node in on_path and _stands_alone(node, user, names):
             continue
         implicit = node.op.name in SILENT and user.op.name not in SILENT
         if implicit or node.code is None or _same_statement(node, user):
             above[node] = user
     return _not_too_long(record, above)
+
+
+def _stands_alone(node: Node, user: Node, names: dict[int, str]) -> bool:
+    """Whether textbooks give it a name: what a function is applied to, and what it gives to a
+    matrix product.
+    """
+    if _is_function(user.op):
+        return _is_compound(node, names)
+    return _is_function(node.op) and user.op.name == "matmul"
 
 
 def _is_function(op: Any) -> bool:

@@ -197,10 +197,10 @@ class Scene:
         if (x, user) in self._number:
             return self._number[x, user]
         self._seen.add(x)
-        if not asks(x):  # what is computed on is handed in from outside of modules
-            boxes = self.folding.boxes
-            modules = (i for i, b in enumerate(trail) if boxes[b].kind == "module")
-            trail = trail[: next(modules, len(trail))]
+        if not asks(x):  # what is computed on may come from outside of modules
+            owner = self.folding.owner(x)
+            around = self.folding.trails[owner] if owner >= 0 else []
+            trail = [b for b in trail if b in around]
         return self._card((x, user), Card(kind, x, frame=self._frame(trail)))
 
     def _apart(self, rows: Sequence[Row], x: Node) -> list[Any]:

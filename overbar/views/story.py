@@ -40,8 +40,8 @@ FEW = 40
 """Of more rows than this, only those on the way to the variables are shown."""
 LONGEST = 36
 """The size of a formula that is still written in one."""
-WIDEST = 76
-"""The width of a formula in the leaves alone."""
+WIDE, WIDEST = 96, 76
+"""The width of a formula that is still written in one; and in the leaves alone."""
 
 Env = dict[Symbol, Any]
 
@@ -161,7 +161,7 @@ class Story:
         if e is None or e == self.rules[self.bar(node)]:
             return []
         e = simplified(e)
-        if size_of(e) > LONGEST:
+        if size_of(e) > LONGEST or width(written(e)) > WIDE:
             return []
         values = {self.symbol(row.node): self.telling.forward(row) for row in self.telling.rows}
         whole = self._replaced(e, values, lambda s: not s.barred)

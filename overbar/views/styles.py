@@ -288,7 +288,7 @@ def _index(story: Story) -> list[Step]:
             dot = Symbol(story.telling.name(x), dotted=True, **facts(x.spec))
             tangent = story.telling.tangent(row, [x])
             e = local_derivative(tangent, dot, above, below)
-            if not _mentions_dot(e):
+            if not _mentions_dot(e) and story.matrices[row, x] is not None:
                 env |= deltas(e)
                 locals_.append(_local(story, row, x, partial, e, above, below))
         made = _entries(story, step)

@@ -385,13 +385,11 @@ def rebuilt(e: Expr, swap: Callable[[Symbol], Expr | None]) -> Expr:
 
         above = functools.reduce(product, map(again, e.top), _whole(e.times))
         under = functools.reduce(product, map(again, e.bottom), _whole(e.over))
-        return quotient(above, under)
+        return spread(quotient(above, under), e.shape)
     if isinstance(e, Applied):
         args = [rebuilt(a, swap) for a in e.args]
         if isinstance(e.op, Mark):
             return dataclasses.replace(e, args=tuple(args))
-        if e.op.name == "whole_power":
-            return power(args[0], e.params["n"])
         return built(e.op, e.params, args, e.shape)
     return e
 
@@ -405,31 +403,29 @@ def simplified(e: Expr) -> Expr:
     1 − p. That holds wherever the fraction has a value.
     """
     if isinstance(e, Sum):
-        return total(*map(simplified, e.terms))
+        return spread(total(*(bare(simplified(t)) for t in e.terms)), e.shape)
     if isinstance(e, Applied):
         args = tuple(map(simplified, e.args))
         if isinstance(e.op, Mark):
             return dataclasses.replace(e, args=args)
-        return (
-            power(args[0], e.params["n"])
-            if e.op.name == "whole_power"
-            else built(e.op, e.params, args, e.shape)
-        )
+        return built(e.op, e.params, args, e.shape)
     if not isinstance(e, Product):
         return e
     exponents: dict[Expr, int] = {}
     for factors, sign in ((e.top, 1), (e.bottom, -1)):
-        for f in map(simplified, factors):
-            base, n = _raised(f)
+        for f in factors:
+            base, n = _raised(bare(simplified(f)))
             exponents[base] = exponents.get(base, 0) + sign * n
     plain = len(exponents) == len(e.top) + len(e.bottom)
-    made = [_whole(e.times), _whole(e.over)]
+    if plain and not any(map(_nested, e.top + e.bottom)):
+        return e
+    made: list[Expr] = [_whole(e.times), _whole(e.over)]
     for base, n in exponents.items():
         side = 0 if n > 0 else 1
         if n:
             factor = squared(base) if abs(n) == 2 else power(base, abs(n))
-            made[side] = product(made[side], factor)  # type: ignore[assignment]
-    return e if plain and not any(map(_nested, e.top + e.bottom)) else quotient(*made)
+            made[side] = product(made[side], factor)
+    return spread(quotient(*made), e.shape)
 
 
 def _raised(e: Expr) -> tuple[Expr, int]:

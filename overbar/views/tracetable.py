@@ -423,5 +423,5 @@ def tex_value_of(text: str) -> str:
             out += r"\rVert" if inside else r"\lVert "
             inside = not inside
         else:
-            out += _SIGNS[piece] if piece in _SIGNS else piece
+            out += _SIGNS.get(piece, piece)
     return out

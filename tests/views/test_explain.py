@@ -266,6 +266,52 @@ def test_a_function_and_its_result_tell_the_same():
     assert ob.explain(L).text() == by_call
 
 
+def test_a_jitted_function_is_told_as_what_it_does():
+    args = (0.5, -1.0, 2.0, 1.0, 0.1)
+    expected = ob.explain(regularised, *args, wrt=["w", "b"]).text()
+    jitted = ob.jit(regularised)
+    assert ob.explain(jitted, *args, wrt=["w", "b"]).text() == expected
+    jitted(*args)
+    assert ob.explain(jitted, *args, wrt=["w", "b"]).text() == expected
+
+
+def test_a_step_that_trains_is_told_with_the_parameters_it_began_with():
+    w = ob.tensor([0.5, -0.5], requires_grad=True, name="w")
+
+    def step(x):
+        L = ob.sum((w * x) ** 2)
+        L.backward()
+        w.rebind(w.detach() - 0.1 * w.grad)
+        return L
+
+    for f in (step, ob.jit(step)):
+        story = ob.explain(f, np.ones(2), wrt=w)
+        np.testing.assert_array_equal(story.adjoint("w"), [1.0, -1.0])
+    np.testing.assert_array_equal(w.numpy(), [0.5, -0.5])
+
+
+@pytest.mark.parametrize("columns", [80, 160])
+def test_a_story_fits_a_terminal(columns):
+    model = ob.nn.Sequential(ob.nn.Linear(3, 4), ob.nn.Tanh(), ob.nn.Linear(4, 3))
+    L = ob.nn.functional.cross_entropy(
+        model(np.ones((5, 3), np.float32)), np.array([0, 1, 2, 0, 1])
+    )
+    text = ob.explain(L).text(columns=columns)
+    assert max(map(width, text.split("\n"))) <= columns
+    assert "0.w" in text
+
+
+def test_a_local_derivative_is_partial_though_its_inputs_depend_on_each_other():
+    def f(x):
+        a = ob.sin(x)
+        b = a * x
+        L = a * b
+        return L  # noqa: RET504
+
+    text = ob.explain(f, 0.7).at("a").text()
+    assert f"∂L/∂a = b = {float(np.sin(0.7) * 0.7):.3f}" in text
+
+
 def test_a_graph_is_explained():
     g = ob.trace(lambda x, y: x * y + x)(2.0, 3.0)
     story = ob.explain(g, 2.0, 3.0)

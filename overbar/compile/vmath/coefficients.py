@@ -133,7 +133,7 @@ LOG_ERFC = {
         "-0x1.870bb9e580fadp-28 0x1.4e231308b4fb7p-32 -0x1.092731a7a770fp-37"
     ),
 }
-# (1 + 2x) exp(x²) erfc x = 1 + s ERFC(2s − 1), s = x / (x + c), c = 3 (4), x <= 10.1 (28)
+# (1 + 2x) exp(x²) erfc x = 1 + s ERFC(2s − 1), s = x / (x + c), c = 3, x <= 10.1 (4, 28)
 ERFC = {
     4: _numbers(  # 2^-26.6
         "0x1.03148cp-1 -0x1.8df4cep-1 0x1.5d406ep-1 -0x1.b0fd94p-2 0x1.797ac6p-3 "
@@ -149,7 +149,7 @@ ERFC = {
         "0x1.0ba17771b0994p-27 -0x1.9391f2b5bd9a2p-26 -0x1.df0c252c09fa6p-29"
     ),
 }
-# (1 + x) exp(x²/2) 2 Φ(−x) = 1 + s NDTR(2s − 1), s = x / (x + c), c = 4 (6), x <= 14.6 (39.6)
+# (1 + x) exp(x²/2) 2 Φ(−x) = 1 + s NDTR(2s − 1), s = x / (x + c), c = 4, x <= 14.6 (6, 39.6)
 NDTR = {
     4: _numbers(  # 2^-28.7
         "-0x1.c9e158p-4 -0x1.19a09ap-2 0x1.52f834p-2 -0x1.bba5c2p-3 0x1.67c804p-4 "

@@ -32,8 +32,9 @@ def _gated(x: Any, u: Any, low: Any = None) -> Any:
     left = u < 0.0
     a, b, p = exp_parts(where(left, u, -u), None if low is None else where(left, low, -low))
     e = fma(p, a, a) * b
-    share = x * a
-    return where(left, fma(p, share, share) * b, x) / (e + 1.0)
+    share, below = x * a, e + 1.0
+    y = where(left, fma(p, share, share) * b, x) / below
+    return y if low is None else fma(y, (below - 1.0) - e, y)  # what the sum lost
 
 
 def silu(x: Any) -> Any:
