@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 
-.PHONY: help demo test lint format types oracles browser bench wheel docs clean
+.PHONY: help demo test lint format types oracles programs browser bench wheel docs clean
 
 help:    ; @$(PYTHON) tasks.py help
 demo:    ; @$(PYTHON) tasks.py demo $(ARGS)
@@ -12,6 +12,7 @@ lint:    ; @$(PYTHON) tasks.py lint $(ARGS)
 format:  ; @$(PYTHON) tasks.py format $(ARGS)
 types:   ; @$(PYTHON) tasks.py types $(ARGS)
 oracles: ; @$(PYTHON) tasks.py oracles $(ARGS)
+programs: ; @$(PYTHON) tasks.py programs $(ARGS)
 browser: ; @$(PYTHON) tasks.py browser $(ARGS)
 bench:   ; @$(PYTHON) tasks.py bench $(ARGS)
 wheel:   ; @$(PYTHON) tasks.py wheel $(ARGS)

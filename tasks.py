@@ -6,6 +6,7 @@
     python tasks.py format          ruff: repair what it can
     python tasks.py types           pyright on the package
     python tasks.py oracles         tests against torch, jax and autograd, which it installs
+    python tasks.py programs        2,000 random gradients, native code against the interpreter
     python tasks.py browser         tests of the explorer's page in Chromium, which it installs
     python tasks.py bench [name]    the benchmarks, or those with `name` in theirs
     python tasks.py wheel           build the wheel, install it elsewhere, try it there
@@ -187,6 +188,17 @@ def oracles(*arguments):
     run(python, "-m", "pytest", *(arguments or ["tests/oracles"]))
 
 
+def programs(*arguments):
+    """Compare native code with the interpreter on 2,000 random gradients."""
+    python = environment("test", "jit", "plot")
+    env = dict(os.environ, OPENBLAS_NUM_THREADS="1", OVERBAR_CACHE="")
+    env.setdefault("OVERBAR_PROGRAMS", "2000")
+    where = (
+        "tests/compile/test_random_programs.py::test_a_random_gradient_is_the_same_in_native_code"
+    )
+    run(python, "-m", "pytest", "-q", "-n", str(os.cpu_count() or 1), where, *arguments, env=env)
+
+
 def browser(*arguments):
     """Look at the explorer's page in Chromium; without one the task fails."""
     python = environment("test", "browser")
@@ -277,7 +289,20 @@ def clean():
 
 TASKS = {
     task.__name__: task
-    for task in (demo, test, lint, format, types, oracles, browser, bench, wheel, docs, clean)
+    for task in (
+        demo,
+        test,
+        lint,
+        format,
+        types,
+        oracles,
+        programs,
+        browser,
+        bench,
+        wheel,
+        docs,
+        clean,
+    )  # fmt: skip
 }
 
 

@@ -1,4 +1,4 @@
-"""The door of native code: what must hold before a program may run is checked natively, then it runs.
+"""The door of native code: what must hold before a program may run is checked, then it runs.
 
 What Python would take microseconds to look at (are the arguments of the known kind, does nobody
 else hold the parameters, is every global what it was) takes some tens of nanoseconds here. A gate
@@ -29,7 +29,9 @@ WIDTH = 8
 """Words of a row."""
 
 PLAIN, WRITTEN = 0x101, 0x505
-"""Flags of an array that can be read where it is: in rows, aligned; and written: owner, writeable."""
+"""Flags of an array that can be read where it is (in rows, aligned), and written (its own memory,
+writeable).
+"""
 SHARED = 0x501
 """Those of an array whose memory another array owns."""
 

@@ -23,7 +23,8 @@ from ..trees import LEAF, changes
 from .frames import is_tidy, native_order
 from .gate import Gate, door
 from .objects import address_of
-from .program import LARGE, LONG, Compiled, blank, others_run, tensor_of
+from .program import LONG, Compiled
+from .running import LARGE, blank, others_run, tensor_of
 from .signature import Array, Same, Signature
 from .surroundings import MISSING, Watch
 from .tracing import MISS, UNTIDY, Traced
