@@ -290,19 +290,9 @@ def clean():
 TASKS = {
     task.__name__: task
     for task in (
-        demo,
-        test,
-        lint,
-        format,
-        types,
-        oracles,
-        programs,
-        browser,
-        bench,
-        wheel,
-        docs,
-        clean,
-    )  # fmt: skip
+        *(demo, test, lint, format, types, oracles, programs, browser),
+        *(bench, wheel, docs, clean),
+    )
 }
 
 

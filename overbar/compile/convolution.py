@@ -99,8 +99,9 @@ def convolution(
     p, s = correlated(c), None
     if c.face == "weight":
         how["w_last"] = c.w_last
-        make = depthwise_crossing if c.groups == c.channels > 1 else crossing
-        return make(module, machine, p, name, **how)
+        single = c.groups == c.channels > 1
+        make = depthwise_crossing if single else crossing
+        return make(module, machine, p if single else _joined(p, machine), name, **how)
     if c.groups == c.channels > 1 and (c.face == "output" or c.out == c.groups):
         return depthwise(module, machine, p, name, **how)
     if _one_entry(c) and c.groups == 1 and not (c.x_last or c.y_last):
@@ -108,7 +109,7 @@ def convolution(
     s = _spread(c, p)
     if s is not None and pays(s, machine):
         return spread(module, machine, s, name, **how)
-    return correlation(module, machine, p, name, **how)
+    return correlation(module, machine, _joined(p, machine), name, **how)
 
 
 # -- the same, more simply --------------------------------------------------------------------
@@ -162,6 +163,18 @@ def correlated(c: Convolution) -> Correlation:
     return Correlation(
         c.dtype, c.batch, c.groups, *channels, *sizes, kernel, tuple(runs), *lasts,  # type: ignore[arg-type]
         w_group=outer * at_out, w_column=column, w_row=row, w_tap=tap,
+    )  # fmt: skip
+
+
+def _joined(p: Correlation, machine: Machine) -> Correlation:
+    """As many narrow groups as one as make a vector: where the others' channels were no lanes,
+    zeros are multiplied, which costs nothing, and there are fewer and larger tiles.
+    """
+    lanes = machine.lanes(p.dtype)
+    fit = (n for n in range(p.groups, 0, -1) if p.groups % n == 0 and n * p.width <= lanes)
+    n = next(fit, 1)
+    return replace(
+        p, groups=p.groups // n, depth=p.depth * n, width=p.width * n, joined=n
     )  # fmt: skip
 
 

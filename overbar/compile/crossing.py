@@ -85,6 +85,18 @@ def _spaced(how: Plan) -> Plan:
     return replace(how, pixel=pixel, direct=how.direct and step % 1024 != 0)
 
 
+def _recut(how: Plan, images: int, row_groups: int) -> Plan:
+    """Bands of so many images and row groups, or of fewer places: `TOGETHER` of them."""
+    p = how.p
+    rows, places = p.rows(how.axis), math.prod(p.result)
+    row_groups = min(rows, max(row_groups, -(-places // TOGETHER)))
+    image_groups = -(-p.batch // min(images, max(1, TOGETHER // places)))
+    return replace(
+        how, across=False, images=-(-p.batch // image_groups), rows=-(-rows // row_groups),
+        image_groups=image_groups, row_groups=row_groups,
+    )  # fmt: skip
+
+
 def _all(how: Plan) -> Plan:
     """The same with everything in one band."""
     p = how.p
@@ -103,7 +115,7 @@ def _blocks(machine: Machine, how: Plan, w_last: bool, wanted: int) -> _Blocks:
     least = -(-taps * p.depth * cut.widest * SIZE[p.dtype] // BLOCK)
     least = max(least, -(-wanted // (p.groups * cut.count))) if wanted > 1 else least
     divisors = [n for n in range(1, p.depth + 1) if p.depth % n == 0 and p.depth // n >= FEW]
-    chunks = 1 if along > 1 else next((n for n in divisors if n >= least), 1)
+    chunks = 1 if along > 1 or p.joined > 1 else next((n for n in divisors if n >= least), 1)
     return _Blocks(cut, p.depth // chunks, chunks, w_last or along > 1, along)
 
 
@@ -232,8 +244,19 @@ def _place(
     first: the channel of x with which a block begins
     """
     kind, taps = TYPE[p.dtype], math.prod(p.kernel)
-    channels = p.groups * p.width
-    span = blocks.chunk
+    channels, span = p.groups * p.width, blocks.chunk
+    depth, own = p.depth // p.joined, p.width // p.joined
+    if p.joined > 1:  # only the blocks along the diagonal
+        row = depth if blocks.by_tap else depth * taps
+        one = replace(p, groups=p.groups * p.joined, depth=depth, width=own, joined=1)
+        with f.loop(0, p.joined) as s:
+            _place(
+                f, machine, one, blocks, w_last,
+                sums=f.at(sums, f.mul(s, row * wide + own), kind), copies=copies, apart=apart,
+                group=f.add(f.mul(group, p.joined), s), column=0, width=own, wide=wide,
+                first=0, low=0, high=depth, workspace=workspace,
+            )  # fmt: skip
+        return
 
     def rows(tap: Index, c: Index) -> str:
         c = f.sub(c, first)
@@ -260,12 +283,12 @@ def _place(
                 move(
                     f, machine, p.dtype, to=f.at(workspace, f.mul(t, wide), kind),
                     to_row=taps * wide, source=rows(t, c0), source_row=wide,
-                    rows=some, columns=wide, copies=copies, apart=apart,
+                    rows=some, columns=width, copies=copies, apart=apart,
                 )  # fmt: skip
         elif copies > 1:
             move(
                 f, machine, p.dtype, to=workspace, to_row=wide, source=rows(0, c0),
-                source_row=wide, rows=f.mul(some, taps), columns=wide, copies=copies, apart=apart,
+                source_row=wide, rows=f.mul(some, taps), columns=width, copies=copies, apart=apart,
             )  # fmt: skip
         else:
             source = rows(0, c0)
@@ -295,11 +318,12 @@ def _finish(
     high: Index,
 ) -> None:
     """Emit the epilogue on these columns (numbers of y's channels), x's channels low to high."""
-    taps = math.prod(p.kernel)
+    taps, depth = math.prod(p.kernel), p.depth // p.joined
+    low, high = f.least(low, depth), f.least(high, depth)
     first = [("ptr", "%X"), ("ptr", "%result"), ("i64", 0)]
     if w_last:
         with f.loop(0, taps) as t:
-            rows = [("i64", f.add(f.mul(t, p.depth), c)) for c in (low, high)]
+            rows = [("i64", f.add(f.mul(t, depth), c)) for c in (low, high)]
             f.call(epilogue, "void", *first, *rows, *(("i64", c) for c in columns))
         return
     ends = [("i64", f.mul(c, taps)) for c in (low, high)]
@@ -318,7 +342,9 @@ def _by_bands(
     epilogue: str | None,
 ) -> Stages:
     p, kind = how.p, TYPE[how.p.dtype]
-    how = replace(how, band_parts=min(how.band_parts, PARTIAL), column_parts=1)
+    how = _recut(how, how.images, how.row_groups)
+    parts = min(how.bands, PARTIAL) if how.parts > 1 else 1
+    how = replace(how, band_parts=parts, column_parts=1)
     blocks = _blocks(machine, how, w_last, 1)
     blocks = replace(blocks, chunk=p.depth, chunks=1)
     taps, cut = math.prod(p.kernel), blocks.cut
@@ -360,11 +386,12 @@ def _by_bands(
     adding = Kernel(name, how.parts, how.copies + size)
 
     f = stage(module, f"{name}_total")
-    units = p.groups if p.groups > 1 else p.depth
+    by_group = p.groups > 1 or p.joined > 1
+    units = p.groups if by_group else p.depth
     entries = p.groups * group_size * how.parts
     parts = 1 if entries < 40_000 else min(8, units)
     low, high = share(f, units, parts, "%part")
-    groups, (low, high) = ((low, high), (0, p.depth)) if p.groups > 1 else ((0, 1), (low, high))
+    groups, (low, high) = ((low, high), (0, p.depth)) if by_group else ((0, 1), (low, high))
     with f.loop(*groups) as g:
         begin = 0
         for vectors, width, count in cut.each():
@@ -410,14 +437,7 @@ def _by_panels(
 ) -> Stages:
     p, kind, size = how.p, TYPE[how.p.dtype], SIZE[how.p.dtype]
     where = _all(how)
-    places = math.prod(p.result)
-    row_groups = min(p.rows(how.axis), -(-places // TOGETHER))
-    images = min(p.batch, max(1, TOGETHER // places))
-    image_groups = -(-p.batch // images)
-    how = replace(
-        how, across=False, images=-(-p.batch // image_groups),
-        rows=-(-p.rows(how.axis) // row_groups), image_groups=image_groups, row_groups=row_groups,
-    )  # fmt: skip
+    how = _recut(how, p.batch, 1)
     wanted = how.parts
     blocks = _blocks(machine, where, w_last, wanted)
     taps, cut = math.prod(p.kernel), blocks.cut

@@ -106,8 +106,8 @@ class Jitted:
     def _guarded(
         self, traced: Traced, program: Any, leaves: list[Any], structure: Structure
     ) -> Any:
-        """A call under `nan_guard`: what is not finite is run again eagerly, which says where it was
-        born (or that it came with the arguments). Until then nothing is rebound.
+        """A call under `nan_guard`: what is not finite is run again eagerly, which says where it
+        was born (or that it came with the arguments). Until then nothing is rebound.
         """
         values = [s.value(leaves) for s in traced.sources]
         self._guard = traced, [np.array(v) if isinstance(v, np.ndarray) else v for v in values]
@@ -186,7 +186,7 @@ class Jitted:
             self._ready = [r for r in self._ready if r.traced is not traced]
 
     def _reason(self, now: Signature, leaves: Sequence[Any], structure: Structure) -> str:
-        """Why none of the traces serves this call: what is different from the last that was used."""
+        """Why none of the traces serves this call: how it differs from the last."""
         if not self._traces:
             return "the first call"
         traced, before = next(reversed(self._traces.items()))

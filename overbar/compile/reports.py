@@ -7,7 +7,8 @@ from collections import Counter
 from typing import Any, NamedTuple
 
 from ..graph import INPUT, Graph, Node
-from .program import Compiled, Interpreted
+from .assemble import Fallback
+from .program import Compiled
 from .tracing import Traced
 
 CHEAP = {
@@ -36,42 +37,43 @@ def with_values(graph: Graph, values: list[Any]) -> Graph:
 def reported(name: str, traced: Traced, traces: int) -> str:
     """The text of `report`."""
     graph = traced.graph
-    count = sum(1 for n in graph.nodes if n.inputs)
-    reads = sum(s.kind in ("tensor", "grad", "array") for s in traced.sources)
-    lines = [
-        f"{name}: {count} operations; {_plural(reads, 'read')}, "
-        f"{_plural(len(traced.rebinds), 'rebind')}, {_plural(len(traced.grads), 'gradient')}; "
-        f"{_plural(traces, 'trace')}"
-    ]
+    counts = (
+        (sum(1 for n in graph.nodes if n.inputs), "operation"),
+        (sum(s.kind in ("tensor", "grad", "array") for s in traced.sources), "read"),
+        (len(traced.rebinds), "rebind"),
+        (len(traced.grads), "gradient"),
+        (traces, "trace"),
+    )
+    lines = [f"{name}: " + ", ".join(_plural(*c) for c in counts)]
     for program in traced.programs.values():
-        lines += (
-            _of_compiled(program) if isinstance(program, Compiled) else _of_interpreted(program)
-        )
-    if not traced.programs:
-        lines.append("followed by a gradient, or recorded: run as one operation")
+        made = isinstance(program, Compiled)
+        lines += _of_compiled(program) if made else [f"one by one with NumPy: {program.why}"]
+    for program in traced.graph.derived.get("programs", {}).values():
+        lines += ["as one operation, whose gradient somebody follows", *_of_compiled(program)]
     return "\n    ".join(lines)
-
-
-def _of_interpreted(program: Interpreted) -> list[str]:
-    return [f"run one by one with NumPy: {program.why}"]
 
 
 def _of_compiled(program: Compiled) -> list[str]:
     made = program.assembled
-    kernels = [s for s in made.plan.steps if s.is_kernel]
-    foreign = Counter(s.node.op.name for s in made.plan.steps if not s.is_kernel)
+    foreign = [s.node for s in made.segments if isinstance(s, Fallback)]
     levels = max((s.level + s.length for s in made.plan.steps), default=0)
-    asked = len(program.asked)
+    kernels = len(made.plan.steps) - len(foreign)
+    counts = (
+        (kernels, "kernel"),
+        (levels, "level"),
+        (len(made.segments), "segment"),
+        (made.threads, "thread"),
+    )
     lines = [
-        f"native: {_plural(len(kernels), 'kernel')} on {_plural(levels, 'level')}, "
-        f"{_plural(len(made.segments), 'segment')}, {_plural(made.threads, 'thread')}",
-        f"memory: {made.arena:,} bytes of arena; {len(made.donated)} of {asked} new values are "
-        f"written over the old ones; {_plural(program.copies, 'array')} copied so far",
+        "native: " + ", ".join(_plural(*c) for c in counts),
+        f"memory: {made.arena:,} bytes of arena; {len(made.donated)} of {len(program.asked)} new "
+        f"values are written over the old ones; {_plural(program.copies, 'array')} copied so far",
         f"made in {program.took:.3f} s",
     ]
     if foreign:
-        names = ", ".join(f"{n} ({c})" if c > 1 else n for n, c in sorted(foreign.items()))
-        lines.append(f"with NumPy, for lack of a native form: {names}")
+        names = Counter(f"{n.op.name} of {n.inputs[0].spec}" for n in foreign if n.inputs)
+        said = ", ".join(f"{n} ({c} times)" if c > 1 else n for n, c in sorted(names.items()))
+        lines.append(f"with NumPy, for lack of a native form: {said}")
     return lines
 
 

@@ -464,9 +464,8 @@ def _plain_of(kind: type) -> dict[str, Any]:
     """The plain attributes of overbar's classes among the bases of a class."""
     found: dict[str, Any] = {}
     for base in filter(_is_ours, reversed(kind.__mro__)):
-        for name, value in vars(base).items():
-            if isinstance(value, PLAIN) and not name.startswith("_"):
-                found[name] = value
+        plain = {n: v for n, v in vars(base).items() if isinstance(v, PLAIN) and n[0] != "_"}
+        found.update(plain)
     return found
 
 

@@ -63,8 +63,10 @@ class Correlation:
 
     depth, width     channels of the source and of the result in one group
     runs             for each axis
-    w_…              how far apart the kernels' entries lie: from group to group, column (j) to
-                     column, row (c) to row, and, taps counted row by row, tap to tap
+    joined           how many of the kernels' own groups one group here is; between channels of
+                     different ones the kernels are zeros
+    w_…              how far apart the kernels' entries lie: from (own) group to group, column (j)
+                     to column, row (c) to row, and, taps counted row by row, tap to tap
     """
 
     dtype: str
@@ -82,6 +84,7 @@ class Correlation:
     w_column: int
     w_row: int
     w_tap: int
+    joined: int = 1
 
     @property
     def stride(self) -> Three:

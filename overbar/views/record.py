@@ -242,12 +242,22 @@ def _asked(what: str, outputs: Sequence[Node], wrt: Any, given: dict[Node, str])
                 n for i, n in numbered.items() if i == v
             ]
             named = named or [n for n in ancestors(outputs) if n.name == v]
+            named = named or ([] if v is None else _told_as(v, outputs, given))
             if not named:
                 raise GradientError(
                     f"{what}: nothing here is called {v!r}", want="a tensor, or the name of one"
                 )
             found += named[-1:]
     return found
+
+
+def _told_as(name: Any, outputs: Sequence[Node], given: dict[Node, str]) -> list[Node]:
+    """The nodes that a story of this computation calls so: by a textbook letter, say."""
+    from .rows import Telling
+
+    leaves = [n for n in ancestors(outputs) if not n.inputs and n.spec.floating]
+    telling = Telling(Record(outputs, leaves, given=given))
+    return [n for n in telling.record.nodes if telling.names.get(n.serial) == name]
 
 
 def _of_graph(what: str, graph: Graph, args: Sequence[Any], wrt: Any) -> Record:

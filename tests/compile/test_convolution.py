@@ -58,6 +58,7 @@ CASES = {
     "two groups": case(2, 40, (9, 8), 70, (3, 3), 1, 1, groups=2),
     "three groups, strided": case(2, 9, (11, 8), 6, (3, 2), 2, 1, groups=3),
     "groups of four": case(2, 32, (7, 7), 32, (3, 3), 1, 1, groups=8),
+    "narrow groups, strided": case(3, 18, (9, 8), 30, (3, 3), 2, 1, groups=6),
     "depthwise": case(2, 37, (9, 14), 37, (3, 3), 1, 1, groups=37),
     "depthwise, whole vectors": case(2, 32, (9, 10), 32, (5, 3), groups=32),
     "depthwise, strided": case(3, 20, (13, 9), 20, (3, 3), 2, 1, groups=20),

@@ -24,7 +24,9 @@ _FLAT = {4: 12.0, 8: 24.0}  # beyond, σ is 0 or 1 in x σ(√(8/π) (x + 0.0447
 def sigmoid(x: Any) -> Any:
     """1 / (1 + e⁻ˣ)"""
     e = exp(-size(x))
-    return where(x < 0.0, e, 1.0) / (e + 1.0)
+    below = e + 1.0
+    y = where(x < 0.0, e, 1.0) / below
+    return fma(y, (below - 1.0) - e, y)  # what the sum lost
 
 
 def _gated(x: Any, u: Any, low: Any = None) -> Any:
@@ -34,7 +36,7 @@ def _gated(x: Any, u: Any, low: Any = None) -> Any:
     e = fma(p, a, a) * b
     share, below = x * a, e + 1.0
     y = where(left, fma(p, share, share) * b, x) / below
-    return y if low is None else fma(y, (below - 1.0) - e, y)  # what the sum lost
+    return fma(where(left, y, 0.0), (below - 1.0) - e, y)  # as above; y may be ∞
 
 
 def silu(x: Any) -> Any:
