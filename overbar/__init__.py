@@ -46,6 +46,8 @@ _LATER = {
     "summary": "views.summary", "shape_table": "views.shapes",
     "explain": "views.explain", "why_zero": "views.zeros", "kinks": "views.kinks",
     "verify": "compile.verify",
+    "health": "views.health", "watch": "views.watch", "cost": "views.cost",
+    "memory": "views.memory",
     "why_nan": "views.nonfinite", "nan_guard": "views.nonfinite",
 }  # fmt: skip
 """Where a name of the upper floors lives: a module of that name, or a name in a module."""

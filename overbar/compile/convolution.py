@@ -96,20 +96,19 @@ def convolution(
         return Stages((_zeros(module, c, name, epilogue),), 0)
 
     how: dict[str, Any] = {"epilogue": epilogue}
-    p, s = correlated(c), None
+    p = correlated(c)
+    if c.groups == c.channels > 1 and (c.face != "input" or c.out == c.groups):
+        if c.face == "weight":
+            return depthwise_crossing(module, machine, p, name, w_last=c.w_last, epilogue=epilogue)
+        return depthwise(module, machine, p, name, epilogue=epilogue)
+    joined, s = _joined(p, machine), _spread(c, p)
     if c.face == "weight":
-        how["w_last"] = c.w_last
-        single = c.groups == c.channels > 1
-        make = depthwise_crossing if single else crossing
-        return make(module, machine, p if single else _joined(p, machine), name, **how)
-    if c.groups == c.channels > 1 and (c.face == "output" or c.out == c.groups):
-        return depthwise(module, machine, p, name, **how)
+        return crossing(module, machine, joined, name, w_last=c.w_last, epilogue=epilogue)
     if _one_entry(c) and c.groups == 1 and not (c.x_last or c.y_last):
-        return _products(module, machine, c, name, **how)
-    s = _spread(c, p)
-    if s is not None and pays(s, machine):
-        return spread(module, machine, s, name, **how)
-    return correlation(module, machine, _joined(p, machine), name, **how)
+        return _products(module, machine, c, name, epilogue=epilogue)
+    if s is not None and pays(s, machine, joined.joined):
+        return spread(module, machine, s, name, epilogue=epilogue)
+    return correlation(module, machine, joined, name, epilogue=epilogue)
 
 
 # -- the same, more simply --------------------------------------------------------------------

@@ -1,9 +1,9 @@
 """Convolutions that do not mix channels: each channel of the result sees one of the source.
 
 No sum runs over channels, so vectors lie along them: places are the rows of a tile, one vector of
-channels its only column, the kernels' entries are vectors too. Bands, lines and targets are those
-of `correlation`; only the tile is another. Where several channels of the result see the same one, that
-one is repeated in the copy.
+channels its only column, and the kernels' entries are vectors too. Bands, lines and targets are
+those of `correlation`; only the tile is another. Where several channels of the result see the same
+one, that one is repeated in the copy.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ _QUICK = {
     "add", "subtract", "multiply", "divide", "negative", "cast", "equal", "not_equal", "less",
     "less_equal", "greater", "greater_equal", "where", "maximum", "minimum", "square",
 }  # fmt: skip
-"""Of single numbers these are computed again wherever they are needed."""
+"""Quick enough to be computed again wherever they are needed."""
 WHOLE = {
     "conv", "conv_input", "conv_weight", "scatter", "add_along", "cumsum", "argmax", "argmin",
 }  # fmt: skip
@@ -180,6 +180,8 @@ class Grouping:
         self.kinds = {node: kind_of(node) for node in graph.nodes}
         self.kinds.update(dict.fromkeys(graph.inputs, "leaf"))
         self.readers: dict[tuple[Sizes, Node], Kernel] = {}
+        self.reads: dict[Node, set[Node]] = {}
+        self.crossed = self._crossings()
         stored = set(graph.outputs)
         for node in graph.nodes:
             if self.kinds[node] in ("product", "other"):
@@ -199,9 +201,38 @@ class Grouping:
                 self._settle(node)
 
     def _is_free(self, node: Node) -> bool:
-        if self.kinds[node] != "entry" or node.spec.size != 1 or node.op.name not in _QUICK:
+        """Whether a node is computed again wherever it is needed: quick, of what is stored anyway.
+
+        Of arrays only if it is made of one, and needed entry by entry where it lies itself.
+        """
+        if self.kinds[node] != "entry" or node.op.name not in _QUICK:
             return False
-        return all(b not in self.home for b in map(self._base, node.inputs))
+        bases = [self._base(x) for x in node.inputs]
+        if any(b in self.home for b in bases):
+            return False
+        if node.spec.size == 1:
+            return True
+        arrays = {b for x in bases for b in self.reads.get(x, {x}) if b.spec.size > 1}
+        if len(arrays) > 1 or self.crossed.get(node, True):
+            return False
+        self.reads[node] = arrays
+        return True
+
+    def _crossings(self) -> dict[Node, bool]:
+        """Of what is read by others: whether somebody reads it otherwise than entry by entry."""
+        found: dict[Node, bool] = {}
+        for node in self.graph.nodes:
+            kind = self.kinds[node]
+            if kind in ("leaf", "view"):
+                continue
+            simple = kind == "reduction" or (kind == "entry" and is_pointwise(node))
+            for x in node.inputs:
+                straight = simple
+                while self.kinds[x] == "view":
+                    straight = straight and is_plain(x) and x.op.name != "broadcast"
+                    x = x.inputs[0]
+                found[x] = found.get(x, False) or not straight
+        return found
 
     def _base(self, x: Node) -> Node:
         """What a chain of views is a view of."""

@@ -109,7 +109,7 @@ def _containers() -> bool:
     def hold() -> Any:
         return things
 
-    cell = (hold.__closure__ or ())[0]
+    cell = next(iter(hold.__closure__ or ()))
     return (
         word(id(things) + 16) == 2
         and [word(word(id(things) + 24) + 8 * i) for i in range(2)] == [id(t) for t in things]

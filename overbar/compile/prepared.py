@@ -95,7 +95,7 @@ class Prepared:
             if program.ends[k].kind != "written"
         ]
         ends = range(traced.results + len(traced.rebinds), len(program.outputs))
-        left = [p.handle for p, there in traced.grads if there]
+        left = [p.handle for p, there in traced.grads if there and p.handle is not None]
         self._grads = [
             (handle, self._made_at[k], program.outputs[k])
             for handle, k in zip(left, ends, strict=True)
@@ -353,7 +353,7 @@ class Prepared:
             if not isinstance(leaf, np.ndarray | np.generic) or leaf.dtype != dtype:
                 continue
             if scalar != isinstance(leaf, np.generic) and leaf.ndim == 0:
-                found[i] = dtype.type(leaf[()]) if scalar else np.array(leaf, dtype)
+                found[i] = dtype.type(leaf.item()) if scalar else np.array(leaf, dtype)
             elif not scalar and (not is_tidy(leaf, dtype) or leaf.dtype is not dtype):
                 found[i] = np.array(leaf, dtype, order="C", subok=False)
                 self.program.copies += 1
@@ -394,7 +394,7 @@ class Prepared:
         outputs, where = self.program.outputs, self._made_at
         tensors = [tensor_of(made[where[k]], outputs[k]) for _, k in self._rebinds]
         entered = map(self.gate.enter, (leaves,), *((m,) for m in made))
-        after = {True: moves(handles, tensors)}
+        after: dict[Any, Any] = {True: moves(handles, tensors)}
         try:
             deque(chain.from_iterable(map(after.__getitem__, entered)), maxlen=0)
         except KeyError as answer:

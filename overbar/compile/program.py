@@ -128,7 +128,7 @@ class Compiled:
         self.graph = lowered(Graph(graph.inputs, graph.outputs))
         made = assemble(self.graph, donated, machine=native.host(), threads=threads)
         self.assembled, self.library = made, native.load(made.text)
-        self.segments = [
+        self.segments: list[Any] = [  # addresses, and what runs with NumPy
             s if isinstance(s, Fallback) else self.library.address(s.entry) for s in made.segments
         ]
         self.single = len(self.segments) == 1 and isinstance(self.segments[0], int)

@@ -64,10 +64,11 @@ def _of_compiled(program: Compiled) -> list[str]:
         (len(made.segments), "segment"),
         (made.threads, "thread"),
     )
+    donated = f"{len(made.donated)} of {len(program.asked)} new values are written over the old"
+    copied = f"{_plural(program.copies, 'array')} copied so far"
     lines = [
         "native: " + ", ".join(_plural(*c) for c in counts),
-        f"memory: {made.arena:,} bytes of arena; {len(made.donated)} of {len(program.asked)} new "
-        f"values are written over the old ones; {_plural(program.copies, 'array')} copied so far",
+        f"memory: {made.arena:,} bytes of arena; {donated}; {copied}",
         f"made in {program.took:.3f} s",
     ]
     if foreign:

@@ -156,10 +156,8 @@ class Running:
 
     def _fall_back(self, segment: Fallback) -> None:
         """An operation with NumPy, its results copied to where the program expects them."""
-        values = [
-            self._shown(*s) if isinstance(s, tuple) and isinstance(s[0], Buffer) else s
-            for s in segment.sources
-        ]
+        sources: tuple[Any, ...] = segment.sources
+        values = [self._shown(*s) if isinstance(s, tuple) else s for s in sources]
         node = segment.node
         with within(allowed=0):
             found = node.op.run(*values, **node.params)

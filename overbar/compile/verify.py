@@ -142,7 +142,7 @@ def compared(name: str, a: Any, b: Any) -> Compared:
 def distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """How far a is from b, entry by entry, in units of the last place of b."""
     if a.dtype.kind == "c":
-        parts = (a.real, b.real), (a.imag, b.imag)
+        parts = (np.real(a), np.real(b)), (np.imag(a), np.imag(b))
         return np.maximum(*(distances(x, y) for x, y in parts))
     if a.dtype.kind != "f":
         return np.where(a == b, 0.0, np.inf)

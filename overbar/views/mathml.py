@@ -11,7 +11,7 @@ import html
 import re
 from typing import Any
 
-from .names import stem_and_index
+from .names import POINT, stem_and_index
 from .notation import (
     APPLY,
     ATOM,
@@ -33,7 +33,7 @@ from .terms import SILENT, Applied, Entry, Expr, Literal, Number, Over, Product,
 
 STYLE = (
     ".ob-bar{border-top:0.07em solid currentColor;padding-top:0.08em}"
-    ".ob-dot::before{content:'˙';position:absolute;margin-top:-0.55em;margin-left:0.12em}"
+    ".ob-dot{font-style:italic}"
     "math .ob-shape{font-size:0.7em;opacity:0.75}"
 )
 """The style sheet that the elements want."""
@@ -45,8 +45,8 @@ _HIGH = str.maketrans(RAISED, "0123456789−+⊤()n")
 
 
 def math(inside: str, *, display: bool = False) -> str:
-    """The element around a formula."""
-    how = ' display="block"' if display else ""
+    """The element around a formula; `display`: on a line of its own."""
+    how = ' display="block"' if display else ' displaystyle="true"'
     return f'<math xmlns="http://www.w3.org/1998/Math/MathML"{how}>{inside}</math>'
 
 
@@ -58,7 +58,7 @@ def symbol(name: str, barred: bool = False, *, dotted: bool = False) -> str:
     if barred:
         letter = f'<mrow class="ob-bar">{letter}</mrow>'
     if dotted:
-        letter = f'<mover accent="true">{letter}<mo>˙</mo></mover>'
+        letter = f'<mi class="ob-dot">{html.escape(stem[:1])}{POINT}{html.escape(stem[1:])}</mi>'
     below = "mn" if index.isdigit() else "mi"
     return f"<msub>{letter}<{below}>{html.escape(index)}</{below}></msub>" if index else letter
 

@@ -44,7 +44,7 @@ def why_nan(subject: Any, *args: Any) -> NonFiniteReport:
     if isinstance(subject, Tensor | Graph) or not callable(subject):
         if isinstance(subject, Tensor) and subject.value is not None and node_of(subject) is None:
             return _alone(subject)
-        return _of_record(record_of("why_nan", subject, args))
+        return report_of(record_of("why_nan", subject, args))
     return _of_step(subject, args)
 
 
@@ -60,7 +60,8 @@ def _alone(t: Tensor) -> NonFiniteReport:
     )
 
 
-def _of_record(record: Record) -> NonFiniteReport:
+def report_of(record: Record) -> NonFiniteReport:
+    """The report of one run."""
     names = names_of(record.nodes, record.outputs, record.given)
     for y in record.outputs:
         if not finite(record.value(y)):
@@ -301,7 +302,7 @@ def _of_step(f: Callable[..., Any], args: Sequence[Any]) -> NonFiniteReport:
             end = node_of(t)
             if end is not None and end.inputs and t.value is not None:
                 variables = [n for n in Record([end], []).nodes if asks(n) or n.op.name == "alias"]
-                report = report or _of_record(
+                report = report or report_of(
                     Record([end], [v for v in variables if v.spec.floating])
                 )
     if report is not None and report.birth is not None:

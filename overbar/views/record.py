@@ -242,7 +242,7 @@ def _asked(what: str, outputs: Sequence[Node], wrt: Any, given: dict[Node, str])
                 n for i, n in numbered.items() if i == v
             ]
             named = named or [n for n in ancestors(outputs) if n.name == v]
-            named = named or ([] if v is None else _told_as(v, outputs, given))
+            named = named or _told_as(v, outputs, given)
             if not named:
                 raise GradientError(
                     f"{what}: nothing here is called {v!r}", want="a tensor, or the name of one"

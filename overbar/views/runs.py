@@ -9,6 +9,7 @@ moved.
 from __future__ import annotations
 
 import dataclasses
+import dis
 import inspect
 from collections.abc import Iterable, Sequence
 from types import CodeType, FrameType
@@ -18,7 +19,7 @@ import numpy as np
 
 from ..context import UNKNOWN, WANTED, within
 from ..errors import GradientError
-from ..graph import Graph, Node
+from ..graph import Graph, Node, ancestors
 from ..handle import Tensor
 from ..origin import OURS, users_frame
 from ..trees import tree_flatten
@@ -69,8 +70,15 @@ class Run:
 
     def leaves_of(self, p: Parameter) -> list[Node]:
         """The leaves by which a parameter entered any operation of the run."""
-        used = dict.fromkeys(x for n in self.made for x in n.inputs if asks(x))
-        return [x for x in used if handle_of(x) is p.handle]
+        return [x for x in ancestors(self.made) if asks(x) and handle_of(x) is p.handle]
+
+    def users_of(self, leaves: Sequence[Node]) -> list[Node]:
+        """The operations of the user's that some leaves entered, oldest first."""
+        behind = set(leaves)
+        for n in ancestors(self.made):
+            if not behind.isdisjoint(n.inputs) and n.op.name in {"broadcast", "cast", "transpose"}:
+                behind.add(n)
+        return [n for n in self.made if not behind.isdisjoint(n.inputs) and n not in behind]
 
 
 def run_of(what: str, subject: Any, args: Sequence[Any] = ()) -> Run:
@@ -228,8 +236,13 @@ def _plain(thing: Any) -> Any:
 
 
 def _words(code: CodeType) -> list[str]:
+    """The globals that a function reads, or those inside it do."""
     inner = [c for c in code.co_consts if isinstance(c, CodeType)]
-    return list(dict.fromkeys([*code.co_names, *(w for c in inner for w in _words(c))]))
+    own = [i.argval for i in dis.get_instructions(code) if i.opname in _READS]
+    return list(dict.fromkeys([*own, *(w for c in inner for w in _words(c))]))
+
+
+_READS = {"LOAD_GLOBAL", "LOAD_NAME"}
 
 
 def need_something(what: str, run: Run) -> None:
@@ -239,5 +252,3 @@ def need_something(what: str, run: Run) -> None:
             f"{what}: nothing here asks for a gradient",
             hint="make the parameters with requires_grad=True, or as nn.Parameter",
         )
-
-

@@ -120,8 +120,8 @@ class WhatIf(Answer):
             [name, value_text(record.value(names[name])), value_text(value)]
             for name, value in self.values.items()
         ]
-        first, *rest = self.text().split("\n")
-        return [(first, ["", "before", "after"], rows), ("", [], [[line.strip()] for line in rest])]
+        said = [[line.strip()] for line in self.text().split("\n")]
+        return [("", [], said), ("", ["", "before", "after"], rows)]
 
 
 def _rerun(telling: Telling, node: Node, value: Any) -> tuple[dict[Node, Any], list[Node]]:

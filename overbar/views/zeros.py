@@ -13,9 +13,9 @@ from ..context import within
 from ..errors import GradientError
 from ..graph import CONST, Node
 from ..handle import Tensor
-from ..origin import operands, users_frame
+from ..origin import Origin, operands, users_frame
 from .answer import Answer, Table, norm, number, plain
-from .cuts import CALLS, COMPARED, TO_INTEGER, cut_before
+from .cuts import CALLS, COMPARED, TO_INTEGER, Cut, cut_before
 from .names import known_as, names_of
 from .record import Record, asks, handle_of, node_of, record_of
 
@@ -25,13 +25,20 @@ TINY = 1e-8
 
 @dataclasses.dataclass(frozen=True)
 class Cause:
-    """One reason: `kind` in a word, what happened, where, and a cure. `share`: of the entries."""
+    """One reason: `kind` in a word, what happened, `at` which place in the source, and a cure.
+    `share`: of the entries.
+    """
 
     kind: str
     what: str
-    where: str
+    at: Origin | Cut | None
     cure: str
     share: float | None = None
+
+    @property
+    def where(self) -> str:
+        """`file, line n:  source`."""
+        return str(self.at) if self.at else ""
 
 
 class ZeroReport(Answer):
@@ -94,10 +101,10 @@ def why_zero(parameter: Any, L: Any, *args: Any) -> ZeroReport:
         record = _record(L, args, parameter)
     except GradientError as error:
         found = _source_cut(frame, L, _words(parameter, frame)) if isinstance(L, Tensor) else []
-        return _none(name, found or [Cause("unused", str(error).splitlines()[0], "", "")])
+        return _none(name, found or [Cause("unused", str(error).splitlines()[0], None, "")])
     if isinstance(parameter, Tensor) and not record.variables:
         return _none(name, _off_path(parameter, L, record, frame))
-    cuts = _cut_edges(record)
+    cuts = cuts_of(record)
     record.sweep()
     variable = record.variables[0]
     bar = record.bars.get(variable)
@@ -106,9 +113,7 @@ def why_zero(parameter: Any, L: Any, *args: Any) -> ZeroReport:
     size, top = norm(bar), max(norm(record.bars[y]) for y in record.outputs if y in record.bars)
     names = names_of(record.nodes, record.outputs, record.given)
     if size == 0:
-        causes = _kills(record, names) + _cancelled(record, names)
-        if all(c.share is not None and c.share < 1 for c in causes):
-            causes = list(dict.fromkeys(causes + _partly(record, names))) or [COVERED]
+        causes = reasons(record, names)
         return ZeroReport(name, True, f"the gradient of {name} is zero", causes + cuts, bar)
     if size < TINY * top:
         said = f"the gradient of {name} has vanished: its norm is {number(size)}"
@@ -133,8 +138,8 @@ def _record(L: Any, args: tuple[Any, ...], parameter: Any) -> Record:
         return record_of("why_zero", L, args, parameter)
 
 
-def _where(node: Node | None) -> str:
-    return str(node.origin) if node is not None and node.origin else ""
+def _where(node: Node | None) -> Origin | None:
+    return node.origin if node is not None else None
 
 
 def _name_of(parameter: Any, frame: FrameType) -> str:
@@ -176,7 +181,7 @@ def _off_path(parameter: Tensor, L: Any, record: Record, frame: FrameType) -> li
     for node in record.nodes:
         if node.op is CONST and node.value is parameter.value and node.spec.size:
             users = [n for n in record.nodes if node in n.inputs]
-            where = next((_where(n) for n in users if _where(n)), "")
+            where = next((_where(n) for n in users if _where(n)), None)
             return [
                 Cause(
                     "detached", "its value is used, without its history", where, CALLS["detach"][1]
@@ -189,7 +194,7 @@ def _off_path(parameter: Tensor, L: Any, record: Record, frame: FrameType) -> li
     for filename, line in dict.fromkeys((o.filename, o.line) for o in fed):
         if not causes:
             cut = cut_before(filename, line, (), words)
-            causes = [Cause(_kind_of(cut.what), cut.what, str(cut), cut.cure)] if cut else []
+            causes = [Cause(kind_of(cut.what), cut.what, cut, cut.cure)] if cut else []
     if causes:
         return causes
     twin = [n for n in record.nodes if asks(n) and (n.origin and n.origin.name) in words]
@@ -227,10 +232,11 @@ def _source_cut(frame: FrameType, L: Any, words: set[str]) -> list[Cause]:
     both = {**frame.f_globals, **frame.f_locals}
     called = [k for k, v in both.items() if v is L]
     cut = cut_before(frame.f_code.co_filename, frame.f_lineno, called, words)
-    return [Cause(_kind_of(cut.what), cut.what, str(cut), cut.cure)] if cut else []
+    return [Cause(kind_of(cut.what), cut.what, cut, cut.cure)] if cut else []
 
 
-def _kind_of(what: str) -> str:
+def kind_of(what: str) -> str:
+    """The kind of a cut, by what is said of it."""
     for said, kind in (
         ("detach", "detached"),
         ("stop", "stop_gradient"),
@@ -246,7 +252,7 @@ def _kind_of(what: str) -> str:
     return "cut"
 
 
-def _cut_edges(record: Record) -> list[Cause]:
+def cuts_of(record: Record) -> list[Cause]:
     """Nodes between the parameter and the result that let nothing through."""
     reached: set[Node] = set(record.variables)
     follow = record.variables[0].mask
@@ -257,7 +263,7 @@ def _cut_edges(record: Record) -> list[Cause]:
         reached.add(node)
         if node.op.flat:
             what, cure = _flat_words(node)
-            causes.append(Cause(_kind_of(what), what, _where(node), cure))
+            causes.append(Cause(kind_of(what), what, _where(node), cure))
         elif follow and not node.mask & follow and any(x.mask & follow for x in node.inputs):
             causes.append(
                 Cause(
@@ -292,6 +298,14 @@ def _silent(record: Record) -> list[Cause]:
 
 
 # -- a path, and zero on it -------------------------------------------------------------------
+
+
+def reasons(record: Record, names: dict[int, str]) -> list[Cause]:
+    """Why an adjoint that arrives is zero."""
+    causes = _kills(record, names) + _cancelled(record, names)
+    if all(c.share is not None and c.share < 1 for c in causes):
+        causes = list(dict.fromkeys(causes + _partly(record, names))) or [COVERED]
+    return causes
 
 
 def _kills(record: Record, names: dict[int, str]) -> list[Cause]:
@@ -425,7 +439,7 @@ def _saturated(record: Record, node: Node) -> float:
         )
 
 
-COVERED = Cause("zero derivative", "the zeros of several rules cover each other", "", "")
+COVERED = Cause("zero derivative", "the zeros of several rules cover each other", None, "")
 
 
 def _partly(record: Record, names: dict[int, str]) -> list[Cause]:

@@ -553,7 +553,7 @@ def test_asking_changes_nothing():
     for a, b in zip(net.state(), before, strict=True):
         assert np.array_equal(a, b)
     assert report.ulps < 1e6
-    assert [r.name for r in report.rows][0] == "result"
+    assert report.rows[0].name == "result"
     assert any(r.name == "new 0.weight" for r in report.rows)
     assert str(report).splitlines()[1].split() == [
         "output", "what", "ulps", "differ", "at", "compiled", "interpreted"
@@ -749,7 +749,7 @@ def test_a_log_that_the_function_writes_is_no_reason_to_trace_again():
 
 def test_train_and_eval_are_two_traces_and_no_more():
     net = ob.nn.Sequential(ob.nn.Linear(3, 3), ob.nn.Dropout(0.5))
-    step = ob.jit(lambda x: net(x))
+    step = ob.jit(net)
     for _ in range(3):
         net.train()
         assert (step(X).numpy() == 0).any()
@@ -901,7 +901,7 @@ def test_a_signal_comes_before_a_step_or_after_it():
         signal.signal(signal.SIGALRM, before)
 
 
-# -- without ----------------------------------------------------------------------------------------
+# -- without --------------------------------------------------------------------------------------
 
 
 def test_without_llvmlite_it_is_interpreted_and_says_so_once(monkeypatch):
@@ -940,7 +940,7 @@ def test_the_places_are_found():
     assert objects.solely_owned(w)
 
 
-# -- memory -----------------------------------------------------------------------------------------
+# -- memory ---------------------------------------------------------------------------------------
 
 
 def test_a_dropped_step_leaves_nothing_behind():

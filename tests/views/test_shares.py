@@ -349,6 +349,15 @@ def test_of_a_function_by_name():
     assert float(jitted.after) == float(answer.after)
 
 
+def test_a_textbook_letter_is_a_name_too():
+    w = ob.tensor(0.5, requires_grad=True)
+    L = (ob.sigmoid(w * 2.0 + 0.1) - 1.0) ** 2 / 2
+    assert "z = 2 w + 0.1" in str(ob.explain(L))
+    answer = ob.what_if(L, "z", 1.0)
+    assert answer.name == "z"
+    assert float(answer.after) == pytest.approx(float((ob.sigmoid(1.0) - 1.0) ** 2 / 2), rel=1e-14)
+
+
 def test_what_is_no_change_is_refused():
     _, Lreg = regularised()
     with pytest.raises(ShapeError, match="has not the shape"):

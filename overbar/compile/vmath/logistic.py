@@ -24,9 +24,7 @@ _FLAT = {4: 12.0, 8: 24.0}  # beyond, σ is 0 or 1 in x σ(√(8/π) (x + 0.0447
 def sigmoid(x: Any) -> Any:
     """1 / (1 + e⁻ˣ)"""
     e = exp(-size(x))
-    below = e + 1.0
-    y = where(x < 0.0, e, 1.0) / below
-    return fma(y, (below - 1.0) - e, y)  # what the sum lost
+    return where(x < 0.0, e, 1.0) / (e + 1.0)
 
 
 def _gated(x: Any, u: Any, low: Any = None) -> Any:
@@ -36,7 +34,7 @@ def _gated(x: Any, u: Any, low: Any = None) -> Any:
     e = fma(p, a, a) * b
     share, below = x * a, e + 1.0
     y = where(left, fma(p, share, share) * b, x) / below
-    return fma(where(left, y, 0.0), (below - 1.0) - e, y)  # as above; y may be ∞
+    return fma(where(left, y, -0.0), (below - 1.0) - e, y)  # what the sum e + 1 lost
 
 
 def silu(x: Any) -> Any:
