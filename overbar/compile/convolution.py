@@ -95,20 +95,20 @@ def convolution(
     if not terms:
         return Stages((_zeros(module, c, name, epilogue),), 0)
 
-    how: dict[str, Any] = {"epilogue": epilogue}
     p = correlated(c)
     if c.groups == c.channels > 1 and (c.face != "input" or c.out == c.groups):
         if c.face == "weight":
             return depthwise_crossing(module, machine, p, name, w_last=c.w_last, epilogue=epilogue)
         return depthwise(module, machine, p, name, epilogue=epilogue)
-    joined, s = _joined(p, machine), _spread(c, p)
     if c.face == "weight":
-        return crossing(module, machine, joined, name, w_last=c.w_last, epilogue=epilogue)
+        p = _joined(p, machine)
+        return crossing(module, machine, p, name, w_last=c.w_last, epilogue=epilogue)
     if _one_entry(c) and c.groups == 1 and not (c.x_last or c.y_last):
         return _products(module, machine, c, name, epilogue=epilogue)
-    if s is not None and pays(s, machine, joined.joined):
+    s = _spread(c, p)
+    if s is not None and pays(s, machine):
         return spread(module, machine, s, name, epilogue=epilogue)
-    return correlation(module, machine, joined, name, epilogue=epilogue)
+    return correlation(module, machine, p, name, epilogue=epilogue)
 
 
 # -- the same, more simply --------------------------------------------------------------------
@@ -166,8 +166,9 @@ def correlated(c: Convolution) -> Correlation:
 
 
 def _joined(p: Correlation, machine: Machine) -> Correlation:
-    """As many narrow groups as one as make a vector: where the others' channels were no lanes,
-    zeros are multiplied, which costs nothing, and there are fewer and larger tiles.
+    """As many narrow groups as one as make a vector, for the kernels' gradient: what the others'
+    channels give is not wanted, but costs nothing, and there are fewer and larger tiles. (Not for
+    the other faces: there zeros would stand between the groups, and 0 · ∞ is not 0.)
     """
     lanes = machine.lanes(p.dtype)
     fit = (n for n in range(p.groups, 0, -1) if p.groups % n == 0 and n * p.width <= lanes)

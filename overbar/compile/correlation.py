@@ -18,7 +18,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple
 
 from .bands import Band, Plan, copy, plan
@@ -270,7 +270,7 @@ def _runs(
 
 def _tiles(
     f: Function, length: Index, shortest: int, longest: int, most: int
-) -> list[tuple[int, Iterator[Index]]]:
+) -> list[tuple[int, AbstractContextManager[Index]]]:
     """A line in tiles: (rows, loop over where they start)."""
 
     @contextmanager
@@ -286,7 +286,8 @@ def _tiles(
     if not isinstance(length, int):
         rows = height(shortest, longest, most)
         return [(rows, overlapping(rows))]
-    found, before = [], 0
+    found: list[tuple[int, AbstractContextManager[Index]]] = []
+    before = 0
     for rows, times in heights(length, most):
         found.append((rows, starts(before, rows, times)))
         before += rows * times

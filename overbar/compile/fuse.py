@@ -180,7 +180,7 @@ class Grouping:
         self.kinds = {node: kind_of(node) for node in graph.nodes}
         self.kinds.update(dict.fromkeys(graph.inputs, "leaf"))
         self.readers: dict[tuple[Sizes, Node], Kernel] = {}
-        self.reads: dict[Node, set[Node]] = {}
+        self.reads: dict[Node, list[Node]] = {}
         self.crossed = self._crossings()
         stored = set(graph.outputs)
         for node in graph.nodes:
@@ -212,11 +212,17 @@ class Grouping:
             return False
         if node.spec.size == 1:
             return True
-        arrays = {b for x in bases for b in self.reads.get(x, {x}) if b.spec.size > 1}
+        arrays = self._arrays(node)
         if len(arrays) > 1 or self.crossed.get(node, True):
             return False
         self.reads[node] = arrays
         return True
+
+    def _arrays(self, node: Node) -> list[Node]:
+        """The arrays that a node reads, through views and what is computed again."""
+        bases = [self._base(x) for x in node.inputs]
+        found = [b for x in bases for b in self.reads.get(x, (x,)) if b.spec.size > 1]
+        return list(dict.fromkeys(found))
 
     def _crossings(self) -> dict[Node, bool]:
         """Of what is read by others: whether somebody reads it otherwise than entry by entry."""
@@ -278,9 +284,8 @@ class Grouping:
             for later in self.kernels:
                 if later.before & bit:
                     later.before |= before
-        for x in node.inputs:
-            base = self._base(x)
-            if self.home.get(base) is not kernel and base.spec.size > 1:
+        for base in self._arrays(node):
+            if self.home.get(base) is not kernel:
                 self.readers[kernel.axes, base] = kernel
 
     def _settle(self, node: Node) -> None:
@@ -312,7 +317,7 @@ class Grouping:
         """A kernel that reads the same array over the same axes, though it feeds this one nothing;
         for single numbers, any kernel of single numbers.
         """
-        candidates = [self.readers.get((axes, self._base(x))) for x in node.inputs]
+        candidates = [self.readers.get((axes, base)) for base in self._arrays(node)]
         if not axes:
             candidates += [k for k in self.kernels[-8:] if not k.axes and k.kind == "nest"]
         for kernel in candidates:

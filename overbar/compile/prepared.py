@@ -235,8 +235,9 @@ class Prepared:
                 self._note("leaf_grad", place.leaf, int(there))
             else:
                 self._note("grad", self._alive(place.handle), int(there))
+        seen = {place for place, _ in self.traced.looked}
         for place, there in self.traced.grads:
-            if not there:
+            if not there and place not in seen:
                 self._note("grad", self._alive(place.handle), 0)
 
     def _look_around(self) -> None:

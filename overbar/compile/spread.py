@@ -62,13 +62,10 @@ class Spread:
         return self.distance[axis] * (self.p.kernel[axis] - 1)
 
 
-def pays(s: Spread, machine: Machine, joined: int) -> bool:
-    """Whether it is quicker than a correlation in which so many groups are one, by a count of
-    cycles for a place of the source.
-    """
+def pays(s: Spread, machine: Machine) -> bool:
+    """Whether it is quicker than `correlation`, by a count of cycles for a place of the source."""
     p, lanes = s.p, machine.lanes(s.p.dtype)
     there = s.taps * p.depth * -(-p.width // lanes) * (0.6 if p.width <= lanes else 0.5)
-    there /= joined
     product = p.depth * -(-s.columns // lanes) / 2
     adding = s.columns // s.run * -(-s.run // lanes) * 4
     return s.taps > 1 and min(s.before) >= 0 and product + adding < there

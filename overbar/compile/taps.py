@@ -63,8 +63,7 @@ class Correlation:
 
     depth, width     channels of the source and of the result in one group
     runs             for each axis
-    joined           how many of the kernels' own groups one group here is; between channels of
-                     different ones the kernels are zeros
+    joined           how many of the kernels' own groups one group here is
     w_…              how far apart the kernels' entries lie: from (own) group to group, column (j)
                      to column, row (c) to row, and, taps counted row by row, tap to tap
     """

@@ -57,20 +57,17 @@ def pack_weights(
     """The kernel that packs the second argument into the scratch memory."""
     kind, taps = TYPE[p.dtype], order(p)
     every = p.groups * p.width * p.depth * len(taps)
-    by_group = p.groups > 1 or p.joined > 1
-    units = p.groups if by_group else p.depth
+    units = p.groups if p.groups > 1 else p.depth
     parts = 1 if every < AT_LEAST else min(8, units)
 
     f = stage(module, name)
     low, high = share(f, units, parts, "%part")
-    groups, rows = ((low, high), (0, p.depth)) if by_group else ((0, 1), (low, high))
+    groups, rows = ((low, high), (0, p.depth)) if p.groups > 1 else ((0, 1), (low, high))
     chunk = _chunk(p, panels)
     workspace = chunk * math.prod(p.kernel) * panels.widest * SIZE[p.dtype]
     with f.loop(*groups) as g:
-        if p.joined > 1:
-            _diagonal(f, machine, p, taps, panels, g, chunk)
         done = 0
-        for vectors, columns, count in panels.each() if p.joined == 1 else []:
+        for vectors, columns, count in panels.each():
             wide = vectors * panels.lanes
             with f.loop(0, count) as n:
                 start = f.add(f.mul(n, wide), done)
@@ -81,29 +78,6 @@ def pack_weights(
             done += columns * count
     f.give()
     return Kernel(name, parts, whole_lines(workspace))
-
-
-def _diagonal(
-    f: Function,
-    machine: Machine,
-    p: Correlation,
-    taps: Sequence[int],
-    panels: Panels,
-    group: Index,
-    chunk: int,
-) -> None:
-    """A group that is several of the kernels' own: blocks along the diagonal of its one panel."""
-    kind, wide = TYPE[p.dtype], panels.padded
-    size = packed_size(p, panels)
-    block = f.at("%scratch", f.mul(group, size), kind)
-    clear(f, p.dtype, block, size)
-    depth, width = p.depth // p.joined, p.width // p.joined
-    with f.loop(0, p.joined) as s:
-        own = f.mul(f.add(f.mul(group, p.joined), s), p.w_group)
-        to = f.at(block, f.mul(s, depth * wide + width), kind)
-        _panel(
-            f, machine, p, taps, f.at("%second", own, kind), to, (0, depth), width, wide, chunk
-        )  # fmt: skip
 
 
 def _chunk(p: Correlation, panels: Panels) -> int:
@@ -137,7 +111,7 @@ def _panel(
     def target(i: Index, c: Index) -> str:
         return f.at(to, f.mul(f.add(f.mul(i, p.depth), c), wide), kind)
 
-    if columns < wide and p.joined == 1:  # all at once, before the rest is written
+    if columns < wide:  # all at once, before the rest is written
         with f.loop(0, len(taps)) as i:
             clear(f, p.dtype, target(i, low), f.mul(f.sub(high, low), wide))
 

@@ -63,8 +63,8 @@ def adam(
     (beta1, beta2), t = betas, t + 1
     m = beta1 * m + (1 - beta1) * p_bar
     v = beta2 * v + (1 - beta2) * p_bar * p_bar
-    m_scale, v_scale = (ob.astype(1 - beta**t, p.dtype) for beta in betas)
-    return p - (lr / m_scale) * m / (ob.sqrt(v) / ob.sqrt(v_scale) + eps), m, v, t
+    m_scale, v_scale = (1 / ob.astype(1 - beta**t, p.dtype) for beta in betas)
+    return p - (lr * m_scale) * m / (ob.sqrt(v * v_scale) + eps), m, v, t
 
 
 def adamw(

@@ -29,7 +29,7 @@ REPEATED = 4
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """One use of a layer: the operation that its weight enters, and the norm of the adjoint there."""
+    """One use of a layer: the operation that its weight enters, the norm of the adjoint there."""
 
     layer: str
     node: Node
@@ -106,7 +106,7 @@ def _entries(record: Record, leaves: Sequence[Node]) -> dict[Node, list[Node]]:
 
 
 def trends(record: Record, stages: dict[str, list[Stage]]) -> list[Trend]:
-    """Through the layers, and through the repeated uses of each: where adjoints vanish or explode."""
+    """Through the layers, and the repeated uses of each: where adjoints vanish or explode."""
     deep = [uses[-1] for uses in stages.values()]
     chains = [sorted(deep, key=lambda s: s.node.serial)]
     chains += [uses for uses in stages.values() if len(uses) >= REPEATED]
@@ -144,7 +144,7 @@ def _steepest(record: Record, chain: Sequence[Stage], sign: int) -> Trend | None
 
 
 def _culprit(record: Record, begins: Node, ends: Node, sign: int) -> tuple[Node | None, float]:
-    """The line between two nodes whose rule shrank (or grew) the adjoint most, over all its uses."""
+    """The line between two nodes whose rule shrank (or grew) the adjoint most, in all its uses."""
     between = set(ancestors([begins], since=ends.serial))
     total: dict[tuple[str, str], list[float]] = {}
     first: dict[tuple[str, str], Node] = {}

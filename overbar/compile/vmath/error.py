@@ -80,7 +80,7 @@ def _tail(x: Any, families: dict[int, _Family], factor: Any = None) -> Any:
         product = y * factor
         whole = product * inverse
         lost = fma(fma(y, factor, -product), inverse, fma(product, inverse, -whole))
-    return (fma(whole, p + off, lost) + whole) * a * b
+    return (fma(whole, p, fma(whole, off, lost)) + whole) * a * b
 
 
 def erfc(x: Any) -> Any:
