@@ -220,7 +220,8 @@ def can_overwrite(step: Step, x: Node, y: Node) -> bool:
         if mine is None:
             return False
         for n in using:
-            if n not in shape.whole or shape.phase[n] != mine:
+            early = n in shape.whole and not shape.whole[n] and shape.phase[n] <= mine
+            if n not in shape.whole or not (early or shape.phase[n] == mine):
                 return False
             if shape.whole[n] != shape.whole[made] and not is_reduction(n):
                 return False

@@ -84,9 +84,7 @@ def reverse_nodes(record: Record) -> list[Node]:
 
 def forward_nodes(record: Record) -> list[Node]:
     """What one forward sweep computes, as nodes: the tangents, the values being there."""
-    seeds: list[Any] = [
-        from_value(np.ones(x.spec.shape, x.spec.dtype)) for x in record.variables
-    ]
+    seeds: list[Any] = [from_value(np.ones(x.spec.shape, x.spec.dtype)) for x in record.variables]
     world = _world(record)
     made: list[Node] = []
     with within(record_all=made, jit="off"), np.errstate(all="ignore"):
