@@ -117,13 +117,13 @@ def erfcx(x):
     return mp.fsum(terms) / (x * mp.sqrt(mp.pi))
 
 
-def scaled_erfc(c, slope, scale):
-    """t -> ((1 + slope x) exp(y²) erfc(y) − 1) / s, y = scale x, s = x / (x + c) = (1 + t) / 2"""
+def scaled_erfc(c, k, scale=1):
+    """t -> ((k + x) exp(y²) erfc(y) − k) / s, y = scale x, s = x / (x + c) = (1 + t) / 2"""
 
     def f(t):
         s = (1 + t) / 2
         x = c * s / (1 - s)
-        return ((1 + slope * x) * erfcx(scale * x) - 1) / s
+        return ((k + x) * erfcx(scale * x) - k) / s
 
     return f
 
@@ -206,8 +206,8 @@ POLYNOMIALS = {
         lambda x: mp.erfc(x) / mp.erf(x),
     ),
     "ERFC": (
-        "(1 + 2x) exp(x²) erfc x = 1 + s ERFC(2s − 1), s = x / (x + c), c = 3, x <= 10.1 (4, 28)",
-        {4: scaled_erfc(3, 2, 1), 8: scaled_erfc(4, 2, 1)},
+        "(k + x) exp(x²) erfc x = k + s ERFC(2s − 1), s = x / (x + c), c = 3, x <= 10.1 (4, 28)",
+        {4: scaled_erfc(3, 0.6875), 8: scaled_erfc(4, 0.6875)},
         -1, {4: end(10.1, 3), 8: end(28, 4)}, {4: 9, 8: 21}, lambda t: (1 + t) / 2,
     ),
     "NDTR": (
@@ -216,8 +216,8 @@ POLYNOMIALS = {
         -1, {4: end(14.6, 4), 8: end(39.6, 6)}, {4: 9, 8: 21}, lambda t: (1 + t) / 2,
     ),
     "ERFCX": (
-        "(1 + 2x) exp(x²) erfc x = 1 + s ERFCX(2s − 1), s = x / (x + 4), 0 <= x",
-        lambda t: scaled_erfc(4, 2, 1)(t) if t < 1 else 2 / mp.sqrt(mp.pi) - 1,
+        "(k + x) exp(x²) erfc x = k + s ERFCX(2s − 1), s = x / (x + 4), 0 <= x",
+        lambda t: scaled_erfc(4, 0.6875)(t) if t < 1 else 1 / mp.sqrt(mp.pi) - 0.6875,
         -1, 1, {8: 24}, lambda t: (1 + t) / 2,
     ),
     "ATAN": (

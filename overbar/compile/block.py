@@ -6,9 +6,10 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from ..graph import Graph, Node
 from .checks import HEADER, Checks, is_checked
-from .fuse import signature
 from .kernel import Kernel
 from .layout import sizes_of
 from .machine import Machine
@@ -21,6 +22,32 @@ from .text import Function, Module
 
 Others = Callable[["Program", Step, Sequence[int], str], Stages | None]
 """Writes what is neither a nest nor a product; see `control`, `library`."""
+
+
+def signature(node: Node) -> Any:
+    """Equal for kernels that have the same text."""
+    graph: Graph = node.params["graph"]
+    number = {n: i for i, n in enumerate(graph.nodes)}
+    given = set(graph.inputs)
+    lines = []
+    for n in graph.nodes:
+        if n in given:
+            lines.append((n.spec,))
+        elif not n.inputs:
+            lines.append((n.spec, np.asarray(n.value).tobytes()))
+        else:
+            params = tuple((k, v if _hashable(v) else id(v)) for k, v in n.params.items())
+            lines.append((n.op.name, *(number[x] for x in n.inputs), params, n.spec))
+    outputs = tuple(number[y] for y in graph.outputs)
+    return node.op.name, tuple(lines), outputs, node.params["axes"], node.params["reduced"]
+
+
+def _hashable(thing: Any) -> bool:
+    try:
+        hash(thing)
+    except TypeError:
+        return False
+    return True
 
 
 class Program:

@@ -13,31 +13,20 @@ entries and no other input has to wait for that kernel; what others need is stor
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-import numpy as np
 
 from ..graph import EMPTY, INPUT, Graph, Node
 from ..primitive import PRIMITIVES
-from ..spec import Specs, spec
-from .access import is_plain, is_view, row_major, strided
-from .bodies import LOOPS
-from .contract import letters_of
-from .layout import arrangement, groups, is_product, sizes_of
-from .operations import COPY, NEST, PRODUCT
-from .rewrite import make, rebuilt, with_inputs
-from .scalar import can_hold
+from ..spec import Specs
+from .access import is_plain
+from .kinds import Sizes, is_pointwise, kind_of, real_axes
+from .operations import NEST, PRODUCT
+from .rewrite import make, with_inputs
 
-Sizes = tuple[int, ...]
 _QUICK = {
     "add", "subtract", "multiply", "divide", "negative", "cast", "equal", "not_equal", "less",
     "less_equal", "greater", "greater_equal", "where", "maximum", "minimum", "square",
 }  # fmt: skip
 """Quick enough to be computed again wherever they are needed."""
-WHOLE = {
-    "conv", "conv_input", "conv_weight", "scatter", "add_along", "cumsum", "argmax", "argmin",
-}  # fmt: skip
-"""Operations whose operands lie in memory row by row."""
 
 
 def fuse(graph: Graph) -> Graph:
@@ -46,99 +35,7 @@ def fuse(graph: Graph) -> Graph:
     %1 = exp %0
     %2 = add %1 %0       ->      %3 = nest %0 graph: exp, add
     """
-    graph = with_copies(graph)
     return Grouping(graph).fused()
-
-
-def real_axes(shape: Sizes) -> Sizes:
-    """The sizes that are not 1."""
-    return tuple(n for n in shape if n != 1)
-
-
-def kind_of(node: Node) -> str:
-    """What a node is for the compiler: "leaf", "view", "entry" (computed entry by entry),
-    "reduction", "product", or "other".
-    """
-    if not node.inputs:
-        return "leaf"
-    if is_view(node):
-        return "view"
-    if isinstance(node.spec, tuple) or node.op.name == "part":
-        return "other"
-    if not can_hold(node) or not node.spec.size:
-        return "other"
-    if node.op.native is not None and not (node.op.declines and node.op.declines(node)):
-        return "entry"
-    if node.op.entry is not None and _few(node):
-        return "entry"
-    if node.op.reduces and all(x.spec.size for x in node.inputs):
-        return "reduction"
-    if is_product(node):
-        return "product"
-    return "other"
-
-
-def _few(node: Node) -> bool:
-    """`add_along` looks at every position: of few only."""
-    return node.op.name != "add_along" or node.inputs[0].spec.shape[node.params["axis"]] <= 4
-
-
-def is_pointwise(node: Node) -> bool:
-    """Whether an entry needs its inputs' entries at the same place only."""
-    return node.op.entry is None
-
-
-def with_copies(graph: Graph) -> Graph:
-    """Every output in memory of its own, every operand of a product or a foreign operation stored
-    in a way that strides can describe.
-    """
-    leaves = set(graph.inputs)
-
-    def replace(node: Node, inputs: tuple[Node, ...]) -> Node:
-        if node in leaves or not inputs:
-            return node
-        if kind_of(node) in ("product", "other"):
-            dense = node.op.name in LOOPS or node.op.name in WHOLE
-            inputs = tuple(_reachable(x, dense) for x in inputs)
-        now = with_inputs(node, inputs)
-        if node.op.name == "reshape" and strided(now) is None and strided(now.inputs[0]):
-            x = now.inputs[0]  # copied in its own shape, so that no index is taken apart
-            return make(now.op, (make(COPY, (x,), EMPTY, x.spec, x),), now.params, now.spec, now)
-        return _evenly(now) if is_product(now) and arrangement(now) is None else now
-
-    graph = rebuilt(graph, replace)
-    outputs: list[Node] = []
-    for y in graph.outputs:
-        own = kind_of(y) not in ("leaf", "view") and y not in outputs
-        outputs.append(y if own else make(COPY, (y,), EMPTY, y.spec, y))
-    return Graph(graph.inputs, outputs)
-
-
-def _reachable(x: Node, dense: bool) -> Node:
-    """The operand, or a copy of it: strides must do, for a loop those of a whole array."""
-    view = strided(x)
-    whole = view is not None and view.offset == 0 and view.strides == row_major(x.spec.shape)
-    if not is_view(x) or (whole if dense else view is not None):
-        return x
-    return make(COPY, (x,), EMPTY, x.spec, x)
-
-
-def _evenly(node: Node) -> Node:
-    """A product whose operands are copied, so that what is summed over is one axis in both."""
-    terms, output = letters_of(node)
-    m, n, k, batch = groups(terms, output, sizes_of(node))
-    copies, letters = [], []
-    for x, here, order in zip(
-        node.inputs, terms, ([*batch, *m, *k], [*batch, *k, *n]), strict=True
-    ):
-        order = [c for c in here if c not in order] + order
-        axes = tuple(here.index(c) for c in order)
-        shape = tuple(x.spec.shape[a] for a in axes)
-        turned = make(PRIMITIVES["transpose"], (x,), {"order": axes}, spec(shape, x.spec.dtype), x)
-        copies.append(make(COPY, (turned,), EMPTY, turned.spec, x))
-        letters.append("".join(order))
-    form = {"form": f"{letters[0]},{letters[1]}->{output}"}
-    return make(node.op, copies, form, node.spec, node)
 
 
 class Kernel:
@@ -489,29 +386,3 @@ def _below(view: Node, where: list[int | None]) -> list[int | None]:
         return where
     real = [where[a] for a, n in enumerate(view.spec.shape) if n != 1]
     return [None if n == 1 else real.pop(0) for n in x.spec.shape]
-
-
-def signature(node: Node) -> Any:
-    """Equal for kernels that have the same text."""
-    graph: Graph = node.params["graph"]
-    number = {n: i for i, n in enumerate(graph.nodes)}
-    given = set(graph.inputs)
-    lines = []
-    for n in graph.nodes:
-        if n in given:
-            lines.append((n.spec,))
-        elif not n.inputs:
-            lines.append((n.spec, np.asarray(n.value).tobytes()))
-        else:
-            params = tuple((k, v if _hashable(v) else id(v)) for k, v in n.params.items())
-            lines.append((n.op.name, *(number[x] for x in n.inputs), params, n.spec))
-    outputs = tuple(number[y] for y in graph.outputs)
-    return node.op.name, tuple(lines), outputs, node.params["axes"], node.params["reduced"]
-
-
-def _hashable(thing: Any) -> bool:
-    try:
-        hash(thing)
-    except TypeError:
-        return False
-    return True

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from ..graph import Graph
 from .bodies import bodies
 from .contract import contract
+from .copies import copies
 from .expand import expand
 from .fold import fold
 from .fuse import fuse
@@ -22,6 +23,7 @@ PASSES: tuple[tuple[str, Pass], ...] = (
     ("fold", fold),
     ("share", share),
     ("contract", contract),
+    ("copies", copies),
     ("fuse", fuse),
 )
 """Name and function."""

@@ -37,8 +37,8 @@ class Mode:
 
 
 class CostReport(Answer):
-    """`.modes` by name: "reverse", "forward", "numeric", "central"; `.best` is the name of the one to take,
-    `.why` the reason; `.inputs` and `.outputs` count numbers, `.flops` are those of f alone.
+    """`.modes` by name: "reverse", "forward", "numeric", "central"; `.best` the one to take, `.why`
+    the reason; `.inputs` and `.outputs` count numbers, `.flops` are those of f alone.
     """
 
     def __init__(self, inputs: int, outputs: int, flops: int, modes: list[Mode]) -> None:
@@ -61,7 +61,7 @@ class CostReport(Answer):
         )
         sweeps = _count(less.passes, f"{by} sweep")
         said = f"{n}, {m}: {sweeps} instead of {more.passes:,}"
-        return f"{said}, {times:,.3g} times less work"
+        return f"{said}, {_times(times)} times less work"
 
     def _cells(self) -> list[list[str]]:
         rows = []
@@ -73,7 +73,7 @@ class CostReport(Answer):
                     f"{m.passes:,} {sweep}",
                     f"{m.each:,}",
                     f"{m.flops:,}",
-                    f"{m.flops / max(self.flops, 1):,.3g} f",
+                    _times(m.flops / max(self.flops, 1)),
                     f"{m.kept:,}",
                     "to rounding" if m.exact else m.error,
                 ]
@@ -108,7 +108,11 @@ class CostReport(Answer):
         return [(title, HEADS, self._cells())]
 
 
-HEADS = ["  mode", "passes", "FLOPs each", "FLOPs in all", "× f", "bytes kept", "exact"]
+HEADS = ["  mode", "passes", "FLOPs each", "FLOPs in all", "runs of f", "bytes kept", "exact"]
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.3g}"
 
 
 def _count(n: int, word: str) -> str:

@@ -18,7 +18,7 @@ from .record import Record, asks
 
 @dataclasses.dataclass(frozen=True)
 class Reason:
-    """A rule that needs a value: that of `user`, for its own output or as its input number `which`."""
+    """A rule that needs a value: that of `user`, its own output or its input number `which`."""
 
     user: Node
     which: int | None

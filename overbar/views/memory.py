@@ -77,8 +77,9 @@ class MemoryReport(Answer):
 
     def _said(self) -> str:
         there = sum(g.bytes for g in self.given)
+        count = f"{len(self.saved)} value" + ("" if len(self.saved) == 1 else "s")
         return (
-            f"kept for the backward pass: {self.bytes:,} bytes in {len(self.saved)} values; "
+            f"kept for the backward pass: {self.bytes:,} bytes in {count}; "
             f"{there:,} bytes of parameters and inputs are needed, too, and there anyway"
         )
 
@@ -240,7 +241,7 @@ def _forward(record: Record, keep: Keep) -> list[Moment]:
 
 
 def _backward(record: Record, keep: Keep) -> list[Moment]:
-    """The engine's sweep, paused after each node: values not let go yet, and adjoints on their way."""
+    """The engine's sweep, paused after each node: values still kept, adjoints on their way."""
     values, adjoints = _Live(_leaves(record)), _Live(_leaves(record))
     held = {h.node for h in keep.computed}
     for node in held | set(record.outputs):

@@ -133,20 +133,20 @@ LOG_ERFC = {
         "-0x1.870bb9e580fadp-28 0x1.4e231308b4fb7p-32 -0x1.092731a7a770fp-37"
     ),
 }
-# (1 + 2x) exp(x²) erfc x = 1 + s ERFC(2s − 1), s = x / (x + c), c = 3, x <= 10.1 (4, 28)
+# (k + x) exp(x²) erfc x = k + s ERFC(2s − 1), s = x / (x + c), c = 3, x <= 10.1 (4, 28)
 ERFC = {
-    4: _numbers(  # 2^-26.6
-        "0x1.03148cp-1 -0x1.8df4cep-1 0x1.5d406ep-1 -0x1.b0fd94p-2 0x1.797ac6p-3 "
-        "-0x1.86b46ap-5 0x1.75c206p-15 0x1.459b06p-8 -0x1.eac048p-11 -0x1.e4971ap-12"
+    4: _numbers(  # 2^-29.3
+        "-0x1.c17768p-5 -0x1.9feecep-3 0x1.fb2612p-3 -0x1.64ec2p-3 0x1.4f6392p-4 "
+        "-0x1.747418p-6 0x1.1a0f9ap-11 0x1.2d06bep-9 -0x1.1192fap-11 -0x1.040082p-12"
     ),
-    8: _numbers(  # 2^-55.9
-        "0x1.dd2c8b74febf6p-2 -0x1.7d8f1c4524746p-1 0x1.8d4ecb405c61p-1 -0x1.47938f4c72ecp-1 "
-        "0x1.c0398cb6f13bep-2 -0x1.00428c8ff3d1fp-2 0x1.e1a9564331c19p-4 "
-        "-0x1.625ed093211c1p-5 0x1.63f2604468751p-7 -0x1.a2beea2a945fbp-11 "
-        "-0x1.77d6535619ba9p-11 0x1.4dce1c4b816fcp-12 -0x1.1ed5b577e5a94p-16 "
-        "-0x1.09fea489b71e9p-15 0x1.36aef6c9eb072p-17 0x1.23fc3b664d061p-19 "
-        "-0x1.a617889417464p-20 -0x1.9dd09a8f64ae9p-24 0x1.dc3e12f85d0a1p-23 "
-        "0x1.0ba17771b0994p-27 -0x1.9391f2b5bd9a2p-26 -0x1.df0c252c09fa6p-29"
+    8: _numbers(  # 2^-57.0
+        "-0x1.7338882197f14p-4 -0x1.2b4c42db15564p-3 0x1.f2c5aab55b5ffp-3 "
+        "-0x1.e575996a03c43p-3 0x1.6a370fd23fe22p-3 -0x1.b56f20104c2ep-4 0x1.aba3f885aa752p-5 "
+        "-0x1.453ddcdb6b2ffp-6 0x1.533789b56b0ccp-8 -0x1.d14c3ef242c94p-12 "
+        "-0x1.51d79a5aa87fap-12 0x1.3fee178ebb394p-13 -0x1.5ca75b997a4dep-17 "
+        "-0x1.ee1e835d41ddfp-17 0x1.350b9b169c9f5p-18 0x1.01629745b1138p-20 "
+        "-0x1.9a25a695bbd04p-21 -0x1.2622857d32124p-25 0x1.ca60517e6eb0ep-24 "
+        "0x1.366e197796422p-29 -0x1.830344ea0d2d5p-27 -0x1.ab13f5ed5234fp-30"
     ),
 }
 # (1 + x) exp(x²/2) 2 Φ(−x) = 1 + s NDTR(2s − 1), s = x / (x + c), c = 4, x <= 14.6 (6, 39.6)
@@ -165,17 +165,18 @@ NDTR = {
         "-0x1.20494101d36c9p-24 0x1.3443c3f128066p-28 0x1.8d3067240e0a4p-28"
     ),
 }
-# (1 + 2x) exp(x²) erfc x = 1 + s ERFCX(2s − 1), s = x / (x + 4), 0 <= x
+# (k + x) exp(x²) erfc x = k + s ERFCX(2s − 1), s = x / (x + 4), 0 <= x
 ERFCX = {
-    8: _numbers(  # 2^-56.6
-        "0x1.dd2c8b74febf6p-2 -0x1.7d8f1c4524742p-1 0x1.8d4ecb405c62dp-1 "
-        "-0x1.47938f4c73158p-1 0x1.c0398cb6f0a5cp-2 -0x1.00428c8fe7347p-2 0x1.e1a9564350ap-4 "
-        "-0x1.625ed099c14cbp-5 0x1.63f2603e8a3c2p-7 -0x1.a2bedb2c2dd0ap-11 "
-        "-0x1.77d651b07305cp-11 0x1.4dcd79d3c0131p-12 -0x1.1ed6ef1acb885p-16 "
-        "-0x1.09ed53c592033p-15 0x1.36bc24cc61253p-17 0x1.21a19924c805bp-19 "
-        "-0x1.a771ba6d5c03ap-20 -0x1.37c18d51c20fbp-24 0x1.f057f51d8e596p-23 "
-        "-0x1.70c015616f207p-27 -0x1.195f7340355e2p-25 0x1.b8d22e1b89fe2p-29 "
-        "0x1.14a7b27a48e75p-28 -0x1.b46ccc95a2d25p-32 -0x1.36fc59e6bab46p-32"
+    8: _numbers(  # 2^-59.8
+        "-0x1.7338882197f14p-4 -0x1.2b4c42db15558p-3 0x1.f2c5aab55b5e3p-3 "
+        "-0x1.e575996a041e9p-3 0x1.6a370fd2406a3p-3 -0x1.b56f2010337efp-4 "
+        "0x1.aba3f885768d1p-5 -0x1.453ddce19792bp-6 0x1.533789c7384ccp-8 "
+        "-0x1.d14c314c847abp-12 -0x1.51d7a0787c1d3p-12 0x1.3fed853124245p-13 "
+        "-0x1.5ca56dad87b1ep-17 -0x1.edff6ca73a0abp-17 0x1.350b8e820788ap-18 "
+        "0x1.fe8bfd7f471a5p-21 -0x1.9aee6c146866ap-21 -0x1.955e333577304p-26 "
+        "0x1.da6e21835e34dp-24 -0x1.9bc600a1ea4ccp-28 -0x1.0855da2c94388p-26 "
+        "0x1.75581f5e33cb6p-30 0x1.026fb62a847f4p-29 -0x1.1e7e4a37be75ep-33 "
+        "-0x1.33bc861ba138bp-33"
     ),
 }
 # atan t = t + t³ ATAN(t²), |t| <= 1

@@ -1,7 +1,7 @@
 """The error function and its family: erf, erfc, the normal distribution, gelu.
 
-Away from 0, erfc x = exp(−x²) (1 + s P(2s − 1)) / (1 + 2x) with s = x / (x + c) and a polynomial P:
-1 + 2x takes away nearly all that erfc does besides exp(−x²), and s, exact in relative terms near 0,
+Away from 0, erfc x = exp(−x²) (k + s P(2s − 1)) / (k + x) with s = x / (x + c) and a polynomial P:
+k + x takes away nearly all that erfc does besides exp(−x²), and s, exact in relative terms near 0,
 does the rest. x² is taken in two pieces, for the exponential blows up what its rounding loses; what
 is lost elsewhere is gathered and put back at the end. gelu is made of the lower tail alone, which
 has all its digits: x Φ(x) = max(x, 0) − |x| Φ(−|x|).
@@ -21,19 +21,20 @@ from .notation import above, below, fma, is_wide, narrow, paired, signed, size, 
 
 
 class _Family(NamedTuple):
-    """exp(share x²) tail(x) = weight (1 + s P(2s − 1)) / (x + start), s = x / (x + c)"""
+    """exp(share x²) tail(x) = weight (k + s P(2s − 1)) / (k + x), s = x / (x + c)"""
 
     table: Any
     c: float
-    start: float
+    k: float
     weight: float
     share: float
     end: float  # where the tail is 0
 
 
-_ERFC = {4: _Family(ERFC, 3.0, 0.5, 0.5, 1.0, 10.1), 8: _Family(ERFC, 4.0, 0.5, 0.5, 1.0, 28.0)}
+_K = 0.6875
+_ERFC = {4: _Family(ERFC, 3.0, _K, 1.0, 1.0, 10.1), 8: _Family(ERFC, 4.0, _K, 1.0, 1.0, 28.0)}
 _NDTR = {4: _Family(NDTR, 4.0, 1.0, 0.5, 0.5, 14.6), 8: _Family(NDTR, 6.0, 1.0, 0.5, 0.5, 39.6)}
-_ERFCX = {8: _Family(ERFCX, 4.0, 0.5, 0.5, 1.0, math.inf)}
+_ERFCX = {8: _Family(ERFCX, 4.0, _K, 1.0, 1.0, math.inf)}
 _EDGE = {4: 0.82, 8: 0.875}
 _ROOT_HALF = (float.fromhex("0x1.6a09e667f3bcdp-1"), float.fromhex("-0x1.bdd3413b26456p-55"))
 _ONE = {4: 3.95, 8: 5.95}  # where erf is 1
@@ -50,20 +51,20 @@ def erf(x: Any) -> Any:
 
 def _quotient(x: Any, family: _Family) -> tuple[Any, Any, Any]:
     """(y, 1/z, off): exp(share x²) tail(x) = weight y / z (1 + off), for x >= 0."""
+    k = family.k
     s = x / (x + family.c)
     r = paired(fma(s, 2.0, -1.0), family.table)
-    y, z = fma(s, r, 1.0), x + family.start
+    y, z = fma(s, r, k), x + k
     inverse = 1.0 / z
-    lost = x - (z - family.start)
+    lost = x - (z - k)
     off = fma(-inverse, lost, fma(-inverse, z, 1.0))
-    return y, inverse, off + fma(s, r, 1.0 - y)  # y is nearly 1
+    return y, inverse, fma(fma(s, r, k - y), 1 / k, off)  # y is nearly k
 
 
-def _parts(x: Any, share: float, sign: float, weight: float = 1.0) -> tuple[Any, Any, Any]:
-    """(a, b, p) with weight exp(sign share x²) = a (1 + p) b."""
+def _parts(x: Any, share: float, weight: float = 1.0) -> tuple[Any, Any, Any, Any]:
+    """(a, b, p, lost) with weight exp(share x²) = a (1 + p + lost) b."""
     square = x * x
-    scale = sign * share
-    return exp_parts(square * scale, fma(x, x, -square) * scale, weight)
+    return exp_parts(square * share, fma(x, x, -square) * share, weight)
 
 
 def _tail(x: Any, families: dict[int, _Family], factor: Any = None) -> Any:
@@ -71,7 +72,8 @@ def _tail(x: Any, families: dict[int, _Family], factor: Any = None) -> Any:
     family = families[x.dtype.itemsize]
     x = below(x, family.end)
     y, inverse, off = _quotient(x, family)
-    a, b, p = _parts(x, family.share, -1.0, family.weight)
+    a, b, p, more = _parts(x, -family.share, family.weight)
+    off = off + more
     if factor is None:
         whole = y * inverse
         lost = fma(y, inverse, -whole)
@@ -121,7 +123,7 @@ def _scaled(x: Any, low: Any = None) -> Any:
         off = fma(-inverse, low, off)
     whole = y * inverse
     y = fma(whole, off, fma(y, inverse, -whole)) + whole
-    return where(x > 1e300, math.sqrt(1 / math.pi) / x, y * 0.5)
+    return where(x > 1e300, math.sqrt(1 / math.pi) / x, y)
 
 
 def _scaled_half(x: Any) -> Any:
@@ -135,7 +137,7 @@ def _scaled_half(x: Any) -> Any:
 def scaled_erfc(x: Any) -> Any:
     """exp(x²) erfc x; left of 0 it is 2 exp(x²) less what it is on the right."""
     right = _scaled(size(x))
-    a, b, p = _parts(above(x, -27.0), 1.0, 1.0, 2.0)
+    a, b, p, _ = _parts(above(x, -27.0), 1.0, 2.0)
     return where(x < 0.0, fma(p, a, a) * b - right, right)
 
 
@@ -152,7 +154,7 @@ def log_ndtr(x: Any) -> Any:
 def mills(x: Any) -> Any:
     """The normal density over the normal distribution function."""
     u = size(x)
-    a, b, p = _parts(below(u, 39.6), 0.5, -1.0)
+    a, b, p, _ = _parts(below(u, 39.6), -0.5)
     density = fma(p, a, a) * b * (1 / math.sqrt(2 * math.pi))
     left = math.sqrt(2 / math.pi) / _scaled_half(u)
     right = density / (1.0 - _tail(u, _NDTR))

@@ -50,11 +50,10 @@ def _powers(scaled: Any, left: Any, factor: float, weight: float = 1.0) -> tuple
     return z - whole, a, where(left, weight * 2.0**-down, const(weight * 2.0, scaled))
 
 
-def _rest(x: Any, n: Any, extra: Any = None) -> Any:
-    """x − n log 2 + extra: the first subtraction leaves no rounding."""
+def _rest(x: Any, n: Any) -> Any:
+    """x − n log 2: the first subtraction leaves no rounding."""
     high, low = LOG_2[x.dtype.itemsize]
-    first = fma(n, -high, x)
-    return fma(n, -low, first) if extra is None else first + fma(n, -low, extra)
+    return fma(n, -low, fma(n, -high, x))
 
 
 def _grown(r: Any) -> Any:
@@ -62,17 +61,34 @@ def _grown(r: Any) -> Any:
     return fma(r * r, polynomial(r, EXP), r)
 
 
-def exp_parts(x: Any, low: Any = None, weight: float = 1.0) -> tuple[Any, Any, Any]:
-    """(a, b, p) with eˣ times a power of two = a (1 + p) b; `low` is what x lacks."""
+def _clamped(x: Any) -> Any:
     bottom, top = _LIMITS[x.dtype.itemsize]
-    x = above(below(x, top), bottom)
+    return above(below(x, top), bottom)
+
+
+def exp_parts(x: Any, low: Any, weight: float = 1.0) -> tuple[Any, Any, Any, Any]:
+    """(a, b, p, lost) with e^(x + low) times a power of two = a (1 + p + lost) b."""
+    x = _clamped(x)
     n, a, b = _powers(x, x < 0.0, 1 / math.log(2), weight)
-    return a, b, _grown(_rest(x, n, low))
+    high, less = LOG_2[x.dtype.itemsize]
+    first = fma(n, -high, x)
+    second = fma(n, -less, low)
+    r = first + second
+    square, q = r * r, polynomial(r, EXP)
+    p = fma(square, q, r)
+    return a, b, p, fma(square, q, r - p) + (second - (r - first))
+
+
+def scaled_exp(x: Any) -> tuple[Any, Any, Any]:
+    """(a, b, p) with eˣ = a (1 + p) b."""
+    x = _clamped(x)
+    n, a, b = _powers(x, x < 0.0, 1 / math.log(2))
+    return a, b, _grown(_rest(x, n))
 
 
 def exp(x: Any) -> Any:
     """eˣ"""
-    a, b, p = exp_parts(x)
+    a, b, p = scaled_exp(x)
     return fma(p, a, a) * b
 
 
@@ -113,7 +129,11 @@ def tanh(x: Any) -> Any:
     t = below(size(x), 20.0 if is_wide(x) else 10.0)
     a, p = _minus_one(t * where(t < 0.17328, -2.0, const(2.0, t)))
     half = fma(a, p, a - 0.5)
-    return signed(half / (half + 1.0), x)
+    more = half + 1.0
+    y = half / more
+    if is_wide(x):  # the error of float32 is below 2.4 units as it is: all numbers were tried
+        y = fma((more - 1.0) - half, fma(-y, y, y), y)  # 1 / more = 1 − y
+    return signed(y, x)
 
 
 def _both(x: Any) -> tuple[Any, Any, Any, Any]:

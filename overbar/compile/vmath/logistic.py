@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from .coefficients import ATANH_UNIT, LOG1P
-from .exponential import exp, exp_parts
+from .exponential import exp, exp_parts, scaled_exp
 from .notation import above, below, fma, is_wide, paired, polynomial, size, where
 
 # √(8/π) and 0.044715 times it, in two pieces
@@ -30,7 +30,10 @@ def sigmoid(x: Any) -> Any:
 def _gated(x: Any, u: Any, low: Any = None) -> Any:
     """x σ(u), for an u (and what it lacks) with the sign of x."""
     left = u < 0.0
-    a, b, p = exp_parts(where(left, u, -u), None if low is None else where(left, low, -low))
+    if low is None:
+        a, b, p = scaled_exp(where(left, u, -u))
+    else:
+        a, b, p, _ = exp_parts(where(left, u, -u), where(left, low, -low))
     e = fma(p, a, a) * b
     share, below = x * a, e + 1.0
     y = where(left, fma(p, share, share) * b, x) / below

@@ -73,7 +73,7 @@ def _power_wide(a: Any, y: Any) -> Any:
     u = y * log
     low = fma(y, log, -u) + y * log_low
     low = where(size(u) < 800.0, low, 0.0)
-    high, b, p = exp_parts(u, low)
+    high, b, p, _ = exp_parts(u, low)
     return fma(p, high, high) * b
 
 

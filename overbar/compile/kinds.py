@@ -1,0 +1,52 @@
+"""What an operation is for the compiler."""
+
+from __future__ import annotations
+
+from ..graph import Node
+from .access import is_view
+from .layout import is_product
+from .scalar import can_hold
+
+Sizes = tuple[int, ...]
+WHOLE = {
+    "conv", "conv_input", "conv_weight", "scatter", "add_along", "cumsum", "argmax", "argmin",
+}  # fmt: skip
+"""Operations whose operands lie in memory row by row."""
+
+
+def real_axes(shape: Sizes) -> Sizes:
+    """The sizes that are not 1."""
+    return tuple(n for n in shape if n != 1)
+
+
+def kind_of(node: Node) -> str:
+    """What a node is for the compiler: "leaf", "view", "entry" (computed entry by entry),
+    "reduction", "product", or "other".
+    """
+    if not node.inputs:
+        return "leaf"
+    if is_view(node):
+        return "view"
+    if isinstance(node.spec, tuple) or node.op.name == "part":
+        return "other"
+    if not can_hold(node) or not node.spec.size:
+        return "other"
+    if node.op.native is not None and not (node.op.declines and node.op.declines(node)):
+        return "entry"
+    if node.op.entry is not None and _few(node):
+        return "entry"
+    if node.op.reduces and all(x.spec.size for x in node.inputs):
+        return "reduction"
+    if is_product(node):
+        return "product"
+    return "other"
+
+
+def _few(node: Node) -> bool:
+    """`add_along` looks at every position: of few only."""
+    return node.op.name != "add_along" or node.inputs[0].spec.shape[node.params["axis"]] <= 4
+
+
+def is_pointwise(node: Node) -> bool:
+    """Whether an entry needs its inputs' entries at the same place only."""
+    return node.op.entry is None
