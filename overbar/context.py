@@ -55,7 +55,7 @@ class Context:
     lane: Any = None
     kinks: str = "default"
     threads: int | None = None
-    jit: str = "interpret"
+    jit: str = "native"
     dtype: Any = None
     guard: bool = False
 

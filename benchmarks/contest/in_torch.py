@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.nn import functional as F
+from torch.nn import functional as F  # noqa: N812  as everybody calls it
 
 from .task import Task
 from .workloads import Data
@@ -233,8 +233,7 @@ def _sequence(d: Data, compiled: bool, cell: Any, carries: int, scan: bool) -> T
         def loss(params: Any) -> Any:
             return F.cross_entropy(F.linear(module(xs)[0][-1], params[2]), y)
 
-        task = _loss_gradients(torch.compile(loss) if compiled else loss, params, False)
-        return task
+        return _loss_gradients(torch.compile(loss) if compiled else loss, params, False)
     h = torch.zeros(xs.shape[1], u.shape[1])
 
     def unrolled(params: Any) -> Any:

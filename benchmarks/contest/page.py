@@ -231,10 +231,11 @@ def fallbacks(records: Sequence[Record]) -> str:
 def tables(records: Sequence[Record]) -> str:
     """The whole page."""
     loads = [r["load"] for r in records]
+    days = sorted(r["date"] for r in records)
+    dates = " to ".join(dict.fromkeys((days[0], days[-1])))
     parts = [
         "# Compiled steps, side by side",
-        f"{versions()}. {min(r['date'] for r in records)} to {max(r['date'] for r in records)}; "
-        f"load while measuring: {min(loads):.1f} to {max(loads):.1f}.",
+        f"{versions()}. {dates}; load while measuring: {min(loads):.1f} to {max(loads):.1f}.",
         machine(records),
         markdown(HEAD, [row(r) for r in records]),
         first_calls(records),

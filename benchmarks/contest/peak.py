@@ -27,7 +27,7 @@ _threads = 1
 
 def start(threads: int) -> None:
     """So many at a time."""
-    global _threads  # noqa: PLW0603: a worker is one rival
+    global _threads  # noqa: PLW0603  a worker is one rival
     _threads = threads
 
 

@@ -14,7 +14,7 @@ import select
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 900.0
@@ -77,11 +77,11 @@ class Rival:
     def __init__(self, setting: Setting, folder: Path) -> None:
         self.setting = setting
         command = ("-m", "benchmarks.contest.worker", setting.library, str(setting.threads))
-        self.process = subprocess.Popen(
-            [sys.executable, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=(folder / f"{setting.name}.log").open("wb"), cwd=ROOT,
-            env=environment(setting, folder),
-        )  # fmt: skip
+        with (folder / f"{setting.name}.log").open("wb") as log:
+            self.process = subprocess.Popen(  # noqa: S603  ourselves
+                [sys.executable, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                stderr=log, cwd=ROOT, env=environment(setting, folder),
+            )  # fmt: skip
 
     def ask(self, *request: Any) -> Any:
         """The answer.
@@ -89,20 +89,21 @@ class Rival:
         Raises:  FailedError if there is none, or it says so.
         """
         pipe, answers = self.process.stdin, self.process.stdout
-        assert pipe is not None and answers is not None
+        assert pipe is not None
+        assert answers is not None
         try:
             pickle.dump(request, pipe)
             pipe.flush()
             if not select.select([answers], [], [], PATIENCE)[0]:
                 raise FailedError(f"no answer in {PATIENCE:g} s")
-            answer = pickle.load(answers)  # noqa: S301: written by our child
+            answer = pickle.load(answers)  # noqa: S301  written by our child
         except (EOFError, BrokenPipeError):
             raise FailedError(f"ended with status {self.process.wait()}") from None
         if isinstance(answer, tuple) and answer and answer[0] == "failed":
             raise FailedError(answer[1])
         return answer
 
-    def __enter__(self) -> Rival:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

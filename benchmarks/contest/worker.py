@@ -24,6 +24,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ..measure import collector, repetitions, seconds_of
+from .task import Task
 
 MODULES = {
     "overbar": "ours", "jax": "in_jax", "torch": "in_torch", "torch.compile": "in_torch",
@@ -67,7 +68,7 @@ class Worker:
     """The state between requests."""
 
     def __init__(self, library: str, threads: int) -> None:
-        self.library = library
+        self.library, self.task = library, Task(int)
         self.module = import_module(f".{MODULES[library]}", __package__)
         self.module.start(threads)
 
@@ -102,12 +103,12 @@ def serve(worker: Worker, requests: BinaryIO, answers: BinaryIO) -> None:
     """Answer until the parent hangs up."""
     while True:
         try:
-            what, *args = pickle.load(requests)  # noqa: S301: written by our parent
+            what, *args = pickle.load(requests)  # noqa: S301  written by our parent
         except EOFError:
             return
         try:
             answer = getattr(worker, what)(*args)
-        except Exception as error:  # noqa: BLE001: a rival that fails is a result
+        except Exception as error:  # noqa: BLE001  a rival that fails is a result
             traceback.print_exc()
             answer = ("failed", f"{type(error).__name__}: {error}")
         pickle.dump(answer, answers)

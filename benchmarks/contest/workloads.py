@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,7 @@ def _network(sizes: tuple[int, ...], batch: int, **more: Any) -> Callable[[bool]
     def data(tiny: bool) -> Data:
         rng, b = _rng(), 4 if tiny else batch
         widths = tuple(min(s, 16) for s in sizes) if tiny else sizes
-        pairs = list(zip(widths[:-1], widths[1:], strict=True))
+        pairs = list(pairwise(widths))
         params = []
         for n, m in pairs:
             params += [_matrix(rng, m, n), np.zeros(m, np.float32)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -57,6 +58,7 @@ class Program:
         self.machine, self.others = machine, tuple(others)
         self.module, self.checks = Module(), Checks()
         self.made: dict[Any, Stages] = {}
+        self.number = itertools.count()
         self.workspace = HEADER
         self.counters = 0
 
@@ -71,7 +73,7 @@ class Program:
             if not any(b is buffer for b in buffers):
                 buffers.append(buffer)
             numbers.append(next(i for i, b in enumerate(buffers) if b is buffer))
-        name = f"{step.node.op.name}{len(self.made)}"
+        name = f"{step.node.op.name}{next(self.number)}"
         if step.is_kernel:
             key = signature(step.node), tuple(numbers)
             found = self.made.get(key)

@@ -35,6 +35,8 @@ from .weights import order, pack_weights, packed_size
 LINE = AXES - 1
 """The axis along which the rows of a tile lie (unless they run across images)."""
 
+Sums = Callable[..., None]
+"""Emits the sums of one tile, see `_sums`."""
 
 SINGLE = 8
 """Places of a tile where no sum runs over channels: as many sums as hide each other's latency."""
@@ -48,10 +50,6 @@ def correlation(
     scratch = whole_lines(p.groups * packed_size(p, how.panels) * SIZE[p.dtype])
     pack = pack_weights(module, machine, p, how.panels, f"{name}_pack")
     return Stages((pack, compute(module, machine, how, name, epilogue)), scratch)
-
-
-Sums = Callable[..., None]
-"""Emits the sums of one tile, see `_sums`."""
 
 
 def compute(

@@ -30,7 +30,9 @@ BLOCK = 256 << 10
 class Blocks:
     """How the kernels' sums lie while they are added up: [row][column of the panel].
 
+    cut         the columns
     chunk       channels of x in one block
+    chunks      how many blocks a panel has
     by_tap      rows are (tap, channel), else (channel, tap), as kernels with channels first are
     along       how many taps of the last axis are rows of one tile
     """

@@ -63,12 +63,19 @@ class Spread:
 
 
 def pays(s: Spread, machine: Machine) -> bool:
-    """Whether it is quicker than `correlation`, by a count of cycles for a place of the source."""
+    """Whether it is quicker than `correlation`, by a count of cycles.
+
+    Two things speak for it: few channels, and a border (of a gradient: nearly the whole kernel)
+    that is wide beside the image, whose zeros `correlation` multiplies.
+    """
     p, lanes = s.p, machine.lanes(s.p.dtype)
-    there = s.taps * p.depth * -(-p.width // lanes) * (0.6 if p.width <= lanes else 0.5)
+    vectors = -(-p.width // lanes)
+    sums = math.prod(p.result) / math.prod(s.step) * s.taps
+    there = sums * p.depth * vectors * (0.6 if vectors == 1 else 0.5)
     product = p.depth * -(-s.columns // lanes) / 2
     adding = s.columns // s.run * -(-s.run // lanes) * 4
-    return s.taps > 1 and min(s.before) >= 0 and product + adding < there
+    here = math.prod(p.source) * (product + adding)
+    return s.taps > 1 and min(s.before) >= 0 and here < there
 
 
 @dataclass(frozen=True)
@@ -127,7 +134,7 @@ def spread(
     if axis < AXES - 1 and p.batch < wanted:
         most = max(1, p.result[axis] // max(8, 4 * s.reach(axis)))
         row_groups = min(most, -(-wanted // p.batch))
-    parts = min(2 * PARTS, p.batch * row_groups) if wanted > 1 else 1
+    parts = min(wanted if wanted < PARTS else 2 * PARTS, p.batch * row_groups)
     how = _Plan(s, cut, axis, row_groups, parts, blocks)
     pack = _pack(module, machine, how, f"{name}_pack")
     scratch = whole_lines(p.groups * p.depth * how.row * SIZE[p.dtype])

@@ -143,6 +143,8 @@ class Survey:
         """The contents of these arrays count as well: they are built in."""
         for a in arrays:
             path = self._seen[id(a)][0] + "[...]"
+            if a.dtype.hasobject:
+                continue
             self.facts[path] = (a.dtype.str, a.shape, a.tobytes()), "entries"
             self.watches[path] = Watch("bytes", a, None, (a.dtype, a.shape, a.tobytes()))
 

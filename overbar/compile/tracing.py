@@ -29,6 +29,11 @@ MISS: Any = object()
 UNTIDY = ("array", "number")
 """Rows of a prepared call that may hold for a copy of the argument."""
 
+SMALL = 1 << 14
+"""Bytes of an array from outside that NumPy, and not overbar, computed with: up to so many, its
+content is watched, since it is built in.
+"""
+
 
 class Place(NamedTuple):
     """A tensor: itself, or the number of an argument leaf."""
@@ -117,7 +122,8 @@ class Traced:
             )
         captured = Captured(trace, results, tree)
         self.survey = survey.without(again())
-        self.survey.freeze(trace.frozen.values())
+        built_in = [a for i, a in survey.arrays.items() if i not in trace.given]
+        self.survey.freeze(a for a in built_in if a.nbytes <= SMALL or id(a) in trace.frozen)
         self.tree, self.outs = tree, [Tensor if isinstance(y, Tensor) else y for y in returned]
         self.results = len(results)
         sources += [Source("array", Place(None), a) for a, _ in trace.given.values()]

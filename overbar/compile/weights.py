@@ -24,7 +24,7 @@ from .tiling import Panels
 AT_LEAST = 40_000
 """So many numbers are worth being shared among threads."""
 
-AT_ONCE = 1 << 14
+AT_ONCE = 1 << 13
 """How many numbers are turned before they are put in order."""
 
 
@@ -65,7 +65,9 @@ def pack_weights(
     groups, rows = ((low, high), (0, p.depth)) if p.groups > 1 else ((0, 1), (low, high))
     chunk = _chunk(p, panels)
     workspace = chunk * math.prod(p.kernel) * panels.widest * SIZE[p.dtype]
-    with f.loop(*groups) as g:
+    # Some rows of all panels, then the next rows: what one panel reads lies beside the next's.
+    with f.loop(*groups) as g, f.loop(*rows, chunk or p.depth) as c:
+        some = (c, f.least(f.add(c, chunk), rows[1])) if chunk else rows
         done = 0
         for vectors, columns, count in panels.each():
             wide = vectors * panels.lanes
@@ -74,7 +76,7 @@ def pack_weights(
                 source = f.at("%second", f.add(f.mul(g, p.w_group), f.mul(start, p.w_column)), kind)
                 before = f.add(f.mul(g, packed_size(p, panels)), f.mul(start, len(taps) * p.depth))
                 to = f.at("%scratch", before, kind)
-                _panel(f, machine, p, taps, source, to, rows, columns, wide, chunk)
+                _panel(f, machine, p, taps, source, to, some, columns, wide, chunk)
             done += columns * count
     f.give()
     return Kernel(name, parts, whole_lines(workspace))
@@ -135,19 +137,17 @@ def _panel(
         return
 
     # The taps are contiguous: turned into [row, tap][column], then put in order.
-    with f.loop(low, high, chunk) as c0:
-        some = f.least(chunk, f.sub(high, c0))
-        joined = p.w_row == every  # one row's taps lie behind the other's
-        with f.loop(0, 1 if joined else some) as c:
-            transpose(
-                f, machine, p.dtype, to=f.at("%workspace", f.mul(c, every * wide), kind),
-                to_row=wide, source=f.at(source, f.mul(f.add(c0, c), p.w_row), kind),
-                source_row=p.w_column, rows=columns,
-                columns=f.mul(some, every) if joined else every,
-            )  # fmt: skip
-        with f.loop(0, len(taps)) as i:
-            move(
-                f, machine, p.dtype, to=target(i, c0), to_row=wide,
-                source=f.at("%workspace", f.mul(tap(i), wide), kind), source_row=every * wide,
-                rows=some, columns=columns,
-            )  # fmt: skip
+    some, joined = f.sub(high, low), p.w_row == every  # one row's taps lie behind the other's
+    with f.loop(0, 1 if joined else some) as c:
+        transpose(
+            f, machine, p.dtype, to=f.at("%workspace", f.mul(c, every * wide), kind),
+            to_row=wide, source=f.at(source, f.mul(f.add(low, c), p.w_row), kind),
+            source_row=p.w_column, rows=columns,
+            columns=f.mul(some, every) if joined else every,
+        )  # fmt: skip
+    with f.loop(0, len(taps)) as i:
+        move(
+            f, machine, p.dtype, to=target(i, low), to_row=wide,
+            source=f.at("%workspace", f.mul(tap(i), wide), kind), source_row=every * wide,
+            rows=some, columns=columns,
+        )  # fmt: skip

@@ -33,6 +33,11 @@ def narrowed(widths: Sequence[int], room: int | None, gives: Sequence[bool]) -> 
     return found
 
 
+def fitted(line: str, columns: int | None) -> str:
+    """A line of source, cut where it is wider than the room."""
+    return line if columns is None or len(line) <= columns else line[: columns - 1] + "…"
+
+
 _SIGNS = {"+", "−", "-", "⊙", "*", "/", "·", "=", "+="}
 
 

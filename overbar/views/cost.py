@@ -12,6 +12,7 @@ from typing import Any
 from .answer import Answer, Table, plain
 from .columns import laid, terminal
 from .keeping import keep_of
+from .names import width
 from .runs import need_something, run_of
 from .work import forward_nodes, reverse_nodes, total
 
@@ -66,7 +67,7 @@ class CostReport(Answer):
     def _cells(self) -> list[list[str]]:
         rows = []
         for m in self.modes.values():
-            sweep = "runs of f" if not m.exact else "sweep" if m.passes == 1 else "sweeps"
+            sweep = "runs" if not m.exact else "sweep" if m.passes == 1 else "sweeps"
             rows.append(
                 [
                     ("→ " if m.name == self.best else "  ") + m.name,
@@ -75,7 +76,7 @@ class CostReport(Answer):
                     f"{m.flops:,}",
                     _times(m.flops / max(self.flops, 1)),
                     f"{m.kept:,}",
-                    "to rounding" if m.exact else m.error,
+                    "rounding" if m.exact else m.error,
                 ]
             )
         for i in (1, 2, 3, 4, 5):
@@ -93,8 +94,9 @@ class CostReport(Answer):
             h.rjust(len(c)) if 0 < i < 6 else h
             for i, (h, c) in enumerate(zip(HEADS, cells[0], strict=True))
         ]
-        gives = [i == 6 for i in range(7)]
-        table = laid([heads, *cells], gap="  ", columns=columns, gives=gives)
+        table = laid([heads, *cells], gap="  ")
+        if columns is not None and max(map(width, table)) > columns:  # it is the easiest to spare
+            table = laid([r[:2] + r[3:] for r in (heads, *cells)], gap="  ")
         return plain("\n".join([f, *table, f"take {self.best} mode: {self.why}"]), ascii)
 
     def __str__(self) -> str:
@@ -108,7 +110,7 @@ class CostReport(Answer):
         return [(title, HEADS, self._cells())]
 
 
-HEADS = ["  mode", "passes", "FLOPs each", "FLOPs in all", "runs of f", "bytes kept", "exact"]
+HEADS = ["  mode", "passes", "FLOPs each", "FLOPs in all", "in runs of f", "bytes kept", "error"]
 
 
 def _times(ratio: float) -> str:
@@ -147,7 +149,7 @@ def cost(subject: Any, *args: Any) -> CostReport:
     modes = [
         Mode("reverse", m, back, f + m * back, keep_of(record).bytes, True),
         Mode("forward", n, ahead, f + n * ahead, 0, True),
-        Mode("numeric", n + 1, f, (n + 1) * f, 0, False, f"to {one} at best"),
-        Mode("central", 2 * n, f, 2 * n * f, 0, False, f"to {two} at best"),
+        Mode("numeric", n + 1, f, (n + 1) * f, 0, False, f"≥ {one}"),
+        Mode("central", 2 * n, f, 2 * n * f, 0, False, f"≥ {two}"),
     ]
     return CostReport(n, m, f, modes)

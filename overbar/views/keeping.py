@@ -73,13 +73,13 @@ def keep_of(record: Record) -> Keep:
             reasons.setdefault(node.inputs[i], []).append(Reason(node, i))
     owners: dict[int, Node] = {}
     for node in record.nodes:
-        if not record.computed(node):
+        if is_given(record, node):
             for buffer in buffers(record.values[node]):
                 owners.setdefault(id(buffer), node)
     keep = Keep([], [])
     for node in sorted(reasons, key=lambda n: n.serial):
         held = Held(node, reasons[node], 0)
-        if not record.computed(node):
+        if is_given(record, node):
             if asks(node) or node.spec.size > 1:
                 held.bytes = sum(b.nbytes for b in buffers(record.values[node]))
                 keep.given.append(held)
@@ -92,6 +92,11 @@ def keep_of(record: Record) -> Keep:
                 held.bytes += buffer.nbytes
         keep.computed.append(held)
     return keep
+
+
+def is_given(record: Record, node: Node) -> bool:
+    """Whether it was there, or was computed from nothing that anybody differentiates by."""
+    return not record.computed(node) or not node.mask
 
 
 def buffers(value: Any) -> list[Any]:

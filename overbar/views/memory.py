@@ -10,13 +10,13 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import place
 from ..graph import Node
 from .answer import Answer, Table, plain, shape_text
-from .columns import laid, terminal
-from .keeping import Held, Keep, buffers, keep_of
+from .columns import fitted, laid, terminal
+from .keeping import Held, Keep, buffers, is_given, keep_of
 from .names import known_as, names_of
 from .record import Record
 from .runs import need_something, run_of
@@ -89,19 +89,18 @@ class MemoryReport(Answer):
         for (filename, line), size in self.by_line.items():
             where = place(filename, line) if filename else "made by overbar"
             share = f"{size / self.bytes:.0%}" if self.bytes else ""
-            rows.append([f"{size:,}", share, where, "", ""])
+            rows.append([f"{size:,}", share, where, ""])
             rows += [
                 [
                     f"{s.bytes:,}" if s.bytes else "a view",
                     "",
                     f"  {s.name}  {_shape(s.shape)} {s.dtype}",
                     ", ".join(s.why),
-                    "",
                 ]
                 for s in self.saved
                 if (s.filename, s.line) == (filename, line)
             ]
-        return [r[:4] for r in rows]
+        return rows
 
     def text(self, *, ascii: bool = False, columns: int | None = None) -> str:
         """By line: bytes, values, why; then the peak."""
@@ -119,10 +118,8 @@ class MemoryReport(Answer):
         peak += f" ({p.values:,} of values, {p.adjoints:,} of adjoints)" if p.backward else ""
         said = laid([[self._said()]], columns=columns)
         ends = laid([[peak]], columns=columns)
-        return plain(
-            "\n".join([*said, "", *lines, "", *ends, *([f"    {p.where}"] if p.where else [])]),
-            ascii,
-        )
+        ends += [fitted(f"    {p.where}", columns)] if p.where else []
+        return plain("\n".join([*said, "", *lines, "", *ends]), ascii)
 
     def __str__(self) -> str:
         return self.text(ascii=self.in_ascii(), columns=terminal())
@@ -220,20 +217,20 @@ class _Live:
 
 
 def _leaves(record: Record) -> list[Any]:
-    return [b for n in record.nodes if not record.computed(n) for b in buffers(record.values[n])]
+    return [b for n in record.nodes if is_given(record, n) for b in buffers(record.values[n])]
 
 
 def _forward(record: Record, keep: Keep) -> list[Moment]:
     """Held are what is kept, what is still to be used, and the results."""
     stay = {h.node for h in keep.computed} | set(record.outputs)
-    made = [n for n in record.nodes if record.computed(n)]
+    made = [n for n in record.nodes if not is_given(record, n)]
     last = {x: n for n in made for x in n.inputs}
     live, moments = _Live(_leaves(record)), []
     for node in made:
         live.hold(record.values[node])
         moments.append(Moment(node.op.name, False, live.bytes, 0, str(node.origin or "")))
         for x in dict.fromkeys(node.inputs):
-            if last[x] is node and x not in stay and record.computed(x):
+            if last[x] is node and x not in stay and not is_given(record, x):
                 live.drop(record.values[x])
         if node not in last and node not in stay:
             live.drop(record.values[node])
@@ -246,37 +243,42 @@ def _backward(record: Record, keep: Keep) -> list[Moment]:
     held = {h.node for h in keep.computed}
     for node in held | set(record.outputs):
         values.hold(record.values[node])
-    sums: dict[Node, int] = {}
-    pending: dict[Node, Any] = {}
+    bars: dict[Node, Any] = {}  # a message, or the bytes of a sum, which is an array of its own
     kept = set(record.variables) | set(record.outputs)
     moments = []
+
+    def let_go(bar: Any) -> None:
+        if isinstance(bar, _Sum):
+            adjoints.bytes -= bar.bytes
+        elif bar is not None:
+            adjoints.drop(bar)
+
     for node, y_bar, messages in record.steps():
-        if node not in pending and node not in sums:
-            pending[node] = y_bar
-            adjoints.hold(y_bar)
+        let_go(bars.get(node))
+        bars[node] = y_bar  # a sum is seen here for the first time
+        adjoints.hold(y_bar)
         for x, x_bar in messages:
             adjoints.hold(x_bar)
-            if x in sums:
+            if x not in bars:
+                bars[x] = x_bar
+                adjoints.hold(x_bar)
                 continue
-            if x in pending:
-                sums[x] = (
-                    x.spec.size * x.spec.dtype.itemsize if not isinstance(x.spec, tuple) else 0
-                )
-                adjoints.bytes += sums[x]
+            let_go(bars[x])
+            bars[x] = _Sum(x.spec.size * x.spec.dtype.itemsize)
+            adjoints.bytes += bars[x].bytes
         moments.append(
             Moment(node.op.name, True, values.bytes, adjoints.bytes, str(node.origin or ""))
         )
-        for x, x_bar in messages:
-            if x in sums:
-                adjoints.drop(x_bar)
-                if x in pending:
-                    adjoints.drop(pending.pop(x))
-            else:
-                pending[x] = x_bar
+        for _, x_bar in messages:
+            adjoints.drop(x_bar)
         if node not in kept:
-            if node in pending:
-                adjoints.drop(pending.pop(node))
-            adjoints.bytes -= sums.pop(node, 0)
+            let_go(bars.pop(node))
         if node in held:
             values.drop(record.values[node])
     return moments
+
+
+class _Sum(NamedTuple):
+    """The sum of several messages: an array of its own."""
+
+    bytes: int

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ..errors import place
 from .answer import Answer, Table, number, plain
-from .columns import laid, terminal, wrapped
+from .columns import fitted, laid, terminal, wrapped
 from .names import bar
 
 
@@ -126,7 +126,7 @@ class Health(Answer):
         for f in self.findings:
             lines += ["", *_indented(f"{f.kind.upper()}  {f.name}: {f.what}", room, "")]
             if f.where:
-                lines.append(_cut(f"    {f.where}", columns))
+                lines.append(fitted(f"    {f.where}", columns))
             if f.cure:
                 lines += _indented(f"cure: {f.cure}", room, "    ")
         heads, cells = self._shown()
@@ -162,11 +162,6 @@ def _number(v: float | None) -> str:
 
 def _share(v: float | None) -> str:
     return "" if v is None else f"{v:.0%}"
-
-
-def _cut(line: str, columns: int | None) -> str:
-    """A line of source, no wider than the room."""
-    return line if columns is None or len(line) <= columns else line[: columns - 1] + "…"
 
 
 def _indented(text: str, room: int, indent: str) -> list[str]:

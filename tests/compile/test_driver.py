@@ -14,6 +14,7 @@ import pytest
 
 import overbar as ob
 from overbar.compile import gate, objects
+from overbar.compile.tracing import MISS
 from overbar.errors import DomainError, GradientError, IndexingError, NonFiniteError
 
 pytest.importorskip("llvmlite")
@@ -542,6 +543,41 @@ def test_many_steps_in_one_go_are_many_steps():
         step.run(0, X)
 
 
+def test_a_loop_in_native_code_counts_every_step():
+    count, w = ob.tensor(0), param(3)
+    rng = ob.random.default_rng(5)
+
+    @ob.jit
+    def step(x):
+        count.rebind(count + 1)
+        w.rebind((w * 0.5 + x + rng.uniform((3,))).detach())
+        return ob.sum(x) + count
+
+    one = float(step.run(1, np.ones(3)))
+    assert int(count) == 1
+    assert step._ready[0].loops
+    entered = []
+    step._ready[0].gate.repeat = _spied(step._ready[0].gate.repeat, entered)
+    many = float(step.run(40, np.ones(3)))
+    assert (int(count), int(rng.state.numpy()[1])) == (41, 41)
+    assert max(entered) > 1
+    assert (one, many) in ((3.0, 43.0), (4.0, 44.0))
+    step(np.ones(3))
+    assert int(count) == 42
+    held = w.numpy()
+    before = held.copy()
+    step.run(3, np.ones(3))
+    assert np.array_equal(held, before)
+
+
+def _spied(f, calls):
+    def spy(n):
+        calls.append(n)
+        f(n)
+
+    return spy
+
+
 def test_asking_changes_nothing():
     net = Network()
     step = ob.jit(net.step)
@@ -710,6 +746,111 @@ def test_rules_of_ones_own():
         close(_plain(g(X)), ob.grad(f)(X))
 
 
+# -- the door -------------------------------------------------------------------------------------
+
+
+class Watched:
+    """What a function looks at, each of it by a row of its own."""
+
+    def __init__(self):
+        self.w, self.v = ob.tensor(np.ones(3)), ob.tensor(np.ones(3))
+        self.p = param(3)
+        self.q = ob.tensor(X.T)  # in the order of X: it is copied
+        self.data, self.mask = np.ones(3), np.array([True] * 8)
+        self.steps = [2.0, 3.0]
+
+    def body(self, x, t, r, n, c):
+        self.v.rebind(self.v * 0.5 + x)  # written where it is
+        self.w.rebind(x * 1.0)  # a new array each time
+        self.p.grad = None
+        y = self.w * r + t + self.data * n + ob.sum(self.q) + sum(self.steps)
+        return ob.sum(y * self.p.detach()) + ob.sum(ob.ones(8)[self.mask]) * SCALE * c
+
+
+SCALE, HELD = 2.0, []
+FROZEN = np.frombuffer(np.ones(3).tobytes())
+
+
+def _globals(**changes):
+    return lambda s: sys.modules[__name__].__dict__.update(changes)
+
+
+DOORS = {
+    "nothing": (lambda s: None, None),
+    "another value": (lambda s: s.v.rebind(ob.tensor(np.zeros(3))), None),
+    "a global": (_globals(SCALE=3.0), "key"),
+    "a closed-over list": (lambda s: s.steps.append(1.0), "items"),
+    "an attribute": (lambda s: setattr(s, "data", np.zeros(3)), "key"),
+    "another attribute": (lambda s: setattr(s, "more", 1), "word"),
+    "the content of a mask": (lambda s: s.mask.__setitem__(1, False), "bytes"),
+    "the content of an array": (lambda s: s.data.__setitem__(1, 5.0), "bytes"),
+    "the shape of an array": (lambda s: setattr(s, "data", np.ones((2, 3))), "key"),
+    "an array on its side": (lambda s: s.q.rebind(ob.tensor(-X.T)), "kept"),
+    "who asks for gradients": (lambda s: s.p.requires_grad_(False), "read"),
+    "a computed value": (lambda s: s.v.rebind(s.p * 2.0), "owned"),
+    "a frozen value": (lambda s: s.v.rebind(ob.handle.from_value(FROZEN)), "owned"),
+    "another shape": (lambda s: s.v.rebind(ob.tensor(np.ones((1, 3)))), "owned"),
+    "a view of it": (lambda s: HELD.append(s.v.numpy()), "owned"),
+    "a view of what is replaced": (lambda s: HELD.append(s.w.numpy()), None),
+    "a gradient": (lambda s: setattr(s.p, "grad", np.ones(3)), "grad"),
+}
+CALLS = {
+    "the same": {},
+    "another array": {"x": np.arange(3.0)},
+    "an array on its side": {"x": np.arange(6.0)[::2]},
+    "another shape": {"x": np.ones((2, 3))},
+    "another dtype": {"x": np.ones(3, np.float32)},
+    "a tensor for an array": {"x": ob.tensor(np.ones(3))},
+    "another tensor": {"t": ob.tensor(np.arange(3.0))},
+    "a tensor that asks": {"t": ob.tensor(np.arange(3.0), requires_grad=True)},
+    "an array for a tensor": {"t": np.arange(3.0)},
+    "another number": {"r": 7.5},
+    "a number of NumPy's": {"r": np.float64(7.5)},
+    "another whole number": {"n": 5},
+    "a truth": {"n": True},
+    "a constant": {"c": 2},
+}
+
+
+@pytest.mark.parametrize("door", DOORS.values(), ids=DOORS)
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_the_door_opens_for_nothing_else(door, call, monkeypatch):
+    monkeypatch.setattr(sys.modules[__name__], "SCALE", 2.0)
+    one, two = Watched(), Watched()
+    step = ob.jit(one.body)
+    given = {"x": np.ones(3), "t": ob.tensor(np.zeros(3)), "r": 1.5, "n": 3, "c": 1}
+    for _ in range(3):
+        close(step(*given.values()), two.body(*given.values()))
+    assert is_ready(step)
+    entered = step._ready[0]
+    change, row = door
+    for s in (one, two):
+        change(s)
+    given |= call
+    for k in range(3):
+        if k == 0 and not call:
+            (result,) = [entered.whole(tuple(given.values()))]
+            assert (result is MISS) == (row is not None)
+            if row is not None:
+                assert entered.gate.refused == row
+            else:
+                two.body(*given.values())
+        found, wanted = step(*given.values()), two.body(*given.values())
+        close(found, wanted)
+        close(one.w, two.w)
+        close(one.v, two.v)
+    assert (one.p.grad, two.p.grad) == (None, None)
+
+
+def test_traces_that_are_not_used_any_more_are_forgotten():
+    step = ob.jit(lambda x, n: x * n)
+    for n in range(150):
+        close(step(X, n), X * n)
+    assert len(step._traces) == 64
+    for n in (149, 0, 149):
+        close(step(X, n), X * n)
+
+
 # -- what the surroundings are --------------------------------------------------------------------
 
 
@@ -846,6 +987,34 @@ def test_two_python_threads_may_call_one_step():
     assert not wrong
     values = np.unique(w.numpy())
     assert len(values) == 1  # torn updates would leave several
+
+
+def test_a_long_step_lets_other_threads_run_and_shows_them_whole_values():
+    n = 700
+    w, m = ob.tensor(np.zeros(n)), np.random.default_rng(0).standard_normal((n, n))
+    step = ob.jit(lambda a: w.rebind(w + 1.0) or ob.sum(a @ a))
+    step(m)
+    seen, torn, stop = [], [], threading.Event()
+
+    def watch():
+        while not stop.is_set():
+            values = w.numpy()
+            first = values.copy()
+            if len(set(first.tolist())) > 1 or not np.array_equal(values, first):
+                torn.append(first)
+            seen.append(first[0])
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        for _ in range(40):
+            step(m)
+    finally:
+        stop.set()
+        watcher.join()
+    assert not torn
+    assert len(set(seen)) > 3
+    assert w.numpy()[0] == 41.0
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

@@ -35,6 +35,7 @@ _K = 0.6875
 _ERFC = {4: _Family(ERFC, 3.0, _K, 1.0, 1.0, 10.1), 8: _Family(ERFC, 4.0, _K, 1.0, 1.0, 28.0)}
 _NDTR = {4: _Family(NDTR, 4.0, 1.0, 0.5, 0.5, 14.6), 8: _Family(NDTR, 6.0, 1.0, 0.5, 0.5, 39.6)}
 _ERFCX = {8: _Family(ERFCX, 4.0, _K, 1.0, 1.0, math.inf)}
+_DENSITY = (float.fromhex("0x1.9884533d43651p-2"), float.fromhex("-0x1.cbc0d30ebfd15p-56"))  # at 0
 _EDGE = {4: 0.82, 8: 0.875}
 _ROOT_HALF = (float.fromhex("0x1.6a09e667f3bcdp-1"), float.fromhex("-0x1.bdd3413b26456p-55"))
 _ONE = {4: 3.95, 8: 5.95}  # where erf is 1
@@ -52,10 +53,11 @@ def erf(x: Any) -> Any:
 def _quotient(x: Any, family: _Family) -> tuple[Any, Any, Any]:
     """(y, 1/z, off): exp(share x²) tail(x) = weight y / z (1 + off), for x >= 0."""
     k = family.k
-    s = x / (x + family.c)
+    z, far = x + k, x + family.c
+    both = 1.0 / (far * z)  # one division for two
+    s, inverse = x * z * both, far * both
     r = paired(fma(s, 2.0, -1.0), family.table)
-    y, z = fma(s, r, k), x + k
-    inverse = 1.0 / z
+    y = fma(s, r, k)
     lost = x - (z - k)
     off = fma(-inverse, lost, fma(-inverse, z, 1.0))
     return y, inverse, fma(fma(s, r, k - y), 1 / k, off)  # y is nearly k
@@ -64,7 +66,8 @@ def _quotient(x: Any, family: _Family) -> tuple[Any, Any, Any]:
 def _parts(x: Any, share: float, weight: float = 1.0) -> tuple[Any, Any, Any, Any]:
     """(a, b, p, lost) with weight exp(share x²) = a (1 + p + lost) b."""
     square = x * x
-    return exp_parts(square * share, fma(x, x, -square) * share, weight)
+    low = fma(x, x, -square) * share
+    return exp_parts(square * share, low, weight, left=share < 0.0)
 
 
 def _tail(x: Any, families: dict[int, _Family], factor: Any = None) -> Any:
@@ -73,7 +76,8 @@ def _tail(x: Any, families: dict[int, _Family], factor: Any = None) -> Any:
     x = below(x, family.end)
     y, inverse, off = _quotient(x, family)
     a, b, p, more = _parts(x, -family.share, family.weight)
-    off = off + more
+    if is_wide(x):
+        off = off + more
     if factor is None:
         whole = y * inverse
         lost = fma(y, inverse, -whole)
@@ -154,8 +158,9 @@ def log_ndtr(x: Any) -> Any:
 def mills(x: Any) -> Any:
     """The normal density over the normal distribution function."""
     u = size(x)
-    a, b, p, _ = _parts(below(u, 39.6), -0.5)
-    density = fma(p, a, a) * b * (1 / math.sqrt(2 * math.pi))
+    a, b, p, lost = _parts(below(u, 39.6), -0.5)
+    top, less = _DENSITY
+    density = (fma(p, top, fma(lost, top, less)) + top) * a * b
     left = math.sqrt(2 / math.pi) / _scaled_half(u)
     right = density / (1.0 - _tail(u, _NDTR))
     return where(x < 0.0, where(u > 1e9, u, left), right)
