@@ -63,11 +63,14 @@ from .trees import tree_flatten as tree_flatten
 from .trees import tree_map as tree_map
 from .trees import tree_unflatten as tree_unflatten
 from .views.contributions import contributions as contributions
+from .views.cost import cost as cost
 from .views.derive import derive as derive
 from .views.draw import draw as draw
 from .views.explain import explain as explain
 from .views.explore import explore as explore
+from .views.health import health as health
 from .views.kinks import kinks as kinks
+from .views.memory import memory as memory
 from .views.nonfinite import nan_guard as nan_guard
 from .views.nonfinite import why_nan as why_nan
 from .views.paths import paths as paths
@@ -76,6 +79,7 @@ from .views.shapes import shape_table as shape_table
 from .views.spy import spy as spy
 from .views.summary import summary as summary
 from .views.tracetable import trace_table as trace_table
+from .views.watch import watch as watch
 from .views.whatif import what_if as what_if
 from .views.zeros import why_zero as why_zero
 from collections.abc import Sequence

@@ -29,6 +29,12 @@ _QUICK = {
 """Quick enough to be computed again wherever they are needed."""
 
 
+MOST = 128
+"""Operations in one kernel: longer ones take LLVM more than their share of time."""
+DEEP = 4
+"""What is computed again is computed of so many operations at most, one after the other."""
+
+
 def fuse(graph: Graph) -> Graph:
     """Gather operations into kernels.
 
@@ -78,6 +84,7 @@ class Grouping:
         self.kinds.update(dict.fromkeys(graph.inputs, "leaf"))
         self.readers: dict[tuple[Sizes, Node], Kernel] = {}
         self.reads: dict[Node, list[Node]] = {}
+        self.depth: dict[Node, int] = {}
         self.crossed = self._crossings()
         stored = set(graph.outputs)
         for node in graph.nodes:
@@ -107,10 +114,12 @@ class Grouping:
         bases = [self._base(x) for x in node.inputs]
         if any(b in self.home for b in bases):
             return False
-        if node.spec.size == 1:
-            return True
         arrays = self._arrays(node)
-        if len(arrays) > 1 or self.crossed.get(node, True):
+        depth = 1 + max((self.depth.get(b, 0) for b in bases), default=0)
+        self.depth[node] = depth
+        if depth > DEEP:
+            return False
+        if node.spec.size > 1 and (len(arrays) > 1 or self.crossed.get(node, True)):
             return False
         self.reads[node] = arrays
         return True
@@ -220,6 +229,8 @@ class Grouping:
         for kernel in candidates:
             if kernel is None or kernel.kind != "nest" or kernel.reduced != reduced:
                 continue
+            if len(kernel.members) >= MOST:
+                continue
             inside = any(self.home[x] is kernel for x in sources)
             if not inside and self._waits(kernel, sources):
                 return kernel
@@ -242,7 +253,7 @@ class Grouping:
         """How a node would be computed in a kernel: per entry (True), per row (False); None: not
         at all.
         """
-        if kernel.kind == "other":
+        if kernel.kind == "other" or len(kernel.members) >= MOST:
             return None
         if self.kinds[node] == "reduction":
             return self._fits_reduction(kernel, node)

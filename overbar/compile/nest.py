@@ -199,6 +199,9 @@ class Writer(Entries):
 
     def entry(self, summed: Any, totals: Any, stored: Any, kept: Any) -> None:
         """The work at one entry. Stores come last: one may overwrite what was read here."""
+        for n in self.shape.members:  # oldest first, so that nothing is computed deep down
+            if self.shape.whole[n] and self.shape.phase[n] == self.phase_now:
+                self.value(n)
         values = [(n, self.operand(n.inputs[0])) for n in summed]
         results = [(n, self.value(n)) for n, _ in stored]
         saved = [(n, self.value(n)) for n in kept]

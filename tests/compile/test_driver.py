@@ -753,22 +753,22 @@ class Watched:
     """What a function looks at, each of it by a row of its own."""
 
     def __init__(self):
-        self.w, self.v = ob.tensor(np.ones(3)), ob.tensor(np.ones(3))
+        self.w, self.v = ob.tensor(np.ones(3)), ob.tensor(np.ones(5))
         self.p = param(3)
         self.q = ob.tensor(X.T)  # in the order of X: it is copied
         self.data, self.mask = np.ones(3), np.array([True] * 8)
         self.steps = [2.0, 3.0]
 
     def body(self, x, t, r, n, c):
-        self.v.rebind(self.v * 0.5 + x)  # written where it is
-        self.w.rebind(x * 1.0)  # a new array each time
+        self.v.rebind(self.v * 0.5 + r)  # written where it is
+        self.w.rebind(ob.asarray(x) * 1.0)  # a new array each time
         self.p.grad = None
         y = self.w * r + t + self.data * n + ob.sum(self.q) + sum(self.steps)
         return ob.sum(y * self.p.detach()) + ob.sum(ob.ones(8)[self.mask]) * SCALE * c
 
 
 SCALE, HELD = 2.0, []
-FROZEN = np.frombuffer(np.ones(3).tobytes())
+FROZEN = np.frombuffer(np.ones(5).tobytes())
 
 
 def _globals(**changes):
@@ -777,7 +777,7 @@ def _globals(**changes):
 
 DOORS = {
     "nothing": (lambda s: None, None),
-    "another value": (lambda s: s.v.rebind(ob.tensor(np.zeros(3))), None),
+    "another value": (lambda s: s.v.rebind(ob.tensor(np.zeros(5))), None),
     "a global": (_globals(SCALE=3.0), "key"),
     "a closed-over list": (lambda s: s.steps.append(1.0), "items"),
     "an attribute": (lambda s: setattr(s, "data", np.zeros(3)), "key"),
@@ -787,9 +787,9 @@ DOORS = {
     "the shape of an array": (lambda s: setattr(s, "data", np.ones((2, 3))), "key"),
     "an array on its side": (lambda s: s.q.rebind(ob.tensor(-X.T)), "kept"),
     "who asks for gradients": (lambda s: s.p.requires_grad_(False), "read"),
-    "a computed value": (lambda s: s.v.rebind(s.p * 2.0), "owned"),
+    "a computed value": (lambda s: s.v.rebind(ob.sum(s.p) * s.v), "owned"),
     "a frozen value": (lambda s: s.v.rebind(ob.handle.from_value(FROZEN)), "owned"),
-    "another shape": (lambda s: s.v.rebind(ob.tensor(np.ones((1, 3)))), "owned"),
+    "another shape": (lambda s: s.v.rebind(ob.tensor(np.ones((1, 5)))), "owned"),
     "a view of it": (lambda s: HELD.append(s.v.numpy()), "owned"),
     "a view of what is replaced": (lambda s: HELD.append(s.w.numpy()), None),
     "a gradient": (lambda s: setattr(s.p, "grad", np.ones(3)), "grad"),
@@ -992,7 +992,7 @@ def test_two_python_threads_may_call_one_step():
 def test_a_long_step_lets_other_threads_run_and_shows_them_whole_values():
     n = 700
     w, m = ob.tensor(np.zeros(n)), np.random.default_rng(0).standard_normal((n, n))
-    step = ob.jit(lambda a: w.rebind(w + 1.0) or ob.sum(a @ a))
+    step = ob.jit(lambda a: w.rebind(w + 1.0) or ob.sum(ob.tanh(a @ a)))
     step(m)
     seen, torn, stop = [], [], threading.Event()
 

@@ -15,7 +15,7 @@ import math
 from typing import Any, NamedTuple
 
 from .coefficients import ERF, ERFC, ERFCX, LOG_ERFC, NDTR
-from .exponential import exp_near, exp_parts
+from .exponential import exp_near, exp_of_sum
 from .logarithm import log, log1p
 from .notation import above, below, fma, is_wide, narrow, paired, signed, size, where, wide
 
@@ -53,11 +53,10 @@ def erf(x: Any) -> Any:
 def _quotient(x: Any, family: _Family) -> tuple[Any, Any, Any]:
     """(y, 1/z, off): exp(share x²) tail(x) = weight y / z (1 + off), for x >= 0."""
     k = family.k
-    z, far = x + k, x + family.c
-    both = 1.0 / (far * z)  # one division for two
-    s, inverse = x * z * both, far * both
+    s = x / (x + family.c)
     r = paired(fma(s, 2.0, -1.0), family.table)
-    y = fma(s, r, k)
+    y, z = fma(s, r, k), x + k
+    inverse = 1.0 / z
     lost = x - (z - k)
     off = fma(-inverse, lost, fma(-inverse, z, 1.0))
     return y, inverse, fma(fma(s, r, k - y), 1 / k, off)  # y is nearly k
@@ -67,7 +66,7 @@ def _parts(x: Any, share: float, weight: float = 1.0) -> tuple[Any, Any, Any, An
     """(a, b, p, lost) with weight exp(share x²) = a (1 + p + lost) b."""
     square = x * x
     low = fma(x, x, -square) * share
-    return exp_parts(square * share, low, weight, left=share < 0.0)
+    return exp_of_sum(square * share, low, weight, left=share < 0.0)
 
 
 def _tail(x: Any, families: dict[int, _Family], factor: Any = None) -> Any:

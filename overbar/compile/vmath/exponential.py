@@ -31,27 +31,26 @@ LOG_2 = {  # in two pieces
     4: (float.fromhex("0x1.62e43p-1"), float.fromhex("-0x1.05c61p-29")),
     8: (float.fromhex("0x1.62e42fefa39efp-1"), float.fromhex("0x1.abc9e3b39803fp-56")),
 }
+_LOG2_E = 1 / math.log(2)
 # Beyond these eˣ is 0 (also if it is multiplied by 1000) or ∞.
 _LIMITS = {4: (-115.0, 89.0), 8: (-760.0, 710.0)}
 _DOWN = {4: 64, 8: 128}  # so many twos in the second power, left of zero
 
 
-def _powers(scaled: Any, left: Any, factor: float, weight: float = 1.0) -> tuple[Any, Any, Any]:
-    """(n, a, b): the whole number n next to `factor` times a number, and 2ⁿ = a b / weight.
+def _powers(x: Any, factor: float, weight: float, left: bool) -> tuple[Any, Any, Any]:
+    """(n, a, b): the whole number n next to `factor` x, and weight 2ⁿ = a b.
 
     The exponent of a is made by the rounding itself: what is added to round leaves n, and whatever
-    else was added, in the low bits.
+    else was added, in the low bits. `left` tells that x is not above 0.
     """
-    form, down = format_of(scaled), _DOWN[scaled.dtype.itemsize]
-    downs = const(form.whole + (form.bias + down), scaled)
-    if left is True:
-        z = fma(scaled, factor, downs)
-        return z - downs, number(bits(z) << form.mantissa), const(weight * 2.0**-down, scaled)
-    ups = const(form.whole + (form.bias - 1), scaled)  # 2ⁿ = 2ⁿ⁻¹ 2, for n may be one too great
-    whole = where(left, downs, ups)
-    z = scaled + whole if factor == 1.0 else fma(scaled, factor, whole)
-    a = number(bits(z) << form.mantissa)
-    return z - whole, a, where(left, weight * 2.0**-down, const(weight * 2.0, scaled))
+    form, down = format_of(x), _DOWN[x.dtype.itemsize]
+    whole, b = const(form.whole + (form.bias + down), x), const(weight * 2.0**-down, x)
+    if not left:  # right of 0, n may be one too great for one power
+        negative = x < 0.0
+        whole = where(negative, whole, form.whole + (form.bias - 1))
+        b = where(negative, b, weight * 2.0)
+    z = x + whole if factor == 1.0 else fma(x, factor, whole)
+    return z - whole, number(bits(z) << form.mantissa), b
 
 
 def _rest(x: Any, n: Any) -> Any:
@@ -65,21 +64,26 @@ def _grown(r: Any) -> Any:
     return fma(r * r, polynomial(r, EXP), r)
 
 
-def _clamped(x: Any) -> Any:
+def _clamped(x: Any, left: bool) -> Any:
     bottom, top = _LIMITS[x.dtype.itemsize]
-    return above(below(x, top), bottom)
+    return above(x if left else below(x, top), bottom)
 
 
-def exp_parts(
+def exp_parts(x: Any, *, left: bool = False) -> tuple[Any, Any, Any]:
+    """(a, b, p) with eˣ = a (1 + p) b; `left` tells that x is not above 0."""
+    x = _clamped(x, left)
+    n, a, b = _powers(x, _LOG2_E, 1.0, left)
+    return a, b, _grown(_rest(x, n))
+
+
+def exp_of_sum(
     x: Any, low: Any, weight: float = 1.0, *, left: bool = False
 ) -> tuple[Any, Any, Any, Any]:
-    """(a, b, p, lost) with e^(x + low) times a power of two = a (1 + p + lost) b; what is lost
-    to rounding is told of float64 only.
-
-    left: x is not above 0 and no lower than where eˣ becomes 0
+    """(a, b, p, lost) with weight e^(x + low) = a (1 + p + lost) b for a weight that is a power of
+    two; what is lost to rounding is told of float64 only.
     """
-    x = x if left else _clamped(x)
-    n, a, b = _powers(x, True if left else x < 0.0, 1 / math.log(2), weight)
+    x = _clamped(x, left)
+    n, a, b = _powers(x, _LOG2_E, weight, left)
     high, less = LOG_2[x.dtype.itemsize]
     first = fma(n, -high, x)
     second = fma(n, -less, low)
@@ -91,23 +95,22 @@ def exp_parts(
     return a, b, p, fma(square, q, r - p) + (second - (r - first))
 
 
-def scaled_exp(x: Any) -> tuple[Any, Any, Any]:
-    """(a, b, p) with eˣ = a (1 + p) b."""
-    x = _clamped(x)
-    n, a, b = _powers(x, x < 0.0, 1 / math.log(2))
-    return a, b, _grown(_rest(x, n))
-
-
 def exp(x: Any) -> Any:
     """eˣ"""
-    a, b, p = scaled_exp(x)
+    a, b, p = exp_parts(x)
+    return fma(p, a, a) * b
+
+
+def exp_left(x: Any) -> Any:
+    """eˣ for x <= 0."""
+    a, b, p = exp_parts(x, left=True)
     return fma(p, a, a) * b
 
 
 def exp_near(x: Any) -> Any:
     """eˣ where it is neither near 0 nor near ∞."""
     form = format_of(x)
-    z, n = nearest(x, 1 / math.log(2), form.bias)
+    z, n = nearest(x, _LOG2_E, form.bias)
     a = number(bits(z) << form.mantissa)
     return fma(_grown(_rest(x, n)), a, a)
 
@@ -116,7 +119,7 @@ def exp2(x: Any) -> Any:
     """2ˣ"""
     bottom, top = {4: (-151.0, 128.0), 8: (-1076.0, 1024.0)}[x.dtype.itemsize]
     x = above(below(x, top), bottom)
-    n, a, b = _powers(x, x < 0.0, 1.0)
+    n, a, b = _powers(x, 1.0, 1.0, left=False)
     r = x - n
     return fma(r * polynomial(r, EXP2), a, a) * b
 
@@ -124,7 +127,7 @@ def exp2(x: Any) -> Any:
 def _minus_one(x: Any) -> tuple[Any, Any]:
     """(a, p) with eˣ − 1 = 2 (a p + (a − 1/2)), a = 2ⁿ⁻¹."""
     form = format_of(x)
-    z, n = nearest(x, 1 / math.log(2), form.bias - 1)
+    z, n = nearest(x, _LOG2_E, form.bias - 1)
     return number(bits(z) << form.mantissa), _grown(_rest(x, n))
 
 
@@ -153,7 +156,7 @@ def _both(x: Any) -> tuple[Any, Any, Any, Any]:
     """2ⁿ⁻¹, 2⁻ⁿ⁻¹, sinh r, cosh r − 1 for |x|."""
     form, top = format_of(x), {4: 89.5, 8: 710.5}[x.dtype.itemsize]
     t = below(size(x), top)
-    z, n = nearest(t, 1 / math.log(2), form.bias - 2)
+    z, n = nearest(t, _LOG2_E, form.bias - 2)
     r = _rest(t, n)
     s = r * r
     a = number(bits(z) << form.mantissa)

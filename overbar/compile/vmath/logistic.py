@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from .coefficients import ATANH_UNIT, LOG1P
-from .exponential import exp, exp_parts, scaled_exp
+from .exponential import exp_left, exp_of_sum, exp_parts
 from .notation import above, below, fma, is_wide, paired, polynomial, size, where
 
 # √(8/π) and 0.044715 times it, in two pieces
@@ -23,7 +23,7 @@ _FLAT = {4: 12.0, 8: 24.0}  # beyond, σ is 0 or 1 in x σ(√(8/π) (x + 0.0447
 
 def sigmoid(x: Any) -> Any:
     """1 / (1 + e⁻ˣ)"""
-    e = exp(-size(x))
+    e = exp_left(-size(x))
     more = e + 1.0
     y = where(x < 0.0, e, 1.0) / more
     # Of float32 all numbers were tried: the error is 2.41 units as it is.
@@ -34,9 +34,9 @@ def _gated(x: Any, u: Any, low: Any = None) -> Any:
     """x σ(u), for an u (and what it lacks) with the sign of x."""
     left = u < 0.0
     if low is None:
-        a, b, p = scaled_exp(where(left, u, -u))
+        a, b, p = exp_parts(-size(u), left=True)
     else:
-        a, b, p, _ = exp_parts(where(left, u, -u), where(left, low, -low))
+        a, b, p, _ = exp_of_sum(-size(u), where(left, low, -low), left=True)
     e = fma(p, a, a) * b
     share, more = x * a, e + 1.0
     y = where(left, fma(p, share, share) * b, x) / more
@@ -79,15 +79,15 @@ def _log1p(x: Any) -> Any:
 
 def softplus(x: Any) -> Any:
     """log(1 + eˣ) = max(x, 0) + log(1 + e^−|x|)"""
-    return above(x, 0.0) + _log1p(exp(-size(x)))
+    return above(x, 0.0) + _log1p(exp_left(-size(x)))
 
 
 def log_sigmoid(x: Any) -> Any:
     """−log(1 + e⁻ˣ)"""
-    return below(x, 0.0) - _log1p(exp(-size(x)))
+    return below(x, 0.0) - _log1p(exp_left(-size(x)))
 
 
 def logaddexp(x: Any, y: Any) -> Any:
     """log(eˣ + eʸ) = max(x, y) + log(1 + e^−|x − y|)"""
     gap = where(x == y, 0.0, x - y)  # not ∞ − ∞
-    return where(x > y, x, y) + _log1p(exp(-size(gap)))
+    return where(x > y, x, y) + _log1p(exp_left(-size(gap)))

@@ -9,7 +9,7 @@ import math
 from typing import Any
 
 from .coefficients import ATANH_LONG, CBRT, EXP_SHORT, LOG_SHORT
-from .exponential import LOG_2, exp_parts
+from .exponential import LOG_2, exp_of_sum
 from .logarithm import normal, split
 from .notation import (
     INFINITY,
@@ -73,7 +73,7 @@ def _power_wide(a: Any, y: Any) -> Any:
     u = y * log
     low = fma(y, log, -u) + y * log_low
     low = where(size(u) < 800.0, low, 0.0)
-    high, b, p, _ = exp_parts(u, low)
+    high, b, p, _ = exp_of_sum(u, low)
     return fma(p, high, high) * b
 
 
