@@ -1,11 +1,12 @@
 """The command line: what can be asked for, and how a mistake is answered.
 
     overbar demo                                  a network learns digits and explains a gradient
+    overbar explain script.py:function            what a function computed, and its gradient
     overbar train data.csv --target COLUMN        a network for a table
     overbar predict model.safetensors data.csv    what it says of other rows
 
 A mistake in what was asked or in a file is answered in words on standard error, with exit status 2;
-nothing is written then. The commands themselves are in `demo` and `tabular`.
+nothing is written then. The commands themselves are in `demo`, `asking` and `tabular`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from overbar.errors import NonFiniteError, OverbarError
 _EPILOG = """\
 examples:
   overbar demo
+  overbar explain lesson.py:loss --view table
   overbar train houses.csv --target price
   overbar train plants.npz --target species --hidden 32 --activation tanh
   overbar predict houses-model.safetensors new.csv --out prices.csv
@@ -92,6 +94,27 @@ def parser() -> argparse.ArgumentParser:
         default="overbar-demo",
         metavar="FOLDER",
         help="where the files go (./overbar-demo)",
+    )
+
+    explain = command("explain", "run a function of a script and show how its gradient comes about")
+    explain.add_argument("what", metavar="SCRIPT:NAME", help="a function in it, or a result")
+    explain.add_argument(
+        "--view",
+        default="story",
+        metavar="VIEW",
+        help="story, table, derive, draw, html, health, memory, cost or nan (story)",
+    )
+    explain.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an argument of the function, as x=2.5 or W=[[1,2],[3,4]]; otherwise it is the "
+        "script's variable of that name, or the default",
+    )
+    explain.add_argument("--wrt", metavar="NAME", help="the variable to differentiate by (all)")
+    explain.add_argument(
+        "-o", "--out", metavar="FILE", help="write it there (html: NAME.html); else it is shown"
     )
 
     train = command("train", "train a network to predict one column of a table from the others")
@@ -197,6 +220,11 @@ def _run(chosen: argparse.Namespace) -> int | None:
         from overbar import demo
 
         return demo.main(epochs=chosen.epochs, seed=chosen.seed, out=chosen.out)
+    if chosen.command == "explain":
+        from overbar import asking
+
+        _one_of("--view", chosen.view, asking.VIEWS)
+        return asking.main(chosen.what, chosen.view, chosen.set, chosen.wrt, chosen.out)
     from overbar import tabular
 
     if chosen.command == "predict":

@@ -81,7 +81,8 @@ def main(*, epochs: int = 30, seed: int = 0, out: str = "overbar-demo") -> None:
         f"A {y_test[i]} {verdict}. What each variable is (down), what the loss wants of it (up):"
     )
     to.line()
-    told = story(model, X_test[i : i + 1], y_test[i : i + 1])
+    L = loss_of(model, X_test[i : i + 1], y_test[i : i + 1])
+    told = ob.explain(L)
     to.plain(str(told))
     to.line()
 
@@ -89,6 +90,7 @@ def main(*, epochs: int = 30, seed: int = 0, out: str = "overbar-demo") -> None:
     folder.mkdir(parents=True, exist_ok=True)
     ob.save(model, folder / "digits.safetensors")
     told.save(folder / "story.html")
+    ob.explore(L).save(folder / "explorer.html")
     to.head("Written")
     to.table(
         [
@@ -98,19 +100,23 @@ def main(*, epochs: int = 30, seed: int = 0, out: str = "overbar-demo") -> None:
                 'the model:  model = ob.load("digits.safetensors")',
             ),
             (f"{folder / 'story.html'}", "", "the story above"),
+            (
+                f"{folder / 'explorer.html'}",
+                "",
+                "the same to step through, message by message: open it in a browser",
+            ),
         ]
     )
 
 
-def story(model: Any, x: np.ndarray, t: np.ndarray) -> Any:
-    """The gradient of the loss for one image, in bar notation."""
+def loss_of(model: Any, x: np.ndarray, t: np.ndarray) -> Any:
+    """The loss for one image, its parameters named as in a textbook."""
     for name, p in zip(("W1", "b1", "W2", "b2"), model.parameters(), strict=True):
         p.name = name
         p.requires_grad_()  # a leaf that bears the name
-    loss = nn.functional.cross_entropy(
+    return nn.functional.cross_entropy(
         model(ob.tensor(x, name="x")), ob.tensor(t, name="t"), reduction="sum"
     )
-    return ob.explain(loss)
 
 
 def picture(images: np.ndarray, labels: np.ndarray) -> list[str]:

@@ -125,6 +125,13 @@ def test_goals_and_floors_come_from_the_same_rounds():
     assert "**missed**" in page.tables([bad])
 
 
+def test_a_record_taken_beside_other_work_says_so():
+    made = record([1e-3] * 3, [1e-3] * 3)
+    assert "beside other work" not in page.tables([made])
+    made["rivals"]["multiply, 1"]["cores"] = [0.5] * 3
+    assert "beside other work" in page.tables([made])
+
+
 def test_a_step_that_fell_back_is_listed():
     made = record([1e-3] * 3, [1e-3] * 3)
     made["rivals"]["overbar, 1"]["report"] = "f: 1 operation\n    with NumPy: fft"

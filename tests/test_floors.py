@@ -28,13 +28,13 @@ FLOORS = (
     # 0  ground: nothing of graphs. `store` knows files of named arrays, not what they hold
     "errors spec trees origin context store",
     # 1  what a computation is, and how one happens
-    "graph handle operators apply primitive elementwise fast capture replay rebinding graphfile",
+    "graph handle operators apply primitive elementwise fast capture replay rebinding graphfile work",
     "ops linalg fft special random",  # 2  mathematics: every primitive, once
     "calculus testing",  # 3  how rules are applied
     "compile",  # 4  reads graphs, owns no rules
     "views",  # 5  reads graphs, owns no rules
     "nn optim data saving training",  # 6  the library
-    "cli __main__ demo tabular terminal",  # 7  the command line
+    "cli __main__ demo asking tabular terminal",  # 7  the command line
 )
 BLIND = {("compile", "views"), ("views", "compile")}
 LIBRARY = 6  # from here on a module may import the package itself, and on this floor only that

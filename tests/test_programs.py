@@ -116,7 +116,12 @@ def test_a_traced_program_gives_the_bits_of_an_eager_one(p, rng):
 
 
 @over_programs(length=8)
-def test_a_jitted_program_and_its_derivatives_are_those_of_an_eager_one(p, rng):
+def test_a_traced_program_and_its_derivatives_are_those_of_an_eager_one(p, rng):
+    with ob.config(jit="interpret"):  # bit for bit; native code: tests/compile
+        compare_traced(p, rng)
+
+
+def compare_traced(p, rng):
     f = scalar(p)
     jitted = ob.jit(f)
     both = ob.value_and_grad(f, argnums=all_of(p))

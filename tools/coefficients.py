@@ -211,7 +211,7 @@ POLYNOMIALS = {
         -1, {4: end(10.1, 3), 8: end(28, 4)}, {4: 9, 8: 21}, lambda t: (1 + t) / 2,
     ),
     "NDTR": (
-        "(1 + x) exp(x²/2) 2 Φ(−x) = 1 + s NDTR(2s − 1), s = x / (x + c), c = 4, x < 14.6 (6, 39.6)",
+        "(1 + x) exp(x²/2) 2 Φ(−x) = 1 + s NDTR(2s − 1), s as above, c = 4 (6), x < 14.6 (39.6)",
         {4: scaled_erfc(4, 1, mp.sqrt(0.5)), 8: scaled_erfc(6, 1, mp.sqrt(0.5))},
         -1, {4: end(14.6, 4), 8: end(39.6, 6)}, {4: 9, 8: 21}, lambda t: (1 + t) / 2,
     ),

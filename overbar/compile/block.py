@@ -56,7 +56,7 @@ class Program:
 
     def __init__(self, machine: Machine, others: Sequence[Others]) -> None:
         self.machine, self.others = machine, tuple(others)
-        self.module, self.checks = Module(), Checks()
+        self.module, self.checks = Module(machine.bits), Checks()
         self.made: dict[Any, Stages] = {}
         self.number = itertools.count()
         self.workspace = HEADER

@@ -41,8 +41,8 @@ def fold(graph: Graph) -> Graph:
             return known
         for identity in IDENTITIES.get(node.op.name, ()):
             simpler = identity(node)
-            if simpler is not None and simpler.spec.shape == node.spec.shape:
-                return simpler if simpler.spec.dtype == node.spec.dtype else node
+            if simpler is not None and simpler.spec is node.spec:
+                return simpler
         return node
 
     return rebuilt(graph, replace)

@@ -58,7 +58,7 @@ class Jitted:
     def __init__(
         self, f: Callable[..., Any], static: Sequence[Any], dynamic: Sequence[Any]
     ) -> None:
-        functools.update_wrapper(self, f)
+        functools.update_wrapper(self, f, updated=())
         self.f = f
         self.__name__: str = getattr(f, "__name__", type(f).__name__)
         self._reader = Reader(f, frozenset(static), frozenset(dynamic))
@@ -142,7 +142,7 @@ class Jitted:
         """The trace that serves this call, made if there is none."""
         signature, spots = self._reader.read(leaves, structure, context)
         now: Survey | None = None
-        for traced, known in reversed(self._traces.items()):
+        for traced, known in reversed(list(self._traces.items())):  # other threads may add some
             if known != signature or traced.serves(leaves) is not None:
                 continue
             if traced.epoch != changes() or not traced.survey.holds():

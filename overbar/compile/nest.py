@@ -386,5 +386,9 @@ class Writer(Entries):
 
 
 def attributes(machine: Machine) -> str:
-    """What every function of a kernel says to LLVM."""
-    return f'nounwind noinline "prefer-vector-width"="{machine.bits}"'
+    """What every function of a kernel says to LLVM.
+
+    The stack is aligned as vectors are: a loop whose constants do not fit into the registers reads
+    them from there, and half of the reads would touch two cache lines (sin of float64: 1.6 times).
+    """
+    return f'nounwind noinline alignstack(64) "prefer-vector-width"="{machine.bits}"'

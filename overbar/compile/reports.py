@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from typing import Any, NamedTuple
 
 from ..graph import INPUT, Graph, Node
+from ..work import flops_of
 from .assemble import Fallback
 from .program import Compiled
 from .tracing import Traced
-
-CHEAP = {
-    "transpose", "reshape", "broadcast", "slice", "alias", "stop_gradient", "part", "const", "cast",
-    "place", "gather", "concat", "barrier",
-}  # fmt: skip
-"""Operations that move numbers and compute none."""
 
 
 def with_values(graph: Graph, values: list[Any]) -> Graph:
@@ -110,9 +104,10 @@ class Cost:
         for node in graph.nodes:
             if node in given or not node.inputs:
                 continue
-            body = node.params.get("graph")
-            if isinstance(body, Graph):
-                self._add(body, sums, times * int(node.params.get("length", 1) or 1))
+            bodies = [p for p in node.params.values() if isinstance(p, Graph)]
+            for body in bodies:
+                self._add(body, sums, times * int(node.params.get("length") or 1))
+            if bodies:
                 continue
             row = sums.setdefault(node.op.name, [0, 0, 0])
             row[0] += times
@@ -126,24 +121,6 @@ class Cost:
         return table(rows)
 
     __repr__ = __str__
-
-
-def flops_of(node: Node) -> int:
-    """Additions and multiplications of an operation; a function counts as one per entry."""
-    name, x = node.op.name, node.inputs[0].spec
-    if isinstance(node.spec, tuple) or isinstance(x, tuple) or name in CHEAP:
-        return 0
-    if name == "matmul":
-        return 2 * node.spec.size * x.shape[-1]
-    if name == "einsum":
-        sizes: dict[str, int] = {}
-        letters = node.params["form"].partition("->")[0].split(",")
-        for word, operand in zip(letters, node.inputs, strict=True):
-            sizes.update(zip(word, operand.spec.shape, strict=True))
-        return 2 * math.prod(sizes.values())
-    if name.startswith("conv") and len(node.inputs) > 1:
-        return 2 * node.spec.size * math.prod(node.inputs[1].spec.shape[1:])
-    return max(node.spec.size, x.size)
 
 
 def _bytes(node: Node) -> int:

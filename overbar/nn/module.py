@@ -114,7 +114,9 @@ class Module:
                 if t.name is None or path.endswith("." + t.name):
                     t.name = path
                     if t.requires_grad and not ob.is_tracing():
+                        made = t.node
                         t.requires_grad_()  # a new leaf, which bears the name
+                        t.node.code, t.node.at = made.code, made.at
 
     # -- as a tree of tensors -----------------------------------------------------------------
 

@@ -189,6 +189,10 @@ CURES = [
         "tie, or use what does not depend on it",
     ),
     Cure(
+        ("gate", "forward_gate", "callback"), "backward", _always,
+        "the rule is your own: ob.testing.check_backward compares it with differences",
+    ),
+    Cure(
         ("parameter",), "input", _always,
         "an earlier step spoiled it: run that step under ob.nan_guard(); a smaller learning "
         "rate, or clipped gradients",

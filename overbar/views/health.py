@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..graph import Node
+from ..graph import Node, ancestors
 from .answer import norm, number
 from .births import finite
 from .cuts import Cut, cut_before
@@ -230,8 +230,10 @@ def _cut_in_source(facts: Facts, p: Parameter, *, used: bool) -> Cut | None:
 def _trending(facts: Facts) -> Iterator[Finding]:
     if not facts.finite:
         return
+    silent = {n for u in facts.units if u.is_dead or u.is_saturated for n in u.nodes}
     for t in trends(facts.record, facts.stages):
-        yield _told(t, facts)
+        if t.op not in silent:  # else that is the fault, and it is told as such
+            yield _told(t, facts)
 
 
 def _told(t: Trend, facts: Facts) -> Finding:
@@ -307,11 +309,11 @@ def _zero(facts: Facts) -> Iterator[Finding]:
         if bar is None or norm(bar) > 0 or not np.size(bar):
             continue
         why = _reasons(facts, p)
-        if any(c.kind == "dead" for c in why) and silent:
+        if silent and (any(c.kind == "dead" for c in why) or _meets_zeros_of(facts, p, silent)):
             continue
-        key = tuple(c.what + c.where for c in why)
+        key = (why[0].kind, why[0].where) if why else ()
         groups.setdefault(key, []).append(p)
-        causes[key] = why
+        causes.setdefault(key, why)
     for key, some in groups.items():
         why = causes[key]
         what = "the gradient is zero" + (f": {why[0].what}" if why else "")
@@ -319,6 +321,16 @@ def _zero(facts: Facts) -> Iterator[Finding]:
         file, line = (why[0].at.filename, why[0].at.line) if why and why[0].at else ("", 0)
         names, cure = _listed([p.name for p in some]), why[0].cure if why else ""
         yield Finding("zero", names, what, file, line, cure, layers)
+
+
+def _meets_zeros_of(facts: Facts, p: Parameter, silent: list[Node]) -> bool:
+    """Whether a parameter is multiplied by what dead units gave."""
+    record = facts.record
+    for user in facts.run.users_of([p.node] if p.node is not None else []):
+        others = [x for x in user.inputs if x in record.values and norm(record.value(x)) == 0]
+        if not set(silent).isdisjoint(ancestors(others)):
+            return True
+    return False
 
 
 def _reasons(facts: Facts, p: Parameter) -> list[Cause]:
@@ -331,22 +343,24 @@ def _reasons(facts: Facts, p: Parameter) -> list[Cause]:
 
 def _alike(facts: Facts) -> Iterator[Finding]:
     """Matrices whose rows (or columns) are equal, and get equal gradients: one unit, many times."""
+    found = []
     for p in facts.run.parameters:
         bar = facts.record.bars.get(p.node) if p.node is not None else None
         if bar is None or not facts.finite or np.ndim(bar) != 2 or norm(bar) == 0:
             continue
         w, g = np.asarray(p.before), np.asarray(bar)
-        for axis, word in ((0, "rows"), (1, "columns")):
-            first = (slice(None),) * axis + (slice(0, 1),)
-            if w.shape[axis] > 1 and w.shape[1 - axis] > 1 and (
-                (w == w[first]).all() and np.allclose(g, g[first], rtol=1e-9, atol=0)
-            ):  # fmt: skip
-                what = (
-                    f"all {w.shape[axis]} {word} of {p.name} are equal, and so are their gradients"
-                )
-                yield _found("alike", p.name, what, p.node, CURES["alike"],
-                             layers=(layer_of(p.name),))  # fmt: skip
-                break
+        if min(w.shape) > 1 and any(_equal_along(w, g, axis) for axis in (0, 1)):
+            found.append(p)
+    if found:
+        what = "all its units are equal, and so are their gradients"
+        names = _listed([p.name for p in found])
+        yield _found("alike", names, what, found[0].node, CURES["alike"],
+                     layers=tuple(layer_of(p.name) for p in found))  # fmt: skip
+
+
+def _equal_along(w: np.ndarray, g: np.ndarray, axis: int) -> bool:
+    first = (slice(None),) * axis + (slice(0, 1),)
+    return bool((w == w[first]).all() and np.allclose(g, g[first], rtol=1e-9, atol=0))
 
 
 def _steps(facts: Facts) -> Iterator[Finding]:
@@ -359,7 +373,7 @@ def _steps(facts: Facts) -> Iterator[Finding]:
         layers = (layer_of(p.name),)
         if p.moved and np.ndim(p.before) >= 2 and vital.update is not None and vital.update > LARGE:
             what = f"one step moved {p.name} by {number(vital.update)} of its norm"
-            yield _found("update too large", p.name, what, p.node, CURES["update too large"],
+            yield _found("update too large", p.name, what, p.moved_by, CURES["update too large"],
                          layers=layers, value=vital.update)  # fmt: skip
     left = [
         p for p in parameters
@@ -369,7 +383,9 @@ def _steps(facts: Facts) -> Iterator[Finding]:
         names = _listed([p.name for p in left])
         what = "it has a gradient, and the step did not move it"
         layers = tuple(dict.fromkeys(layer_of(p.name) for p in left))
-        yield _found("not updated", names, what, left[0].node, CURES["not updated"], layers=layers)
+        used = facts.stages.get(layers[0])
+        node = used[0].node if used else left[0].node
+        yield _found("not updated", names, what, node, CURES["not updated"], layers=layers)
     summed = [p for p in parameters if p.moved and _is_summed(facts.record, p)]
     if summed:
         names = _listed([p.name for p in summed])

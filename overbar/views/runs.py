@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import dis
 import inspect
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from types import CodeType, FrameType
 from typing import Any
@@ -36,6 +37,7 @@ class Parameter:
     node          its leaf in the record, if it is there
     before, after its value before the run and after it
     had, has      its gradient before the run and after it, as `backward()` left them
+    moved_by      the leaf that it was rebound to: the user's line that moved it
     """
 
     name: str
@@ -45,6 +47,7 @@ class Parameter:
     after: Any = None
     had: Any = None
     has: Any = None
+    moved_by: Node | None = None
 
     @property
     def moved(self) -> bool:
@@ -108,7 +111,7 @@ def run_of(what: str, subject: Any, args: Sequence[Any] = ()) -> Run:
             was = {id(t): dict(slots) for t, slots in before}
             meant = parameters_in(subject, args)
             return Run(record, _meant(record, meant, was), made, frame)
-    with within(record_all=made, keep=True):
+    with within(record_all=made, keep=True), np.errstate(all="ignore"):
         record = record_of(what, subject, args)
     return Run(record, _of_leaves(record), made, frame)
 
@@ -151,12 +154,17 @@ def _meant(
     record: Record, meant: dict[int, tuple[str, Tensor]], was: dict[int, dict[str, Any]]
 ) -> list[Parameter]:
     """Those that the program holds, and those that turned up without being held."""
-    nodes = {id(handle_of(n)): n for n in record.variables}
+    nodes: dict[int, Node] = {}
+    found = []
     for n in record.variables:
         handle = handle_of(n)
-        if handle is not None and id(handle) not in meant:
+        if handle is None:  # nobody holds it any more
+            value = record.values[n]
+            found.append(Parameter(n.name or "a parameter", None, n, value, value))
+            continue
+        nodes[id(handle)] = n
+        if id(handle) not in meant:
             meant[id(handle)] = (handle.name or n.name or "", handle)
-    found = []
     for key, (name, handle) in meant.items():
         before = was.get(key, {})
         value = before.get("value", handle.value)
@@ -170,9 +178,11 @@ def _meant(
                 handle.value,
                 None if had is None else had.value,
                 None if has is None else has.value,
+                node_of(handle),
             )
         )
-    return found
+    last = len(record.nodes) + max((n.serial for n in record.nodes), default=0)
+    return sorted(found, key=lambda p: p.node.serial if p.node is not None else last)
 
 
 # -- which tensors a program holds to be trained ----------------------------------------------
@@ -183,6 +193,7 @@ def parameters_in(*things: Any) -> dict[int, tuple[str, Tensor]]:
     there that ask for a gradient; a function is searched in what it closes over and calls.
     """
     found: dict[int, tuple[str, Tensor]] = {}
+    longer: dict[int, str] = {}  # two layers apart both have a "weight"
     seen: set[int] = set()
     stack = [("", thing, 0) for thing in reversed(things)]
     while stack:
@@ -196,6 +207,7 @@ def parameters_in(*things: Any) -> dict[int, tuple[str, Tensor]]:
         elif callable(getattr(thing, "named_parameters", None)):
             for path, p in thing.named_parameters():
                 found.setdefault(id(p), (p.name or path, p))
+                longer.setdefault(id(p), f"{name}.{path}" if name else path)
         elif isinstance(thing, dict):
             stack += [(str(k), v, depth + 1) for k, v in reversed(list(thing.items()))]
         elif isinstance(thing, list | tuple):
@@ -204,7 +216,11 @@ def parameters_in(*things: Any) -> dict[int, tuple[str, Tensor]]:
             stack += [(f"{name}[{i}]", p, depth) for i, p in enumerate(thing.params)][::-1]
         else:
             stack += [(k, v, depth + 1) for k, v in _seen_by(thing)][::-1]
-    return found
+    count = Counter(name for name, _ in found.values())
+    return {
+        key: (longer.get(key, name) if count[name] > 1 else name, p)
+        for key, (name, p) in found.items()
+    }
 
 
 def _seen_by(thing: Any) -> Iterable[tuple[str, Any]]:

@@ -1,7 +1,7 @@
 """A sketch of many numbers in constant memory: how large they are, by powers of the root of two.
 
-One counter per half octave from 2⁻⁴⁸ to 2⁴⁸, for either sign: quantiles are right to within a factor
-of 1.2, whatever came. Two sketches add up.
+One counter per half octave from 2⁻⁴⁸ to 2⁴⁸, for either sign: quantiles are right to a factor of
+1.2, whatever came.
 """
 
 from __future__ import annotations

@@ -142,7 +142,7 @@ class Health(Answer):
     def _said(self) -> str:
         count = len(self.findings)
         if not count:
-            return f"healthy: {len(self.layers)} layers, {len(self.parameters)} parameters"
+            return f"healthy: {_of(self.layers, 'layer')}, {_of(self.parameters, 'parameter')}"
         kinds = ", ".join(dict.fromkeys(f.kind for f in self.findings))
         return f"{count} {'fault' if count == 1 else 'faults'}: {kinds}"
 
@@ -154,6 +154,10 @@ class Health(Answer):
         if found:
             tables.insert(0, ("", ["", "", "what", "where", "cure"], found))
         return tables
+
+
+def _of(things: Sequence[object], word: str) -> str:
+    return f"{len(things)} {word}" + ("" if len(things) == 1 else "s")
 
 
 def _number(v: float | None) -> str:

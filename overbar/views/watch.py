@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -112,7 +112,7 @@ class Watch(Answer):
 
     # -- while it lasts -----------------------------------------------------------------------
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> Self:
         forward = self.model.forward
 
         def watched(*args: Any, **kwargs: Any) -> Any:

@@ -140,7 +140,9 @@ def test_the_demo_recognises_97_of_100_digits_and_tells_a_story(here):
     model = ob.load(here / "overbar-demo" / "digits.safetensors")
     _, _, X, y = ob.data.digits()
     assert f"{(model(X).numpy().argmax(1) == y).mean():.1%}" == f"{accuracy}%"
-    assert "<html" in (here / "overbar-demo" / "story.html").read_text(encoding="utf-8")
+    for page in ("story.html", "explorer.html"):
+        assert "<html" in (here / "overbar-demo" / page).read_text(encoding="utf-8")
+        assert page in out
 
 
 def test_the_demo_is_the_same_for_the_same_seed(here, capsys):
