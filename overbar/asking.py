@@ -127,10 +127,8 @@ def _is_own(thing: Any, module: Any) -> bool:
 def _values(given: Sequence[str]) -> dict[str, Any]:
     values = {}
     for text in given:
-        name, equals, value = text.partition("=")
+        name, _, value = text.partition("=")
         try:
-            if not equals:
-                raise ValueError
             values[name.strip()] = _array(ast.literal_eval(value.strip()))
         except (ValueError, SyntaxError):
             raise DataError(

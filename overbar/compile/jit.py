@@ -93,6 +93,9 @@ class Jitted:
     def _general(self, leaves: list[Any], structure: Structure, context: Context) -> Any:
         """A call whose like has not been prepared."""
         traced = self._found(leaves, structure, context)
+        if context.lane and traced.rebinds:  # draws differ from lane to lane, their count does not
+            args, kwargs = tree_unflatten(structure, leaves)
+            return self.f(*args, **kwargs)
         if _is_followed(traced, leaves, context):
             return traced.unflattened(_as_node(traced, leaves))
         program = self._program(traced, context)

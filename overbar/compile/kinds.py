@@ -10,6 +10,7 @@ from .scalar import can_hold
 Sizes = tuple[int, ...]
 WHOLE = {
     "conv", "conv_input", "conv_weight", "scatter", "add_along", "cumsum", "argmax", "argmin",
+    "pool_winners", "window_sum", "window_spread",
 }  # fmt: skip
 """Operations whose operands lie in memory row by row."""
 

@@ -11,6 +11,7 @@ from .block import Program
 from .convolution import Convolution, convolution
 from .kernel import Kernel
 from .place import Step, root_of
+from .pooling import Pooling, pooling
 from .scalar import can_hold
 from .serial import serial
 from .stages import Stages
@@ -30,6 +31,8 @@ def library(program: Program, step: Step, numbers: Sequence[int], name: str) -> 
     kernel = serial(program, node, name, arguments, operands)
     if kernel is not None:
         return Stages((kernel,), 0)
+    if node.op.name in POOLS and node.inputs[0].spec.dtype.kind == "f":
+        return Stages((_pool(program, node, name, arguments, operands),), 0)
     generator = GENERATORS.get(node.op.name)
     if generator is None or node.spec.dtype.kind != "f":
         return None
@@ -80,6 +83,37 @@ def _convolution(program: Program, node: Node) -> Stages:
         **how,
     )
     return convolution(program.module, program.machine, c)
+
+
+POOLS = {"pool_winners": "greatest", "window_sum": "sum", "window_spread": "spread"}
+"""What `pooling` calls them."""
+
+
+def _pool(program: Program, node: Node, name: str, arguments: Any, operands: list[str]) -> Kernel:
+    """Windows, channels first in memory."""
+    given, result = node.inputs[0].spec, node.spec
+    wide, narrow = (result, given) if node.op.name == "window_spread" else (given, result)
+    p = Pooling(
+        given.dtype.name,
+        POOLS[node.op.name],
+        batch=wide.shape[0],
+        channels=wide.shape[1],
+        space=wide.shape[2:],
+        count=narrow.shape[2:],
+        x_last=False,
+        y_last=False,
+        values=False,
+        index="int64",
+        **{k: node.params[k] for k in ("size", "stride", "padding")},
+    )
+    kernel = pooling(program.module, program.machine, p)
+    source, target = operands
+    places = (target, "null") if node.op.name == "pool_winners" else ("null", target)
+    f = program.module.function(name, arguments)
+    pointers = [("ptr", x) for x in (source, *places, "null", "%workspace")]
+    f.call(kernel.name, "void", *pointers, ("i64", "%part"))
+    f.give()
+    return Kernel(name, kernel.parts, kernel.workspace)
 
 
 GENERATORS: dict[str, Callable[[Any, Node], Stages]] = {

@@ -24,7 +24,7 @@ from .frames import is_tidy, native_order
 from .gate import Gate, door
 from .objects import address_of
 from .program import LONG, Compiled
-from .running import LARGE, blank, others_run, tensor_of
+from .running import LARGE, blank, tensor_of
 from .signature import Array, Same, Signature
 from .surroundings import MISSING, Watch
 from .tracing import MISS, UNTIDY, Traced
@@ -279,7 +279,7 @@ class Prepared:
 
     def repeated(self, times: int, leaves: tuple[Any, ...]) -> Any:
         """So many calls, in native code."""
-        if self.program.seconds >= LONG and others_run():
+        if self.program.gives_way():
             return MISS
         self.gate.repeat(times)
         try:
@@ -310,6 +310,7 @@ class Prepared:
             and context.jit == own.jit
             and context.threads == own.threads
             and context.trace is None
+            and not context.lane
             and context.record_all is None
             and not context.guard
         )
@@ -322,7 +323,7 @@ class Prepared:
     def whole(self, leaves: tuple[Any, ...]) -> Any:
         """One call: what the function returns, or MISS."""
         program = self.program
-        if program.seconds >= LONG and others_run():
+        if program.gives_way():
             return MISS
         if not all(w.holds() for w in self._watches):
             self._outdated = True
@@ -373,7 +374,7 @@ class Prepared:
         long = program.seconds >= LONG
 
         def call(leaves: tuple[Any, ...]) -> Any:
-            if long and others_run():
+            if long and program.gives_way():
                 return MISS
             value = blank(of) if large else empty(shape, dtype)
             ran = enter(leaves, value)

@@ -38,7 +38,11 @@ from .running import Running, others_run, tensor_of
 from .tracing import Traced
 
 LONG = 1e-3
-"""Programs that take so many seconds let other Python threads run meanwhile."""
+"""Programs that take so many seconds let other Python threads run meanwhile. Those could look at
+what is written over, so that is written into copies then; if copying took too long (COPIED bytes
+take a hundredth of a second), the others have to wait.
+"""
+COPIED = 50_000_000
 
 
 Accept = Callable[[list[Any]], None]
@@ -188,7 +192,7 @@ class Compiled:
         self, traced: Traced, leaves: Sequence[Any], accept: Accept | None = None
     ) -> list[Tensor]:
         """One call; the results."""
-        alone = self.seconds < LONG or not others_run()
+        alone = not self.gives_way()
         with _Borrowed(self) as frame:
             call = Running(self, frame)
             for i, source in enumerate(traced.sources):
@@ -234,8 +238,15 @@ class Compiled:
                 else:
                     call.read(i, value, outside=True)
             call.make()
-            call.run(iter(()), alone=not others_run())
+            call.run(iter(()), alone=not others_run())  # nothing that others know is written
             return [tensor_of(call.output(k), of).value for k, of in enumerate(self.outputs)]
+
+    def gives_way(self) -> bool:
+        """Whether other Python threads shall run while it runs."""
+        if self.seconds < LONG:
+            return False
+        written = sum(self.specs[i].size * self.specs[i].dtype.itemsize for i in self.written)
+        return written <= self.seconds * COPIED and others_run()
 
     def failed(self, record: np.ndarray) -> OverbarError:
         """The error of a check: which index was outside, and where."""

@@ -82,6 +82,7 @@ class Settings(NamedTuple):
     kinks: str
     dtype: Any
     grad: bool
+    lanes: int
 
 
 class Signature(NamedTuple):
@@ -146,7 +147,8 @@ class Reader:
         twins: tuple[int, ...] = ()
         if len(set(handles)) < len(handles):
             twins = tuple(handles.index(h) for h in handles)
-        settings = Settings(context.kinks, context.dtype, bool(context.allowed & WANTED))
+        lanes, grad = len(context.lane or ()), bool(context.allowed & WANTED)
+        settings = Settings(context.kinks, context.dtype, grad, lanes)
         return Signature(structure, tuple(kinds), twins, settings, tuple(sizes)), spots
 
     def _is(self, name: Any, chosen: Collection[Any]) -> bool:
@@ -231,7 +233,12 @@ def difference(before: Signature, now: Signature, paths: Sequence[str]) -> str |
             said.append(f"{path} changed: {_said(a, m)} -> {_said(b, n)}{_cure(a, b)}")
     if not said and before.twins != now.twins:
         said.append("which arguments are one and the same tensor changed")
-    words = {"kinks": "ob.config(kinks=)", "dtype": "ob.config(dtype=)", "grad": "ob.no_grad()"}
+    words = {
+        "kinks": "ob.config(kinks=)",
+        "dtype": "ob.config(dtype=)",
+        "grad": "ob.no_grad()",
+        "lanes": "ob.vmap around it",
+    }
     for name, a, b in zip(Settings._fields, before.settings, now.settings, strict=True):
         if a != b:
             detail = f": {a} -> {b}" if name != "grad" else ""

@@ -6,58 +6,80 @@ One counter per half octave from 2⁻⁴⁸ to 2⁴⁸, for either sign: quantil
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+
+from .answer import norm
 
 LOW, HIGH = -96, 96
 """Half octaves; what is smaller than the first counts as zero, what is larger as the last."""
 SIZE = HIGH - LOW
-MOST = 4096
+MOST = 2048
 """So many entries of an array are looked at, evenly spaced."""
 
 
 class Sketch:
-    """Counts by size: `negative` and `positive` per half octave, `zeros`, `bad` (NaN, infinite)."""
+    """Counts by size, in `counts` from the largest negative numbers over zero to the largest
+    positive ones; `bad` counts NaN and infinities.
+    """
 
-    __slots__ = ("bad", "count", "negative", "positive", "zeros")
+    __slots__ = ("bad", "counts")
 
     def __init__(self) -> None:
-        self.negative, self.positive = np.zeros(SIZE, np.int64), np.zeros(SIZE, np.int64)
-        self.zeros = self.bad = self.count = 0
+        self.counts = np.zeros(2 * SIZE + 1, np.int64)
+        self.bad = 0
 
     def add(self, values: np.ndarray) -> None:
         """Count the entries of an array, or an even choice of them."""
         flat = np.asarray(values).reshape(-1)
-        flat = flat[:: max(1, flat.size // MOST)].astype(np.float64)
-        finite = flat[np.isfinite(flat)]
-        with np.errstate(divide="ignore"):
-            at = np.floor(2 * np.log2(np.abs(finite)))
-        small = at < LOW
-        place = np.clip(at, LOW, HIGH - 1).astype(np.int64, copy=False) if at.size else at
-        self.bad += flat.size - finite.size
-        self.zeros += int(small.sum())
-        self.count += flat.size
-        for counts, sign in ((self.positive, finite > 0), (self.negative, finite < 0)):
-            chosen = place[sign & ~small].astype(np.int64) - LOW
-            counts += np.bincount(chosen, minlength=SIZE)
+        flat = flat[:: -(-flat.size // MOST) or 1]
+        finite = np.isfinite(flat)
+        if not finite.all():
+            self.bad += int(flat.size - np.count_nonzero(finite))
+            flat = flat[finite]
+        mantissa, exponent = np.frexp(flat)
+        place = 2 * exponent.astype(np.int64) - 2 - LOW + 1
+        place += np.abs(mantissa) >= HALFWAY
+        place = np.minimum(np.maximum(place, 0), SIZE)
+        place[flat == 0] = 0
+        self.counts += np.bincount(SIZE + np.where(flat < 0, -place, place), minlength=2 * SIZE + 1)
+
+    @property
+    def zeros(self) -> int:
+        """How many entries were zero, or next to it."""
+        return int(self.counts[SIZE])
+
+    @property
+    def count(self) -> int:
+        """How many entries were counted."""
+        return int(self.counts.sum()) + self.bad
 
     def quantile(self, q: float) -> float:
-        """The entry below which a part q of them lies, to within a factor of 1.2; NaN of none."""
-        counts = np.concatenate([self.negative[::-1], [self.zeros], self.positive])
-        total = int(counts.sum())
+        """The entry below which a part q of them lies, to a factor of 1.2; NaN of none."""
+        total = int(self.counts.sum())
         if not total:
             return float("nan")
-        i = int(np.searchsorted(np.cumsum(counts), q * total, side="left"))
-        i = min(i, len(counts) - 1)
-        if i == SIZE:
-            return 0.0
-        step = SIZE - 1 - i if i < SIZE else i - SIZE - 1
-        middle = 2.0 ** ((step + LOW + 0.5) / 2)
-        return -middle if i < SIZE else middle
+        i = int(np.searchsorted(np.cumsum(self.counts), q * total, side="left"))
+        step = min(i, 2 * SIZE) - SIZE
+        middle = 2.0 ** ((abs(step) - 0.5 + LOW) / 2)
+        return 0.0 if step == 0 else math.copysign(middle, step)
 
     def bars(self, width: int = 24) -> str:
         """The sizes of all entries, both signs, as a line of blocks from small to large."""
-        both = (self.negative + self.positive)[SIZE // 2 - 2 * width : SIZE // 2 + width]
+        both = self.counts[SIZE + 1 :] + self.counts[SIZE - 1 :: -1]
+        both = both[SIZE // 2 - 2 * width : SIZE // 2 + width]
         columns = both.reshape(width, -1).sum(axis=1)
         top = columns.max()
         marks = " ▁▂▃▄▅▆▇█"
         return "".join(marks[int(np.ceil(8 * c / top))] if top else " " for c in columns)
+
+
+HALFWAY = math.sqrt(0.5)
+"""Of a mantissa from 1/2 to 1: where the second half of the octave begins."""
+
+
+def length(values: np.ndarray) -> float:
+    """The Euclidean norm: the fast way, and the careful one where the squares leave the range."""
+    total = float(np.square(values, dtype=np.float64).sum()) if values.dtype.kind == "f" else 0.0
+    return math.sqrt(total) if 1e-280 < total < 1e280 else norm(values)

@@ -8,6 +8,7 @@ the messages that the engine's own rules sent: next to nothing, of what arrived.
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -120,7 +121,7 @@ def _unit_axis(x: Node) -> int:
     return ndim - 1
 
 
-def _squashed(record: Record, node: Node, message: object) -> np.ndarray | None:
+def _squashed(record: Record, node: Node, message: Any) -> np.ndarray | None:
     """Of the entries to which something arrived: which let next to nothing through."""
     bar = record.bars.get(node)
     if bar is None or message is None or np.shape(message) != np.shape(bar) or norm(bar) == 0:

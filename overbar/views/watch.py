@@ -18,9 +18,9 @@ from ..calculus.custom import Function
 from ..context import CONTEXT, WANTED
 from ..errors import DomainError, DTypeError
 from ..handle import Tensor
-from .answer import Answer, Table, norm, number, plain
+from .answer import Answer, Table, number, plain
 from .columns import laid, terminal
-from .sketch import Sketch
+from .sketch import Sketch, length
 
 FADING = 0.8
 """The weight of what was, in the running means."""
@@ -78,14 +78,14 @@ class Trace:
     def saw(self, bar: Any, step: int) -> None:
         """A gradient came."""
         g = np.asarray(bar)
-        size = norm(g)
+        size = length(g)
         self.gradient = size
         self.first = size if self.first is None else self.first
         if math.isfinite(size):
             self.largest = max(self.largest, size)
             self.mean = size if self.mean is None else FADING * self.mean + (1 - FADING) * size
-        self.zeros = float(np.mean(g == 0)) if g.size else 0.0
-        self.bad = float(np.mean(~np.isfinite(g))) if g.size else 0.0
+        self.zeros = 1 - np.count_nonzero(g) / max(g.size, 1)
+        self.bad = 0.0 if math.isfinite(size) else float(np.mean(~np.isfinite(g)))
         if self.bad and self.bad_since is None:
             self.bad_since = step
         self.sketch.add(g)
@@ -105,6 +105,7 @@ class Watch(Answer):
         self.model, self.every = model, every
         self._handles = [p for _, p in model.named_parameters()]
         self.parameters = [Trace(name) for name, _ in model.named_parameters()]
+        self._gates: list[type[Function]] = []
         self.steps = self.looks = 0
         self.seconds = 0.0
         self._before: list[Any] | None = None
@@ -114,6 +115,7 @@ class Watch(Answer):
 
     def __enter__(self) -> Self:
         forward = self.model.forward
+        self._gates = [_listening(trace, self) for trace in self.parameters]
 
         def watched(*args: Any, **kwargs: Any) -> Any:
             context = CONTEXT.get()
@@ -136,6 +138,7 @@ class Watch(Answer):
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._gates = []
         if self._own is None:
             vars(self.model).pop("forward", None)
         else:
@@ -165,11 +168,11 @@ class Watch(Answer):
         self._remember()
         start = time.perf_counter()
         held = []
-        for trace, p in zip(self.parameters, self._handles, strict=True):
+        for gate, p in zip(self._gates, self._handles, strict=True):
             leaf = p._node  # noqa: SLF001
             if leaf is None or not leaf.mask or leaf.inputs:
                 continue
-            node = _listening(trace, self)(p).node
+            node = gate()(p).node
             held.append((p, leaf, node))
             p._node = node  # noqa: SLF001
         self.seconds += time.perf_counter() - start
@@ -185,7 +188,7 @@ class Watch(Answer):
         self.looks += 1
         self._before = [np.array(p.value) for p in self._handles]
         for trace, value in zip(self.parameters, self._before, strict=True):
-            trace.size = norm(value)
+            trace.size = length(value)
         self.seconds += time.perf_counter() - start
 
     def _compare(self) -> None:
@@ -193,7 +196,7 @@ class Watch(Answer):
         start = time.perf_counter()
         before, self._before = self._before or [], None
         for trace, p, was in zip(self.parameters, self._handles, before, strict=True):
-            moved = norm(np.asarray(p.value) - was)
+            moved = length(np.asarray(p.value) - was)
             trace.update = moved / trace.size if trace.size else None
         self.seconds += time.perf_counter() - start
 
@@ -260,8 +263,8 @@ WIDE = 110
 """The least room for the column of sketches."""
 
 
-def _listening(trace: Trace, watcher: Watch) -> Function:
-    """A gate that lets everything pass, and tells of the adjoint that goes back through it."""
+def _listening(trace: Trace, watcher: Watch) -> type[Function]:
+    """Gates that let everything pass, and tell of the adjoint that goes back through them."""
 
     class Listening(Function):
         def forward(self, x: Any) -> Any:
@@ -275,4 +278,4 @@ def _listening(trace: Trace, watcher: Watch) -> Function:
                 watcher.seconds += time.perf_counter() - start
             return x_bar
 
-    return Listening()
+    return Listening

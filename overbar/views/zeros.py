@@ -92,7 +92,7 @@ def why_zero(parameter: Any, L: Any, *args: Any) -> ZeroReport:
     if isinstance(parameter, Tensor):
         if not parameter.spec.floating:
             what = f"{name} holds {parameter.dtype}, which has no derivative"
-            return _none(name, [Cause("integer", what, "", "make it with a floating dtype")])
+            return _none(name, [Cause("integer", what, None, "make it with a floating dtype")])
         if parameter.is_leaf and not parameter.requires_grad and isinstance(L, Tensor):
             what = f"{name} does not ask for a gradient"
             cure = "make it with requires_grad=True, before it is used"

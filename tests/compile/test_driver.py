@@ -658,6 +658,20 @@ def _plain(t):
     return t.detach().numpy() if isinstance(t, ob.Tensor) else np.asarray(t)
 
 
+def test_lanes_draw_numbers_of_their_own():
+    f = lambda x: x + ob.random.normal((3,))
+    found = []
+    for kind in ("off", "interpret", "native"):
+        with ob.config(jit=kind):
+            ob.random.seed(1)
+            step, x = ob.jit(f), np.zeros((4, 3))
+            draws = [ob.vmap(step)(x), step(x[0]), ob.vmap(step)(x), step(x[0]), step(x[0])]
+            found.append([_plain(d) for d in draws])
+    for a, b, c in zip(*found, strict=True):
+        np.testing.assert_allclose(b, a, rtol=1e-14)
+        np.testing.assert_allclose(c, a, rtol=1e-14)
+
+
 def test_a_jitted_loss_is_followed_by_an_eager_backward():
     w, v = param(3), param(3)
     loss = ob.jit(lambda x: ob.sum((x * w) ** 2))
@@ -953,6 +967,33 @@ def test_the_guard_names_the_line_of_eager_and_changes_nothing():
         step(good)
     assert not np.array_equal(w.numpy(), before)
     assert all(n.value is not None for n in step.replay().inputs)
+
+
+QUESTIONS = {
+    "explain": lambda f, x: [(r.name, r.formula, r.where) for r in ob.explain(f, x).rows],
+    "why_nan": lambda f, x: str(ob.why_nan(f, x - 1.0)),
+    "kinks": lambda f, x: str(ob.kinks(f, x)),
+    "cost": lambda f, x: str(ob.cost(f, x)),
+    "memory": lambda f, x: str(ob.memory(f, x)),
+}
+
+
+@pytest.mark.parametrize("ask", QUESTIONS.values(), ids=QUESTIONS)
+def test_questions_about_a_jitted_function_are_answered_as_about_the_function(ask):
+    w = param(3, name="w")
+
+    def body(x):
+        z = x * w
+        y = ob.log(ob.relu(z) + x)
+        return ob.sum(y)
+
+    step = ob.jit(body)
+    x = np.array([1.0, 2.0, 3.0])
+    step(x)
+    before, asked = w.numpy().copy(), ask(step, x)
+    assert asked == ask(body, x)
+    assert np.array_equal(w.numpy(), before)
+    close(step(x), body(ob.tensor(x)))
 
 
 def test_without_a_guard_there_is_nothing_to_replay():

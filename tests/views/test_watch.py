@@ -1,5 +1,7 @@
 """watch: right numbers, constant memory, the model as it was, next to no time."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -96,7 +98,7 @@ def test_its_memory_is_constant():
     model, opt = made()
 
     def size(w):
-        return sum(t.sketch.positive.nbytes + t.sketch.negative.nbytes for t in w.parameters)
+        return sum(t.sketch.counts.nbytes for t in w.parameters)
 
     with ob.watch(model, every=1) as w:
         train(model, opt, 2)
@@ -107,18 +109,38 @@ def test_its_memory_is_constant():
     assert all(isinstance(t, Trace) for t in w.parameters)
 
 
-def test_a_step_takes_no_more_than_two_hundredths_longer():
-    """By its own clock, against the time of the steps: a loaded machine slows both."""
-    import time
+def test_a_look_takes_no_more_than_a_step():
+    """One step in fifty is looked at: 2 % of the time. The work of a network of ordinary size; the
+    shortest of several, since others use the machine, too.
+    """
+    rng = ob.random.default_rng(0)
+    model = nn.Sequential(nn.Linear(64, 256, rng=rng), nn.ReLU(), nn.Linear(256, 64, rng=rng))
+    opt = ob.optim.Adam(model.parameters(), lr=1e-3)
+    x = np.random.default_rng(0).normal(size=(256, 64)).astype(np.float32)
 
+    def shortest(steps):
+        took = []
+        for _ in range(steps):
+            start = time.perf_counter()
+            opt.zero_grad()
+            ob.mean(model(x) ** 2).backward()
+            opt.step()
+            took.append(time.perf_counter() - start)
+        return min(took[1:])
+
+    plain = shortest(60)
+    with ob.watch(model, every=1):
+        looking = shortest(60)
+    assert looking - plain < plain
+
+
+def test_between_looks_nothing_is_done():
     model, opt = made()
-    train(model, opt, 3)
-    start = time.perf_counter()
-    with ob.watch(model) as w:
-        train(model, opt, 100)
-    took = time.perf_counter() - start
-    assert w.looks == 2
-    assert w.seconds < 0.02 * took
+    with ob.watch(model, every=1000) as w:
+        train(model, opt, 2)
+        before = w.seconds
+        train(model, opt, 20)
+        assert w.seconds == before
 
 
 def test_a_jitted_step_is_told_by_hand():
@@ -165,12 +187,12 @@ def test_it_is_for_models():
 
 
 def test_quantiles_are_right_to_within_half_an_octave():
-    values = np.random.default_rng(1).normal(size=4000)
+    values = np.random.default_rng(1).normal(size=2000)
     sketch = Sketch()
     sketch.add(values)
     for q in (0.01, 0.1, 0.3, 0.7, 0.9, 0.99):
         assert 2**-0.51 < sketch.quantile(q) / np.quantile(values, q) < 2**0.51
-    assert sketch.count == 4000
+    assert sketch.count == 2000
 
 
 def test_zeros_and_what_is_not_finite_are_counted_apart():

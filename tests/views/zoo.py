@@ -1,4 +1,6 @@
-"""The zoo: programs with one planted fault each, and healthy ones. The line at fault ends in `# here`.
+"""The zoo: programs with one planted fault each, and healthy ones.
+
+The line at fault ends in `# here`.
 
 Every fault has a class: what `ob.health` calls it ("dead", "detached", ...), or for what is not
 finite the operation and the pass. Those of `test_why_nan` are part of it. Where a program is the
@@ -350,7 +352,7 @@ def copied_into_a_new_leaf():
 def a_layer_never_called():
     model = nn.Sequential(nn.Linear(8, 3, rng=drawn()))
     model.spare = nn.Linear(4, 4, rng=drawn())  # here
-    return (training(model, forward=lambda x: model[0](x)),)
+    return (training(model, forward=model[0]),)
 
 
 @planted("unused")
@@ -655,7 +657,10 @@ def a_last_layer_of_zeros():
     V = ob.tensor(np.zeros((16, 3)), requires_grad=True, name="V")
     x, t = data()
     step_first = ob.optim.SGD([W, V], lr=0.1)
-    loss = lambda: F.cross_entropy(ob.tanh(x @ W) @ V, t)  # noqa: E731
+
+    def loss():
+        return F.cross_entropy(ob.tanh(x @ W) @ V, t)
+
     loss().backward()
     step_first.step()
     return (loss,)

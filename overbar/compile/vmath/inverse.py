@@ -1,4 +1,6 @@
-"""Angles and the inverse hyperbolic functions."""
+"""The inverse functions: angles from their sines, cosines and tangents, and the inverse hyperbolic
+ones, which are logarithms.
+"""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def _power_wide(a: Any, y: Any) -> Any:
 
 
 def _power_narrow(a: Any, y: Any) -> Any:
-    """Of float32, in float64 with fewer coefficients: log to 38 bits, exp to 29."""
+    """Of float32, in float64 with fewer coefficients: log to 35 bits, exp to 29."""
     e, f = split(wide(a))
     log = fma(e, math.log(2), fma(f * f, paired(f, LOG_SHORT), f))
     u = above(below(wide(y) * log, 128.0), -128.0)

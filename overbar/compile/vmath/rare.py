@@ -1,8 +1,8 @@
 """What only rare numbers need: a way out of straight code that leaves a loop a loop of vectors.
 
 A branch in a loop would keep LLVM from computing many numbers at once, and computing what is
-needed for one number in a million for all of them is slow. So the straight code ends with a call,
-`y = mend(x, y)`, that gives y back unless x is rare. LLVM is told that the function is also there
+needed for one number in a million for all of them is slow. So the straight code ends with a call
+that gives its result back unless the argument is rare. LLVM is told that the function is also there
 for 2, 4, 8, ... numbers at once: these look whether any lane is rare, nearly always find none, and
 else mend those lanes one by one.
 

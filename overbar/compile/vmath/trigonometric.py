@@ -1,4 +1,4 @@
-"""sin, cos, tan, and the angles back.
+"""sin, cos and tan.
 
 x = n π/2 + r with |r| <= π/4, and the value is ± sin r or ± cos r by the last two bits of n. r has
 all its digits also next to a multiple of π/2: π/2 is in three pieces, and what is subtracted first
