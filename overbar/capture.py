@@ -77,8 +77,8 @@ class Trace:
         CONTEXT.reset(self.token)
         self.finals = [(h, (h._node, h.value, h.spec)) for h, _ in self.rebinds.values()]
         self.final_grads = [(h, getattr(h, "_grad", None)) for h, _ in self.grads.values()]
-        for handle, (node, value, spec) in self.rebinds.values():
-            handle._node, handle.value, handle.spec = node, value, spec
+        for handle, (node, value, of) in self.rebinds.values():
+            handle._node, handle.value, handle.spec = node, value, of
         for handle, grad in self.grads.values():
             handle._grad = grad
 

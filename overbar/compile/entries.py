@@ -85,6 +85,8 @@ class Entries:
         values = [operand(x) for x in n.inputs]
         if isinstance(n.op, Elementwise):
             values = _alike(b, n, values)
+        if n.op.native is None:
+            raise AssertionError(f"{n.op.name} has no native rule")
         made = n.op.native(b, *values, **n.params)
         return b.cast(made, n.spec.dtype) if made.dtype != n.spec.dtype else made
 

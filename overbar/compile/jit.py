@@ -93,10 +93,12 @@ class Jitted:
     def _general(self, leaves: list[Any], structure: Structure, context: Context) -> Any:
         """A call whose like has not been prepared."""
         traced = self._found(leaves, structure, context)
-        if context.lane and traced.rebinds:  # draws differ from lane to lane, their count does not
+        followed = _is_followed(traced, leaves, context)
+        # Draws differ from lane to lane, their count does not. And a guard names the user's line.
+        if (context.lane and traced.rebinds) or (followed and context.guard):
             args, kwargs = tree_unflatten(structure, leaves)
             return self.f(*args, **kwargs)
-        if _is_followed(traced, leaves, context):
+        if followed:
             return traced.unflattened(_as_node(traced, leaves))
         program = self._program(traced, context)
         if context.guard:

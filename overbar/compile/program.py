@@ -39,13 +39,15 @@ from .tracing import Traced
 
 LONG = 1e-3
 """Programs that take so many seconds let other Python threads run meanwhile. Those could look at
-what is written over, so that is written into copies then; if copying took too long (COPIED bytes
-take a hundredth of a second), the others have to wait.
+what is written over, so copies are written then instead.
 """
 COPIED = 50_000_000
-
+"""Bytes that may be copied for that, per second of running: a hundredth of the time. If it is more,
+the other threads wait.
+"""
 
 Accept = Callable[[list[Any]], None]
+"""Looks at all that was computed, and raises if it is not to be."""
 
 
 class Program(Protocol):

@@ -49,7 +49,7 @@ def two_stages(
     first.function.give()
     last = Final(module, machine, name, shape, buffers, checks)
     last.layout = dict(zip(summed, starts, strict=True)), each
-    last.range = 0, shape.size[shape.axis]
+    last.range = 0, shape.size[shape.inner[0]]
     last.rows()
     last.function.give()
     stages = (

@@ -969,6 +969,23 @@ def test_the_guard_names_the_line_of_eager_and_changes_nothing():
     assert all(n.value is not None for n in step.replay().inputs)
 
 
+def test_the_guard_names_the_line_of_a_jitted_loss_as_well():
+    w = ob.tensor(np.array([1.0, 0.0]), requires_grad=True)
+
+    def loss(x):
+        roots = ob.sqrt(w * x)
+        return ob.sum(roots)
+
+    told = []
+    for f in (loss, ob.jit(loss)):
+        with pytest.raises(NonFiniteError) as caught, ob.nan_guard():
+            f(ob.tensor(np.array([1.0, 2.0]))).backward()
+        told.append(str(caught.value))
+        w.grad = None
+    assert told[0] == told[1]
+    assert "roots = ob.sqrt(w * x)" in told[0]
+
+
 QUESTIONS = {
     "explain": lambda f, x: [(r.name, r.formula, r.where) for r in ob.explain(f, x).rows],
     "why_nan": lambda f, x: str(ob.why_nan(f, x - 1.0)),
