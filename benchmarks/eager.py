@@ -109,7 +109,7 @@ def steps(rivals: bool) -> dict:
     contestants = {"overbar": _ours(model, X, y, losses, "overbar", jit=False)}
     twin = nn.Sequential(nn.Linear(64, 32), nn.Tanh(), nn.Linear(32, 10))
     twin.load_state_dict(start)
-    name = "overbar, jit (interpreted)"
+    name = "overbar, jit"
     contestants[name] = _ours(twin, X, y, losses, name, jit=True)
     if rivals:
         import torch
@@ -197,7 +197,7 @@ def main() -> None:
     if not asked.alone:
         for who, what in (
             ("overbar", "64-32-10 training step"),
-            ("overbar, jit (interpreted)", "the same under `ob.jit`"),
+            ("overbar, jit", "the same under `ob.jit`"),
         ):
             r = ratios(timings, "torch")[who]
             summary.append(

@@ -28,8 +28,10 @@ FLOORS = (
     # 0  ground: nothing of graphs. `store` knows files of named arrays, not what they hold
     "errors spec trees origin context store",
     # 1  what a computation is, and how one happens
-    "graph handle operators apply primitive elementwise fast capture replay rebinding graphfile "
-    "work",
+    (
+        "graph handle operators apply primitive elementwise fast capture replay rebinding "
+        "graphfile work"
+    ),
     "ops linalg fft special random",  # 2  mathematics: every primitive, once
     "calculus testing",  # 3  how rules are applied
     "compile",  # 4  reads graphs, owns no rules
