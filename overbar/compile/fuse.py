@@ -368,13 +368,16 @@ class Grouping:
         roots: dict[Node, Node] = {}
         inside: dict[Node, Node] = {}
         members = set(kernel.members)
+        operands: set[Node] = set()  # of a product: they lie in memory, a single number too
+        if kernel.kind == "product":
+            operands.update(map(self._base, kernel.members[0].inputs))
 
         def local(x: Node) -> Node:
             if x in inside:
                 return inside[x]
             if x in members or self.kinds[x] == "view" or x in self.free:
                 now = make(x.op, [local(i) for i in x.inputs], x.params, x.spec, x)
-            elif not x.inputs and x.value is not None and x.spec.size == 1:
+            elif not x.inputs and x.value is not None and x.spec.size == 1 and x not in operands:
                 now = x
             else:
                 now = roots[x] = Node(INPUT, (), EMPTY, x.spec, mask=x.mask, code=x.code, at=x.at)
