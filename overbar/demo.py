@@ -23,6 +23,32 @@ HIDDEN, BATCH, RATE, MOMENTUM, DECAY = 32, 32, 0.2, 0.9, 3e-4
 """With any seed from 0 to 9: 98.1 to 98.9 % of the digits kept apart are recognised."""
 
 
+def gain(model: nn.Module, x: np.ndarray, t: np.ndarray) -> tuple[str, str]:
+    """How much faster a compiled step is than an eager one, on a copy of the model: what, words."""
+    twin = nn.Sequential(nn.Linear(64, HIDDEN), nn.Tanh(), nn.Linear(HIDDEN, 10))
+    twin.load_state_dict(model.state_dict())
+    optimizer = ob.optim.SGD(twin.parameters(), lr=RATE, momentum=MOMENTUM, weight_decay=DECAY)
+
+    def step(x: np.ndarray, t: np.ndarray) -> ob.Tensor:
+        L = nn.functional.cross_entropy(twin(x), t)
+        L.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        return L
+
+    times = []
+    for run in (step, ob.jit(step)):
+        run(x, t)
+        taken = []
+        for _ in range(50):
+            start = time.perf_counter()
+            run(x, t)
+            taken.append(time.perf_counter() - start)
+        times.append(1e6 * sorted(taken)[len(taken) // 2])
+    eager, compiled = times
+    return f"{compiled:.0f} µs", f"per step; the same step takes {eager:.0f} µs uncompiled"
+
+
 def main(*, epochs: int = 30, seed: int = 0, out: str = "overbar-demo") -> None:
     """Train, test, explain, save; say so on the terminal."""
     if epochs < 1:
@@ -48,7 +74,7 @@ def main(*, epochs: int = 30, seed: int = 0, out: str = "overbar-demo") -> None:
     start = time.perf_counter()
     with progress(to, epochs, len(loader)) as bar:
         for epoch in fit(model, nn.functional.cross_entropy, optimizer, loader, epochs=epochs,
-                         schedule=schedule, after_batch=bar.batch):  # fmt: skip
+                         schedule=schedule, after_batch=bar.batch, compiled=True):  # fmt: skip
             bar.epoch(epoch.number, f"loss {epoch.loss:.4f}")
     seconds = time.perf_counter() - start
     guesses = predict(model, X_test).argmax(axis=1)
@@ -66,6 +92,7 @@ def main(*, epochs: int = 30, seed: int = 0, out: str = "overbar-demo") -> None:
                 f"{right} of {len(y_test)} digits it had never seen",
             ),
             ("time", f"{1000 * seconds / epochs:.0f} ms", f"per epoch, {seconds:.1f} s in all"),
+            ("compiled", *gain(model, X[:BATCH], y[:BATCH])),
         ]
     )
 

@@ -159,8 +159,9 @@ def _trained(
     with quiet, progress(to, plan.epochs, len(loader)) as bar:
         try:
             for epoch in fit(
-                model, loss, optimizer, loader, epochs=plan.epochs, after_batch=bar.batch
-            ):
+                model, loss, optimizer, loader, epochs=plan.epochs, after_batch=bar.batch,
+                compiled=True,
+            ):  # fmt: skip
                 judged = epoch.loss
                 if len(y["validation"]):
                     judged = loss(

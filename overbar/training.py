@@ -34,12 +34,14 @@ def fit(
     epochs: int,
     schedule: Any = None,
     after_batch: Callable[[float], Any] | None = None,
+    compiled: bool = False,
 ) -> Iterator[Epoch]:
     """Train, one epoch per item: forward, loss, backward, step for each batch.
 
     loss          (predictions, targets) -> a scalar, the mean over the batch
     schedule      its `step()` is called after each batch
     after_batch   is told the batch's loss, for a progress bar
+    compiled      run the step under `ob.jit`; then nothing in the model may look at values
 
     Example:
         >>> model = ob.nn.Linear(1, 1)
@@ -51,17 +53,23 @@ def fit(
         >>> epoch.number, epoch.loss < 1e-3
         (30, True)
     """
+
+    def step(x: Any, t: Any) -> Any:
+        L = loss(model(x), t)
+        L.backward()
+        optimizer.step()
+        optimizer.zero_grad()  # last, so that a compiled step need not hand the gradients out
+        return L
+
+    optimizer.zero_grad()
+    run = ob.jit(step) if compiled else step
     for number in range(1, epochs + 1):
         start, total, rows = time.perf_counter(), 0.0, 0
         model.train()
         for x, t in loader:
-            L = loss(model(x), t)
-            optimizer.zero_grad()
-            L.backward()
-            optimizer.step()
+            value = run(x, t).item()
             if schedule is not None:
                 schedule.step()
-            value = L.item()
             total, rows = total + value * len(x), rows + len(x)
             if after_batch is not None:
                 after_batch(value)
