@@ -44,6 +44,19 @@ def is_view(node: Node) -> bool:
     return bool(node.inputs) and node.op.name in VIEWS
 
 
+def base_of(x: Node) -> Node:
+    """What a chain of views is a view of."""
+    while is_view(x):
+        x = x.inputs[0]
+    return x
+
+
+def is_dense(x: Node) -> bool:
+    """Whether it lies in memory row by row, from the start of its buffer."""
+    view = strided(x)
+    return view is not None and not view.offset and view.strides == row_major(x.spec.shape)
+
+
 def strided(node: Node) -> Strided | None:
     """A chain of views over something stored as a start and strides; None if it is not so simple.
 

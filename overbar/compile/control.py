@@ -10,28 +10,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..graph import Graph, Node
-from .access import strided
+from ..graph import Graph
+from .access import base_of, is_dense
 from .block import Block, Program
 from .bodies import LOOPS
 from .kernel import Kernel
 from .passes import lowered
-from .place import Buffer, Step, root_of
+from .place import Buffer, Step
 from .stages import Stages
 from .text import Index, Variable, type_of
 
 
 def control(program: Program, step: Step, numbers: Sequence[int], name: str) -> Stages | None:
     """The kernel of a loop or a branch; None if a part of its body has no native form."""
-    if step.node.op.name not in LOOPS or not all(map(_is_dense, step.node.inputs)):
+    if step.node.op.name not in LOOPS:
+        return None
+    if not all(is_dense(x) and x.spec.dtype.kind in "biuf" for x in step.node.inputs):
         return None
     writer = {"scan": Scan, "while": While, "switch": Switch}[step.node.op.name]
     return writer(program, step, numbers, name).written()
-
-
-def _is_dense(x: Node) -> bool:
-    view = strided(x)
-    return view is not None and x.spec.dtype.kind in "biuf" and view.offset == 0
 
 
 class Carry(NamedTuple):
@@ -48,7 +45,7 @@ class Control:
     def __init__(self, program: Program, step: Step, numbers: Sequence[int], name: str) -> None:
         self.program, self.name, self.params = program, name, step.node.params
         of = dict(zip((*step.inputs, *step.outputs), numbers, strict=True))
-        self.inputs = [f"%p{of[root_of(x)]}" for x in step.node.inputs]
+        self.inputs = [f"%p{of[base_of(x)]}" for x in step.node.inputs]
         self.specs = [x.spec for x in step.node.inputs]
         self.outputs = {y.params["index"]: f"%p{of[y]}" for y in step.outputs}
         self.count = max(numbers, default=-1) + 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 from ..graph import EMPTY, Graph, Node
 from ..primitive import PRIMITIVES
 from ..spec import spec
-from .access import is_view, row_major, strided
+from .access import is_dense, is_view, strided
 from .bodies import LOOPS
 from .contract import letters_of
 from .kinds import WHOLE, kind_of
@@ -46,9 +46,7 @@ def copies(graph: Graph) -> Graph:
 
 def _reachable(x: Node, dense: bool) -> Node:
     """The operand, or a copy of it: strides must do, for a loop those of a whole array."""
-    view = strided(x)
-    whole = view is not None and view.offset == 0 and view.strides == row_major(x.spec.shape)
-    if not is_view(x) or (whole if dense else view is not None):
+    if not is_view(x) or (is_dense(x) if dense else strided(x) is not None):
         return x
     return make(COPY, (x,), EMPTY, x.spec, x)
 

@@ -50,7 +50,7 @@ class Kernel:
     kind      "nest", "product" or "other"
     axes      the sizes it goes over, without ones; `reduced`: the inner ones, by number
     members   its nodes, oldest first; `whole` says of each whether it is per entry or per row
-    needs     the kernels that come before it, as bits; `before`: and those before them
+    before    the kernels that it waits for, and those before them, as bits
     """
 
     def __init__(self, number: int, kind: str, axes: Sizes) -> None:

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..graph import Node
-from .access import row_major, strided
+from .access import base_of, is_dense
 from .block import Program
 from .convolution import Convolution, convolution
 from .kernel import Kernel
-from .place import Step, root_of
+from .place import Step
 from .pooling import Pooling, pooling
 from .scalar import can_hold
 from .serial import serial
@@ -22,10 +22,10 @@ def library(program: Program, step: Step, numbers: Sequence[int], name: str) -> 
     node = step.node
     if isinstance(node.spec, tuple) or not node.spec.size or not can_hold(node):
         return None
-    if not all(map(_is_whole, node.inputs)):
+    if not all(is_dense(x) and x.spec.size for x in node.inputs):
         return None
     of = dict(zip((*step.inputs, *step.outputs), numbers, strict=True))
-    operands = [f"%p{of[root_of(x)]}" for x in (*node.inputs, *step.outputs)]
+    operands = [f"%p{of[base_of(x)]}" for x in (*node.inputs, *step.outputs)]
     arguments = [("ptr noalias", f"p{k}") for k in range(max(numbers) + 1)]
     arguments += [("ptr", "scratch"), ("ptr", "workspace"), ("i64", "part")]
     kernel = serial(program, node, name, arguments, operands)
@@ -45,16 +45,6 @@ def library(program: Program, step: Step, numbers: Sequence[int], name: str) -> 
         f.give()
         kernels.append(Kernel(f.name, kernel.parts, kernel.workspace))
     return Stages(tuple(kernels), made.scratch)
-
-
-def _is_whole(x: Node) -> bool:
-    view = strided(x)
-    return (
-        view is not None
-        and not view.offset
-        and view.strides == row_major(x.spec.shape)
-        and x.spec.size > 0
-    )
 
 
 def _convolution(program: Program, node: Node) -> Stages:

@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 
 from ..graph import Node
-from .access import row_major
+from .access import Strided, base_of, linear, row_major
 from .entries import Entries
 from .machine import Machine
-from .phases import BLOCK, COSTLY, TILE, Shape, base_of, is_reduction
+from .phases import BLOCK, COSTLY, TILE, Shape, is_reduction
 from .scalar import BOOL, Builder, Scalar
 from .text import Index, Module, type_of
 
@@ -320,19 +320,16 @@ class Writer(Entries):
 
     def _again(self, n: Node, pointer: str) -> Scalar:
         """What this kernel has stored itself."""
-        f = self.function
-        at: Index = 0
-        for i, s in zip(self.place(n.spec.shape), row_major(n.spec.shape), strict=True):
-            at = f.add(at, f.mul(i, s))
-        return self.fetch(pointer, at, n.spec.dtype)
+        return self.fetch(pointer, self.where(n), n.spec.dtype)
 
     def write(self, pointer: str, n: Node, x: Scalar) -> None:
         """Into an output."""
-        f = self.function
-        at: Index = 0
-        for i, s in zip(self.place(n.spec.shape), row_major(n.spec.shape), strict=True):
-            at = f.add(at, f.mul(i, s))
-        self.put(pointer, at, x)
+        self.put(pointer, self.where(n), x)
+
+    def where(self, n: Node) -> Index:
+        """How far into its memory the entry of a member is that is being computed."""
+        whole = Strided(n, 0, row_major(n.spec.shape))
+        return linear(self.function, whole, self.place(n.spec.shape))
 
     # -- saved for a later phase --------------------------------------------------------------
 

@@ -10,7 +10,7 @@ import math
 from itertools import pairwise
 
 from ..graph import Graph, Node
-from .access import is_view, strided
+from .access import base_of, is_view, strided
 
 TILE = 128
 """Columns summed at a time."""
@@ -157,10 +157,3 @@ class Shape:
 def is_reduction(n: Node) -> bool:
     """Whether a node makes one entry of many."""
     return n.op.reduces is not None and n.op.native is None
-
-
-def base_of(x: Node) -> Node:
-    """What a chain of views is a view of."""
-    while is_view(x):
-        x = x.inputs[0]
-    return x

@@ -14,9 +14,9 @@ from typing import Any
 
 from ..graph import Graph, Node
 from ..spec import Spec
-from .access import is_plain, is_view, strided
+from .access import base_of, is_plain, is_view, strided
 from .operations import NEST, PRODUCT
-from .phases import Shape, base_of, is_reduction
+from .phases import Shape, is_reduction
 
 ALIGN = 64
 
@@ -77,13 +77,6 @@ class Plan:
     temporaries: dict[Node, Buffer] = field(default_factory=dict)
 
 
-def root_of(x: Node) -> Node:
-    """The stored node that a chain of views shows."""
-    while is_view(x):
-        x = x.inputs[0]
-    return x
-
-
 def steps_of(graph: Graph) -> list[Step]:
     """The computed nodes of a fused graph, with what they read and write."""
     given = set(graph.inputs)
@@ -96,7 +89,7 @@ def steps_of(graph: Graph) -> list[Step]:
             step = by_node[node.inputs[0]]
             step.outputs.append(node)
             continue
-        roots = list(dict.fromkeys(map(root_of, node.inputs)))
+        roots = list(dict.fromkeys(map(base_of, node.inputs)))
         step = Step(node, len(steps), roots, [] if isinstance(node.spec, tuple) else [node])
         by_node[node] = step
         steps.append(step)
@@ -182,11 +175,12 @@ def _donations(
     """Which donations can be had, and what the steps that write over inputs must wait for."""
     later: dict[int, set[int]] = {}
     kept: dict[int, int] = {}
+    wanted: list[tuple[int, int, int, set[int]]] = []
     checks = {s.number for s in steps if checked(s)}
     for out, given in donated.items():
         y, x = graph.outputs[out], graph.inputs[given]
         step = writer.get(y)
-        if step is None or y.spec is not x.spec or x in graph.outputs or given in kept.values():
+        if step is None or y.spec is not x.spec or x in graph.outputs:
             continue
         if graph.outputs.count(y) > 1:
             continue
@@ -197,9 +191,17 @@ def _donations(
         others = {s.number for s in readers.get(x, []) if s is not step} | checks
         if step.number in others:
             continue
+        wanted.append((out, given, step.number, others))
+    if len({given for _, given, _, _ in wanted}) == len(wanted):  # as a rule all can be had at once
+        for _, _, number, others in wanted:
+            later.setdefault(number, set()).update(others)
+        if levels(steps, later):
+            return {out: given for out, given, _, _ in wanted}, later
+        later = {}
+    for out, given, number, others in wanted:
         trial = {n: set(s) for n, s in later.items()}
-        trial.setdefault(step.number, set()).update(others)
-        if levels(steps, trial):
+        trial.setdefault(number, set()).update(others)
+        if given not in kept.values() and levels(steps, trial):
             later, kept[out] = trial, given
     return kept, later
 
@@ -207,8 +209,8 @@ def _donations(
 def can_overwrite(step: Step, x: Node, y: Node) -> bool:
     """Whether a kernel that writes y over x reads of x only the entry that it writes, before."""
     inner: Graph = step.node.params["graph"]
-    root = inner.inputs[[root_of(i) for i in step.node.inputs].index(x)]
-    if sum(root_of(i) is x for i in step.node.inputs) > 1:
+    root = inner.inputs[[base_of(i) for i in step.node.inputs].index(x)]
+    if sum(base_of(i) is x for i in step.node.inputs) > 1:
         return False
     made = inner.outputs[step.outputs.index(y)]
     given = set(inner.inputs)

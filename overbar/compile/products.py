@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from ..graph import Node
-from .access import is_view, row_major, strided
+from .access import Strided, base_of, is_view, linear, row_major, strided
 from .contract import letters_of
 from .entries import Entries
 from .gemm import Product, product
@@ -20,7 +20,6 @@ from .kernel import Kernel
 from .layout import Arrangement, arrangement
 from .machine import Machine
 from .nest import attributes
-from .phases import base_of
 from .scalar import Scalar
 from .slices import sliced
 from .stages import Stages
@@ -192,9 +191,7 @@ class Block(Entries):
             with f.loop(*inner[1:]) as j, self.scope():
                 self._spread(at, inner[0].letters, j)
                 self.at = at
-                self.linear: Index = 0
-                for k, s in zip(at, strides, strict=True):
-                    self.linear = f.add(self.linear, f.mul(k, s))
+                self.linear = linear(f, Strided(self.core, 0, strides), at)
                 values = [(pointer, self.value(y)) for y, pointer in results]
                 for pointer, x in values:
                     self.put(pointer, self.linear, x)

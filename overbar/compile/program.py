@@ -26,13 +26,13 @@ from ..rebinding import moves, rebind
 from ..replay import interpret
 from ..spec import Spec
 from . import native
-from .access import Strided, strided
+from .access import Strided, base_of, strided
 from .assemble import Fallback, assemble
 from .checks import checked_nodes
 from .frames import Frame, native_order, tidy
 from .objects import address_of
 from .passes import lowered
-from .place import Buffer, root_of
+from .place import Buffer
 from .pool import Pool
 from .running import Running, others_run, tensor_of
 from .tracing import Traced
@@ -164,7 +164,7 @@ class Compiled:
         view = strided(y)
         if view is None:
             raise AssertionError(f"an output without memory: {y}")
-        return End("view", 0, plan.buffers[root_of(y)], view)
+        return End("view", 0, plan.buffers[base_of(y)], view)
 
     def _is_late(self) -> bool:
         plan = self.assembled.plan

@@ -39,11 +39,3 @@ def constant(value: Any, spec: Any, at: Node) -> Node:
 def is_constant(node: Node) -> bool:
     """Whether its value is known while compiling."""
     return not node.inputs and node.value is not None and node.op is CONST
-
-
-def same(a: Any, b: Any) -> bool:
-    """Whether two params are the same without doubt."""
-    try:
-        return bool(a == b)
-    except (ValueError, TypeError):
-        return a is b

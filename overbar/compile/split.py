@@ -72,11 +72,7 @@ class Partial(Writer):
             for n in self.shape.members:
                 if is_reduction(n):
                     pointer = self.function.at("%scratch", self.places[n], "i8")
-                    self.put(pointer, self.row_number(), self.value(n))
-
-    def row_number(self) -> Index:
-        """Which row is being computed."""
-        return row_number(self)
+                    self.put(pointer, row_number(self), self.value(n))
 
 
 class Final(Writer):

@@ -96,10 +96,6 @@ class Module:
         self._functions[name] = made
         return made
 
-    def drop(self, name: str) -> None:
-        """Take a function out again (it turned out equal to another)."""
-        del self._functions[name]
-
     def __str__(self) -> str:
         return "\n".join([*self._declared, *map(str, self._functions.values()), ""])
 
