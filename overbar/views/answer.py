@@ -57,6 +57,36 @@ class Answer:
             )
 
 
+class Pictured(Answer):
+    """An answer that is a picture: `svg()` and `png()` give it."""
+
+    def svg(self) -> str:
+        """The picture as SVG."""
+        raise NotImplementedError
+
+    def png(self) -> bytes:
+        """The picture as PNG."""
+        raise NotImplementedError
+
+    def save(self, path: str | Path) -> None:
+        """Write it to a file: `.svg`, `.png`, `.html` or `.txt`.
+
+        Raises:  FileError for another ending.
+        """
+        path = Path(path)
+        if path.suffix == ".png":
+            path.write_bytes(self.png())
+        elif path.suffix == ".svg":
+            path.write_text(self.svg(), encoding="utf-8")
+        elif path.suffix in {".html", ".htm", ".txt"}:
+            super().save(path)
+        else:
+            raise FileError(
+                f"save: {path.name} ends in nothing that can be drawn",
+                want=".svg, .png, .html or .txt",
+            )
+
+
 def _speaks(encoding: str | None) -> bool:
     """Whether an output can show bars and Greek letters."""
     try:

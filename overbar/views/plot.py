@@ -12,18 +12,17 @@ import dataclasses
 import html
 import math
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..calculus.after import trace
 from ..calculus.transforms import grad
-from ..errors import DomainError, FileError
+from ..errors import DomainError
 from ..graph import Node
 from ..handle import Tensor
 from ..ops.reduce import sum as total
-from .answer import Answer, Table, number, padded, plain
+from .answer import Pictured, Table, number, padded, plain
 from .kinks import CORNERS
 from .measure import FACES, text_width
 from .raster import png_of_svg
@@ -231,7 +230,7 @@ def _from_corner(name: str, xs: Sequence[Any], y: Any) -> list[tuple[Any, bool]]
 # -- the picture --------------------------------------------------------------------------------
 
 
-class Plot(Answer):
+class Plot(Pictured):
     """The picture: `.svg()`, `.png()`, `.save(path)`, `.draw(ax)`; `.curves`: its data."""
 
     def __init__(self, curves: Sequence[Curve], range: tuple[float, float], order: int) -> None:
@@ -359,24 +358,6 @@ class Plot(Answer):
             for b in c.bends
         ]
         return [("kinks", ["", "at", "from the left", "from the right", "taken"], rows)]
-
-    def save(self, path: str | Path) -> None:
-        """Write it to a file: `.svg`, `.png`, `.html` or `.txt`.
-
-        Raises:  FileError for another ending.
-        """
-        path = Path(path)
-        if path.suffix == ".png":
-            path.write_bytes(self.png())
-        elif path.suffix == ".svg":
-            path.write_text(self.svg(), encoding="utf-8")
-        elif path.suffix in {".html", ".htm", ".txt"}:
-            super().save(path)
-        else:
-            raise FileError(
-                f"save: {path.name} ends in nothing that can be drawn",
-                want=".svg, .png, .html or .txt",
-            )
 
 
 def _called(c: Curve) -> str:

@@ -10,15 +10,14 @@ import base64
 import html
 import itertools
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..calculus.sweep import Raw, finish, pullback_steps
-from ..errors import FileError, GradientError
+from ..errors import GradientError
 from ..graph import Node
-from .answer import Answer, Table, number, plain, shape_text
+from .answer import Pictured, Table, number, plain, shape_text
 from .explain import callers_variables
 from .measure import FACES, text_width
 from .names import known_as, names_of
@@ -103,7 +102,7 @@ def _unit(node: Node, i: int) -> Any:
     return unit.reshape(node.spec.shape)[()]
 
 
-class Spy(Answer):
+class Spy(Pictured):
     """The picture: `.png()`, `.svg()`, `.save(path)`; its data: `.matrix`, `.pattern`."""
 
     def __init__(
@@ -209,24 +208,6 @@ class Spy(Answer):
             part = self.pattern[:, a:b]
             rows.append([name, f"{a} to {b - 1}", f"{int(part.sum())} of {part.size}"])
         return [(self._said(), ["variable", "columns", "not zero"], rows)]
-
-    def save(self, path: str | Path) -> None:
-        """Write it to a file: `.png`, `.svg`, `.html` or `.txt`.
-
-        Raises:  FileError for another ending.
-        """
-        path = Path(path)
-        if path.suffix == ".png":
-            path.write_bytes(self.png())
-        elif path.suffix == ".svg":
-            path.write_text(self.svg(), encoding="utf-8")
-        elif path.suffix in {".html", ".htm", ".txt"}:
-            super().save(path)
-        else:
-            raise FileError(
-                f"save: {path.name} ends in nothing that can be drawn",
-                want=".png, .svg, .html or .txt",
-            )
 
 
 STYLE = (
