@@ -90,7 +90,7 @@ def fitted(f, a, b, degree, weight, digits):
     for k in range(degree + 1):
 
         def rest(x, k=k):
-            return (f(x) - mp.polyval(c[::-1], x)) / x**k if k else f(x)
+            return (f(x) - mp.fsum(a * x**i for i, a in enumerate(c))) / x**k if k else f(x)
 
         found, e = best(rest, a, b, degree - k, lambda x, k=k: weight(x) * abs(x) ** k)
         c.append(rounded(found[0], digits))
