@@ -21,10 +21,13 @@ ALIGN = 64
 
 def aligned(shape: Sequence[int], dtype: np.dtype) -> np.ndarray:
     """New memory that begins with a line of the cache, contents undefined."""
-    size = math.prod(shape) * dtype.itemsize
-    raw = np.empty(size + ALIGN, np.uint8)
+    return lined(np.empty(math.prod(shape) * dtype.itemsize + ALIGN, np.uint8), shape, dtype)
+
+
+def lined(raw: np.ndarray, shape: Sequence[int], dtype: np.dtype) -> np.ndarray:
+    """An array in these bytes, of which there are `ALIGN` more than it needs."""
     start = -address_of(raw) % ALIGN
-    return raw[start : start + size].view(dtype).reshape(shape)
+    return raw[start : start + raw.size - ALIGN].view(dtype).reshape(shape)
 
 
 def is_tidy(array: Any, dtype: np.dtype) -> bool:

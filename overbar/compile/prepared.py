@@ -24,7 +24,8 @@ from .frames import is_tidy, native_order
 from .gate import Gate, door
 from .objects import address_of
 from .program import LONG, Compiled
-from .running import LARGE, blank, tensor_of
+from .results import LARGE, blank
+from .running import tensor_of
 from .signature import Array, Same, Signature
 from .surroundings import MISSING, Watch
 from .tracing import MISS, UNTIDY, Traced

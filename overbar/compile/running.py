@@ -19,18 +19,15 @@ from ..handle import Tensor, from_value, new
 from ..spec import Spec
 from .access import Strided
 from .assemble import Fallback
-from .frames import ALIGN, Frame, aligned, is_tidy, native_order, tidy
+from .frames import ALIGN, Frame, is_tidy, native_order, tidy
 from .gate import HEAD, door
 from .objects import address_of, solely_owned
 from .place import Buffer
 from .pool import Pool
+from .results import LARGE, blank
 
 if TYPE_CHECKING:
     from .program import Compiled
-
-LARGE = 1 << 12
-"""Bytes from which on an array for a result begins with a line of the cache."""
-
 
 class Running:
     """One call in the making.
@@ -204,14 +201,6 @@ class Running:
 
     def _given_back(self, buffer: Buffer, view: Strided, of: Spec) -> Any:
         return np.array(self._view(buffer, view, of))
-
-
-def blank(of: Spec) -> np.ndarray:
-    """Memory for a result."""
-    dtype = native_order(of.dtype)
-    if of.size * dtype.itemsize >= LARGE:
-        return aligned(of.shape, dtype)
-    return np.empty(of.shape, dtype)
 
 
 def tensor_of(value: Any, of: Spec) -> Tensor:
