@@ -15,7 +15,7 @@ from ..elementwise import Elementwise
 from ..graph import Graph, Node
 from .access import is_view, linear, source, strided
 from .scalar import BOOL, INT, Builder, Scalar
-from .text import Function, Index, type_of
+from .text import Function, Index, Module, type_of
 
 
 class Entries:
@@ -27,6 +27,7 @@ class Entries:
         self.function, self.graph, self.pointers = function, graph, pointers
         self.builder = Reader(function, checks)
         self.inputs = set(graph.inputs)
+        self.within: dict[Index, tuple[int, int]] = {}
         self.memo: list[dict[Any, Scalar]] = [{}]
 
     @contextmanager
@@ -80,7 +81,7 @@ class Entries:
         """The entry of an operation's result, of its operands' entries."""
         b = self.builder
         if n.op.entry is not None and n.op.native is None:
-            places = tuple(Scalar(b, str(i), INT) for i in at)
+            places = tuple(Scalar(b, str(i), INT, within=self._range(i)) for i in at)
             return n.op.entry(b, places, *(_Entry(self, x) for x in n.inputs), **n.params)
         values = [operand(x) for x in n.inputs]
         if isinstance(n.op, Elementwise):
@@ -89,6 +90,10 @@ class Entries:
             raise AssertionError(f"{n.op.name} has no native rule")
         made = n.op.native(b, *values, **n.params)
         return b.cast(made, n.spec.dtype) if made.dtype != n.spec.dtype else made
+
+    def _range(self, i: Index) -> tuple[int, int] | None:
+        """The least and the greatest value of an index."""
+        return (i, i) if isinstance(i, int) else self.within.get(i)
 
 
 def _alike(b: Builder, n: Node, values: list[Scalar]) -> list[Scalar]:
@@ -130,3 +135,36 @@ class Reader(Builder):
         if self.checks is not None:
             self.checks.position(self, i, size)
         return self.minimum(self.maximum(i, 0), max(size - 1, 0))
+
+
+class _Unread:
+    """An operand of an `entry` rule of which only the shape matters."""
+
+    def __init__(self, builder: Builder, node: Node) -> None:
+        self.builder, self.shape, self.dtype = builder, node.spec.shape, node.spec.dtype
+
+    def __call__(self, *_at: Any) -> Scalar:
+        return self.builder.constant(0, self.dtype)
+
+
+class _Asked(Reader):
+    """Notes at which places a rule looks whether a position is below or above."""
+
+    def __init__(self) -> None:
+        super().__init__(Module(128).function("asked", []), None)
+        self.places: dict[str, set[int]] = {}
+
+    def asked(self, name: str, place: int) -> None:
+        self.places.setdefault(name, set()).add(place)
+
+
+def cuts(node: Node) -> list[list[int]]:
+    """For each axis of what is put together of parts: where a part ends and another begins."""
+    shape = node.spec.shape
+    if node.op.entry is None or node.op.native is not None or not node.op.moves:
+        return [[] for _ in shape]
+    b = _Asked()
+    at = tuple(Scalar(b, f"%{a}", INT, within=(0, n - 1)) for a, n in enumerate(shape))
+    node.op.entry(b, at, *(_Unread(b, x) for x in node.inputs), **node.params)
+    found = (b.places.get(f"%{a}", set()) for a in range(len(shape)))
+    return [sorted(p for p in s if 0 < p < n) for s, n in zip(found, shape, strict=True)]

@@ -91,23 +91,31 @@ class Writer(Entries):
         self.saved: dict[Node, str] = {}
         self.tile_start: Index = 0
         self.phase_now = 0
-        low = function.mul("%part", shape.piece) if shape.parts > 1 else 0
+        self.piece: dict[int, tuple[int, int]] = {}
+        several = shape.parts > 1 or module.general
+        low = function.mul("%part", shape.piece) if several else 0
         size = shape.size[shape.axis] if shape.axis is not None else 1
-        high = function.least(function.add(low, shape.piece), size) if shape.parts > 1 else size
+        high = function.least(function.add(low, shape.piece), size) if several else size
         self.range = low, high
 
     # -- loops --------------------------------------------------------------------------------
 
     def span(self, axis: int) -> tuple[Index, Index]:
-        """Where the loop over an axis begins and ends, in this part."""
-        return self.range if axis == self.shape.axis else (0, self.shape.size[axis])
+        """Where the loop over an axis begins and ends, in this part and this piece."""
+        low, high = self.range if axis == self.shape.axis else (0, self.shape.size[axis])
+        if axis in self.piece:
+            first, end = self.piece[axis]
+            low, high = self.function.most(low, first), self.function.least(high, end)
+        return low, high
 
     @contextmanager
     def over(self, axes: Sequence[int]) -> Iterator[None]:
         """Loops over these axes, the last one innermost."""
         with ExitStack() as stack:
             for axis in axes:
-                self.index[axis] = stack.enter_context(self.function.loop(*self.span(axis)))
+                i = self.index[axis] = stack.enter_context(self.function.loop(*self.span(axis)))
+                first, end = self.piece.get(axis, (0, self.shape.size[axis]))
+                self.within[i] = first, end - 1
             stack.enter_context(self.scope())
             yield
 
@@ -118,8 +126,9 @@ class Writer(Entries):
             self.in_blocks(shape.across)
             return
         if not shape.columns:
-            with self.over(shape.outer):
-                self.row()
+            for self.piece in shape.pieces:
+                with self.over(shape.outer):
+                    self.row()
             return
         last = len(shape.axes) - 1
         with self.over(shape.outer[:-1]):

@@ -11,14 +11,23 @@ from .copies import copies
 from .expand import expand
 from .fold import fold
 from .fuse import fuse
+from .hoist import hoist
+from .join import join
 from .prune import prune
 from .share import share
 
 Pass = Callable[[Graph], Graph]
 
+
+def _hoisted(graph: Graph) -> Graph:
+    return hoist(graph, lambda body: lowered(body, until="share"))
+
+
 PASSES: tuple[tuple[str, Pass], ...] = (
     ("prune", prune),
     ("bodies", bodies),
+    ("join", join),
+    ("hoist", _hoisted),
     ("expand", expand),
     ("fold", fold),
     ("share", share),
@@ -32,13 +41,16 @@ PASSES: tuple[tuple[str, Pass], ...] = (
 def lowered(
     graph: Graph, until: str | None = None, show: Callable[[str, Graph], object] | None = None
 ) -> Graph:
-    """The graph after all passes, or after the one named; `show` sees every one."""
+    """The graph after all passes, or after the one named; `show` sees every one, and in its
+    `derived["became"]` what the pass made of each node of the one before.
+    """
     for name, apply in PASSES:
         after = apply(graph)
         verify(name, graph, after)
         graph = after
         if show is not None:
             show(name, graph)
+        graph.derived.pop("became", None)
         if name == until:
             break
     return graph

@@ -6,11 +6,13 @@ every entry in the next one.
 
 from __future__ import annotations
 
+import itertools
 import math
 from itertools import pairwise
 
 from ..graph import Graph, Node
 from .access import base_of, is_view, strided
+from .entries import cuts
 
 TILE = 128
 """Columns summed at a time."""
@@ -18,6 +20,9 @@ BLOCK = 32
 """Sides of the blocks in which an array is read that lies across."""
 SHARED = 16384
 """Entries (weighted by what they cost) worth being a part of their own."""
+
+PIECES = 8
+"""So many loops, at most, for what is put together of parts."""
 
 COSTLY = {"exp", "log", "tanh", "sigmoid", "erf", "power", "sin", "cos", "gelu", "divide", "sqrt"}
 
@@ -27,6 +32,7 @@ class Shape:
 
     whole     of a member: computed per entry, or per row
     phase     of a member: in which pass over the row
+    pieces    loops one after the other, over everything, with nothing to decide inside
     split     the axis that parts divide, and into how many pieces
     """
 
@@ -53,6 +59,20 @@ class Shape:
         self.across = self._crossed(accesses or [])
         self.phases = max([p + 1 for p in self.phase.values()], default=1) or 1
         self._divide()
+        self.pieces = [{}] if self.reduced or self.across is not None else self._pieces()
+
+    def _pieces(self) -> list[dict[int, tuple[int, int]]]:
+        """Where arrays lie side by side, one piece for each: from and to, along the axes cut."""
+        ends = {a: {0, n} for a, n in self.size.items()}
+        for n in self.members:
+            real = [p for p, size in zip(cuts(n), n.spec.shape, strict=True) if size != 1]
+            for a, places in enumerate(real):
+                ends[a].update(places)
+        ranges = {a: list(pairwise(sorted(e))) for a, e in ends.items() if len(e) > 2}
+        if math.prod(map(len, ranges.values())) > PIECES:
+            return [{}]
+        combined = itertools.product(*ranges.values())
+        return [dict(zip(ranges, piece, strict=True)) for piece in combined]
 
     def _crossed(self, accesses: list[list[int]]) -> int | None:
         """The outer axis along which an array lies that is read across by the innermost loop: the
@@ -128,16 +148,16 @@ class Shape:
         wanted = min(16, math.prod(self.axes) * weight // SHARED)
         self.splits = False
         self.axis, pieces = None, 1
+        candidates = self.outer or (self.inner if not self.reduced else [])
+        if candidates and 0 not in self.axes:  # the axis also where it stays one piece: see `holes`
+            self.axis = next(
+                (a for a in candidates if self.size[a] >= wanted),
+                max(candidates, key=lambda a: self.size[a]),
+            )
+            if self.size[self.axis] < wanted and not self.reduced:
+                self.axis = max([*self.outer, *self.inner], key=lambda a: self.size[a])
+            pieces = max(1, min(wanted, self.size[self.axis]))
         if wanted > 1:
-            candidates = self.outer or (self.inner if not self.reduced else [])
-            if candidates:
-                self.axis = next(
-                    (a for a in candidates if self.size[a] >= wanted),
-                    max(candidates, key=lambda a: self.size[a]),
-                )
-                if self.size[self.axis] < wanted and not self.reduced:
-                    self.axis = max([*self.outer, *self.inner], key=lambda a: self.size[a])
-                pieces = min(wanted, self.size[self.axis])
             long = self.reduced and self.phases == 1 and self.size[self.inner[0]] >= 2 * wanted
             if long and pieces < 4 and wanted >= 4:
                 self.splits, self.axis, pieces = True, self.inner[0], wanted

@@ -6,6 +6,7 @@ write the LLVM instruction for the dtype at hand.
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from .text import TYPES, Function, fused, literal, type_of
 
 BOOL = np.dtype(bool)
 INT = np.dtype(np.int64)
+_ORDER = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 _COMPARE = {"<": ("olt", "lt"), "<=": ("ole", "le"), ">": ("ogt", "gt"), ">=": ("oge", "ge")}
 
 
@@ -31,13 +33,25 @@ def can_hold(node: Node) -> bool:
 
 
 class Scalar:
-    """A number in a register: its name there, its dtype, and the builder that made it."""
+    """A number in a register: its name there, its dtype, and the builder that made it.
 
-    __slots__ = ("builder", "dtype", "known", "name")
+    known     its value, if it is a constant
+    within    of a position: its least and its greatest value
+    """
+
+    __slots__ = ("builder", "dtype", "known", "name", "within")
     __hash__ = None  # type: ignore[assignment]
 
-    def __init__(self, builder: Builder, name: str, dtype: np.dtype, known: Any = None) -> None:
-        self.builder, self.name, self.dtype, self.known = builder, name, dtype, known
+    def __init__(
+        self,
+        builder: Builder,
+        name: str,
+        dtype: np.dtype,
+        known: Any = None,
+        within: tuple[int, int] | None = None,
+    ) -> None:
+        self.builder, self.name, self.dtype = builder, name, dtype
+        self.known, self.within = known, within
 
     @property
     def type(self) -> str:
@@ -57,14 +71,20 @@ class Scalar:
         op = of_floats if self.floating else of_ints
         return self.builder.make(f"{op} {self.type} {a.name}, {b.name}", self.dtype)
 
+    def _moved(self, y: Any, found: Scalar, sign: int = 1) -> Scalar:
+        """A position that is so many further stays a position."""
+        if self.within is not None and isinstance(y, int):
+            found.within = self.within[0] + sign * y, self.within[1] + sign * y
+        return found
+
     def __add__(self, y: Any) -> Scalar:
-        return self._binary(y, "fadd", "add" if self.dtype != BOOL else "or")
+        return self._moved(y, self._binary(y, "fadd", "add" if self.dtype != BOOL else "or"))
 
     def __radd__(self, y: Any) -> Scalar:
         return self._binary(y, "fadd", "add", swap=True)
 
     def __sub__(self, y: Any) -> Scalar:
-        return self._binary(y, "fsub", "sub")
+        return self._moved(y, self._binary(y, "fsub", "sub"), -1)
 
     def __rsub__(self, y: Any) -> Scalar:
         return self._binary(y, "fsub", "sub", swap=True)
@@ -82,6 +102,8 @@ class Scalar:
         return self._binary(y, "fdiv", "sdiv" if self.dtype.kind == "i" else "udiv", swap=True)
 
     def __floordiv__(self, y: Any) -> Scalar:
+        if isinstance(y, int) and y == 1:
+            return self
         return self.builder.floor_divide(self, self._other(y))
 
     def __mod__(self, y: Any) -> Scalar:
@@ -93,9 +115,20 @@ class Scalar:
         return self.builder.make(f"sub {self.type} 0, {self.name}", self.dtype)
 
     def _compare(self, y: Any, op: str) -> Scalar:
+        answer = self._decided(y, op)
+        if answer is not None:
+            return self.builder.constant(answer, BOOL)
         of_floats, of_ints = _COMPARE[op]
         of_ints = ("s" if self.dtype.kind == "i" else "u") + of_ints
         return self._condition(y, of_floats, of_ints)
+
+    def _decided(self, y: Any, op: str) -> bool | None:
+        """The answer, where it is the same for every value a position can have."""
+        if self.within is None or not isinstance(y, int):
+            return None
+        self.builder.asked(self.name, y + (op in ("<=", ">")))
+        answers = {_ORDER[op](i, y) for i in self.within}
+        return answers.pop() if len(answers) == 1 else None
 
     def _condition(self, y: Any, of_floats: str, of_ints: str) -> Scalar:
         y = self._other(y)
@@ -121,6 +154,9 @@ class Scalar:
         return self._condition(y, "une", "ne")
 
     def __and__(self, y: Any) -> Scalar:
+        for a, b in ((self, y), (y, self)):
+            if self.dtype == BOOL and isinstance(a, Scalar) and a.known is not None:
+                return b if a.known else a
         return self._binary(y, "", "and")
 
     def __or__(self, y: Any) -> Scalar:
@@ -150,6 +186,9 @@ class Builder:
     def make(self, instruction: str, dtype: np.dtype) -> Scalar:
         """The result of an instruction."""
         return Scalar(self, self.function.let(instruction), dtype)
+
+    def asked(self, name: str, place: int) -> None:
+        """A position was compared: on this side of a place it is something else than beyond."""
 
     def constant(self, value: Any, like: Scalar | np.dtype) -> Scalar:
         """A number of the same dtype as another."""
@@ -207,6 +246,8 @@ class Builder:
         if not isinstance(x, Scalar):
             x = self.constant(x, y)
         y = x._other(y)
+        if condition.known is not None:
+            return x if condition.known else y
         test = condition if condition.dtype == BOOL else condition != 0
         return self.make(f"select i1 {test.name}, {x.type} {x.name}, {x.type} {y.name}", x.dtype)
 
@@ -254,6 +295,8 @@ class Builder:
         y = x._other(y)
         if x.floating:
             return self.intrinsic("maximum", x, y)
+        if x.within is not None and y.known is not None and x.within[0] >= y.known:
+            return x
         return self.where(x > y, x, y) if x.dtype != BOOL else x | y
 
     def minimum(self, x: Scalar, y: Any) -> Scalar:
@@ -261,6 +304,8 @@ class Builder:
         y = x._other(y)
         if x.floating:
             return self.intrinsic("minimum", x, y)
+        if x.within is not None and y.known is not None and x.within[1] <= y.known:
+            return x
         return self.where(x < y, x, y) if x.dtype != BOOL else x & y
 
     def isnan(self, x: Scalar) -> Scalar:

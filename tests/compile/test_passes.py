@@ -51,6 +51,89 @@ def test_prune_takes_out_what_changes_nothing():
     )
 
 
+def test_join_makes_one_loop_of_two_and_hands_on_what_it_has():
+    def f(u, x):
+        start = ob.asarray(np.zeros(2))
+        _, before = ob.scan(lambda h, x: (ob.tanh(u * h + x), h), start, x)
+        last, _ = ob.scan(lambda h, x: (ob.tanh(u * h + x), None), start, x)
+        return ob.scan(lambda s, r: (s + ob.tanh(u * r[0] + r[1]), None), last, (before, x))[0]
+
+    same(
+        printed(f, np.ones(2), np.ones((3, 2)), only="join"),
+        """
+        %0 = input  float64[2]
+        %1 = input  float64[3, 2]
+        %2 = const array([0., 0.])  float64[2]
+        %3 = scan %0 %2 %1 constants=1 carries=1 length=3 reverse=False  (float64[2], float64[3, 2], float64[3, 2])
+            body:
+                %0 = input  float64[2]
+                %1 = input  float64[2]
+                %2 = input  float64[2]
+                %3 = multiply %0 %1  float64[2]
+                %4 = add %3 %2  float64[2]
+                %5 = tanh %4  float64[2]
+                return %5 %1 %5
+        %4 = part %3 index=1 count=3  float64[3, 2]
+        %5 = part %3 index=0 count=3  float64[2]
+        %6 = part %3 index=2 count=3  float64[3, 2]
+        %7 = scan %0 %5 %4 %1 %6 constants=1 carries=1 length=3 reverse=False  (float64[2],)
+            body:
+                %0 = input  float64[2]
+                %1 = input  float64[2]
+                %2 = input  float64[2]
+                %3 = input  float64[2]
+                %4 = input  float64[2]
+                %5 = add %1 %4  float64[2]
+                return %5
+        %8 = part %7 index=0 count=1  float64[2]
+        return %8
+        """,  # noqa: E501
+    )
+
+
+def test_hoist_takes_products_out_of_a_loop():
+    def f(u, x):
+        def cell(carry, x):
+            h, total = carry
+            h = ob.tanh(h * 0.5 + x @ u)
+            return (h, total + h[:, None] @ x[None]), h @ u
+
+        return ob.scan(cell, (np.zeros(2), np.zeros((2, 2))), x)
+
+    same(
+        printed(f, np.ones((2, 2)), np.ones((3, 2)), only="hoist"),
+        """
+        %0 = input  float64[2, 2]
+        %1 = input  float64[3, 2]
+        %2 = const array([0., 0.])  float64[2]
+        %3 = const array([[0., 0.], [0., 0.]])  float64[2, 2]
+        %4 = reshape %1 shape=(3, 1, 2)  float64[3, 1, 2]
+        %5 = einsum %4 %0 form='aij,jk->aik'  float64[3, 1, 2]
+        %6 = scan %2 %5 constants=0 carries=1 length=3 reverse=False  (float64[2], float64[3, 2])
+            body:
+                %0 = input  float64[2]
+                %1 = input  float64[1, 2]
+                %2 = const 0.5  float64[]
+                %3 = multiply %0 %2  float64[2]
+                %4 = reshape %1 shape=(2,)  float64[2]
+                %5 = add %3 %4  float64[2]
+                %6 = tanh %5  float64[2]
+                return %6 %6
+        %7 = part %6 index=1 count=2  float64[3, 2]
+        %8 = part %6 index=0 count=2  float64[2]
+        %9 = slice %1 index=((0, 3, 1), (0, 2, 1)) shape=(3, 1, 2)  float64[3, 1, 2]
+        %10 = slice %7 index=((0, 3, 1), (0, 2, 1)) shape=(3, 2, 1)  float64[3, 2, 1]
+        %11 = einsum %10 %9 form='aij,ajk->aik'  float64[3, 2, 2]
+        %12 = sum %11 axis=(0,)  float64[2, 2]
+        %13 = add %3 %12  float64[2, 2]
+        %14 = reshape %7 shape=(3, 1, 2)  float64[3, 1, 2]
+        %15 = einsum %14 %0 form='aij,jk->aik'  float64[3, 1, 2]
+        %16 = reshape %15 shape=(3, 2)  float64[3, 2]
+        return %8 %13 %16
+        """,
+    )
+
+
 def test_share_computes_equal_things_once():
     same(
         printed(lambda x: ob.exp(x) + ob.exp(x), x, only="share"),

@@ -1,0 +1,227 @@
+"""Loops: what passes `join` and `hoist` move, by the graphs; and what loops compute, by NumPy."""
+
+import numpy as np
+import pytest
+
+import overbar as ob
+from overbar.capture import Captured, Trace
+from overbar.compile.passes import lowered
+from overbar.handle import as_tensor
+from overbar.replay import interpret
+from overbar.trees import tree_flatten
+
+T, B, D, H = 7, 3, 4, 5
+
+
+def traced(f, *args):
+    with Trace() as trace:
+        inner = [trace.argument(as_tensor(a).spec) for a in args]
+        leaves, structure = tree_flatten(f(*inner), objects=False)
+        results = [trace.result(as_tensor(y)) for y in leaves]
+    return Captured(trace, results, structure).graph
+
+
+def array(*shape, seed=0):
+    return np.random.default_rng((seed, *shape)).normal(size=shape) / 2
+
+
+def scans(graph):
+    return [n for n in graph.nodes if n.op.name == "scan"]
+
+
+def products(graph):
+    return sum(n.op.name in ("einsum", "matmul") for n in graph.nodes)
+
+
+def recurrent(x, w, u, b):
+    def cell(h, x):
+        h = ob.tanh(x @ w.T + h @ u.T + b)
+        return h, h
+
+    return ob.scan(cell, np.zeros((B, H)), x)
+
+
+def gated(x, w, u, b):
+    def cell(hc, x):
+        h, c = hc
+        z = x @ w.T + h @ u.T + b
+        i, f, g, o = (z[:, k * H : (k + 1) * H] for k in range(4))
+        c = ob.sigmoid(f) * c + ob.sigmoid(i) * ob.tanh(g)
+        h = ob.sigmoid(o) * ob.tanh(c)
+        return (h, c), h
+
+    return ob.scan(cell, (np.zeros((B, H)), np.zeros((B, H))), x)
+
+
+def projected(x, w, u, b):
+    """The results are products of what is carried; the rows are looked up and stretched."""
+
+    def cell(h, x):
+        h = ob.tanh((ob.exp(x) * 0.1) @ w.T + h @ u + b)
+        return h, ob.softmax(h @ w + 1.0, axis=-1)
+
+    return ob.scan(cell, np.zeros((B, H)), x, reverse=True)
+
+
+def fixed(x, w, u, b):
+    """Something is the same in every step."""
+
+    def cell(h, x):
+        m = ob.tanh(u @ u.T) * 0.2
+        h = ob.sin(h @ m + x @ w.T) * ob.exp(-b * b)
+        return h, (h @ m).sum()
+
+    return ob.scan(cell, np.zeros((B, H)), x)
+
+
+def mapped(x, w, u, b):
+    return None, ob.map(lambda x: ob.tanh(x @ w.T + b) @ u, x)
+
+
+def nested(x, w, u, b):
+    def inner(h, k):
+        h = ob.tanh(h @ u + k)
+        return h, h.sum()
+
+    def cell(h, x):
+        h, s = ob.scan(inner, h + x @ w.T, np.arange(3.0))
+        return h * 0.5, (s, h @ u)
+
+    return ob.scan(cell, np.zeros((B, H)), x)
+
+
+def adding(x, w, u, b):
+    """Carries that are only added to, by products, sums, and something else."""
+
+    def cell(carry, x):
+        h, m, s, r = carry
+        h = ob.tanh(x @ w.T + h @ u)
+        return (h, m + h.T @ x + ob.outer(b, b[:D]), s + h.sum(0), r * 0.9 + h.T @ x), None
+
+    start = (np.zeros((B, H)), np.ones((H, D)), np.zeros(H), np.zeros((H, D)))
+    return ob.scan(cell, start, x)
+
+
+def one(x, w, u, b):
+    return recurrent(x[:1], w, u, b)
+
+
+NETS = [recurrent, gated, projected, fixed, mapped, nested, adding, one]
+
+
+def arguments(net):
+    wide = 4 * H if net is gated else H
+    return array(T, B, D), array(wide, D), array(wide, H), array(wide)
+
+
+def loss(net):
+    def f(*args):
+        return sum((ob.sin(y) * y).sum() for y in tree_flatten(net(*args))[0])
+
+    return f
+
+
+def first_order(net):
+    return ob.value_and_grad(loss(net), argnums=(0, 1, 2, 3))
+
+
+def second_order(net):
+    def f(*args):
+        grads = ob.grad(loss(net), argnums=(1, 2))(*args)
+        return sum((g * ob.cos(g)).sum() for g in grads)
+
+    return ob.grad(f, argnums=(1, 2))
+
+
+def pushed(net):
+    return lambda *args: ob.jvp(lambda w: loss(net)(args[0], w, *args[2:]), (args[1],), (args[1],))
+
+
+def per_sample():
+    def one(x, w, u, b):
+        return ob.scan(lambda h, x: (ob.tanh(w @ x + u @ h + b), h), np.zeros(H), x)[1].sum()
+
+    return ob.vmap(ob.grad(one, argnums=1), in_axes=(1, None, None, None))
+
+
+@pytest.mark.parametrize("net", NETS)
+@pytest.mark.parametrize("what", [loss, first_order, second_order, pushed])
+def test_what_loops_compute_does_not_change(net, what):
+    args = arguments(net)
+    graph = traced(what(net), *args)
+    wanted = interpret(graph, list(args))
+    for until in ("join", "hoist", "contract"):
+        found = interpret(lowered(graph, until=until), list(args))
+        for a, b in zip(found, wanted, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.native
+@pytest.mark.parametrize("net", NETS)
+@pytest.mark.parametrize("what", [loss, first_order, second_order, pushed])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_compiled_loops_equal_eager_ones(net, what, dtype):
+    args = [a.astype(dtype) for a in arguments(net)]
+    f = what(net)
+    wanted, found = f(*map(ob.tensor, args)), ob.jit(f)(*map(ob.tensor, args))
+    tolerance = {"float32": 2e-4, "float64": 1e-11}[dtype]
+    for a, b in zip(tree_flatten(found)[0], tree_flatten(wanted)[0], strict=True):
+        assert a.dtype == b.dtype
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.native
+def test_gradients_of_each_sample():
+    args = arguments(recurrent)
+    f = per_sample()
+    np.testing.assert_allclose(ob.jit(f)(*args), f(*args), rtol=1e-11, atol=1e-13)
+
+
+def test_a_recurrent_step_keeps_one_product_in_each_loop():
+    """The minimum: h Uᵀ forward, z̄ U backward; all else is computed for all steps at once."""
+    graph = lowered(traced(first_order(recurrent), *arguments(recurrent)), until="hoist")
+    ahead, back = scans(graph)
+    assert [products(n.params["body"]) for n in (ahead, back)] == [1, 1]
+    assert not ahead.params["reverse"]
+    assert back.params["reverse"]
+    assert back.params["carries"] == 1  # the adjoint of h: the weights' are sums of products
+    assert products(graph) == 4  # X Wᵀ; Z̄ W, Z̄ᵀ X, Z̄ᵀ H
+    assert "tanh" not in str(back.params["body"])
+
+
+def test_loops_over_the_same_become_one():
+    graph = traced(first_order(recurrent), *arguments(recurrent))
+    assert len(scans(graph)) == 3
+    assert len(scans(lowered(graph, until="join"))) == 2
+
+
+def test_the_same_in_every_step_is_computed_once():
+    graph = lowered(traced(loss(fixed), *arguments(fixed)), until="hoist")
+    (loop,) = scans(graph)
+    assert "tanh" not in str(loop.params["body"])
+    assert sum(n.op.name == "tanh" for n in graph.nodes) == 1
+
+
+def test_what_is_left_of_a_map_is_no_loop():
+    graph = lowered(traced(mapped, *arguments(mapped)), until="hoist")
+    body = [n.op.name for loop in scans(graph) for n in loop.params["body"].nodes]
+    assert "einsum" not in body
+
+
+def test_a_loop_without_steps_stays():
+    x = np.zeros((0, B, D))
+    args = x, *arguments(recurrent)[1:]
+    found = interpret(lowered(traced(loss(recurrent), *args), until="contract"), list(args))
+    assert found[0] == 0
+
+
+def test_memory_is_bounded(monkeypatch):
+    """Where too much would have to be kept, a step computes again what it needs."""
+    for module in ("join", "hoist"):
+        monkeypatch.setattr(f"overbar.compile.{module}.STACKED", 8)
+    args = arguments(recurrent)
+    graph = traced(first_order(recurrent), *args)
+    after = lowered(graph, until="contract")
+    assert [products(n.params["body"]) for n in scans(after)] == [2, 6]
+    for a, b in zip(interpret(after, list(args)), interpret(graph, list(args)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12)
