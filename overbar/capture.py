@@ -59,6 +59,7 @@ class Trace:
         self.arrays: dict[int, Any] = {}
         self.given: dict[int, tuple[Any, Tensor]] = {}
         self.frozen: dict[int, Any] = {}
+        self.plain: dict[int, Tensor] = {}
         self.finals: list[tuple[Tensor, tuple[Any, Any, Spec]]] = []
         self.final_grads: list[tuple[Tensor, Tensor | None]] = []
 
@@ -156,6 +157,13 @@ class Trace:
             handle = t if owner is None else owner
             found = self.reads[id(t)] = Read(t, self._mine(inner), handle, owner is not None)
         return found.inner
+
+    def made(self, thing: Any) -> bool:
+        """Whether an object, a module of gradients say, holds tensors that were made inside."""
+        return any(
+            isinstance(t, Tensor) and t._node in self.own and id(t) not in self.rebinds
+            for t in tree_flatten(thing)[0]
+        )
 
     def result(self, t: Tensor) -> Tensor:
         """As `read`, on a handle of its own: the one returned may be rebound, and is put back."""
@@ -255,3 +263,27 @@ def inline(graph: Graph, arguments: Sequence[Tensor]) -> list[Tensor]:
             else:
                 made[node] = from_node(node) if node.spec.weak else from_value(node.value)
     return [made[y] for y in graph.outputs]
+
+
+# -- NumPy in, NumPy out ----------------------------------------------------------------------
+
+
+def is_for_numpy(leaves: Sequence[Any]) -> bool:
+    """Whether a transform with these arguments gives NumPy's arrays: it is the outermost one, and
+    no argument is a tensor. In a trace those that stand for NumPy's own are none.
+    """
+    context = CONTEXT.get()
+    trace = context.trace
+    if trace is None:
+        return context.level == 0 and not any(isinstance(x, Tensor) for x in leaves)
+    outermost = context.level == trace.outer.level + 1
+    return outermost and all(id(x) in trace.plain for x in leaves if isinstance(x, Tensor))
+
+
+def to_numpy(t: Tensor) -> Any:
+    """A tensor as NumPy's; in a trace, noted as one that will be."""
+    trace = CONTEXT.get().trace
+    if trace is None:
+        return t.value
+    trace.plain[id(t)] = t
+    return t

@@ -219,6 +219,18 @@ class Graph:
         )
 
 
+def bodies_of(node: Node) -> dict[str, Graph]:
+    """The graphs among a node's parameters, by name: what a call, a loop or a branch runs."""
+    found: dict[str, Graph] = {}
+    for name, thing in node.params.items():
+        if isinstance(thing, Graph):
+            found[name] = thing
+        elif isinstance(thing, tuple):
+            several = {f"{name}[{i}]": g for i, g in enumerate(thing) if isinstance(g, Graph)}
+            found.update(several)
+    return found
+
+
 def lines_of(graph: Graph, indent: str = "") -> list[str]:
     """The graph as numbered lines: `%2 = multiply %0 %1  float64[3]`."""
     number = {node: i for i, node in enumerate(graph.nodes)}
@@ -231,10 +243,9 @@ def lines_of(graph: Graph, indent: str = "") -> list[str]:
             *(f"%{number[x]}" for x in (() if node in inputs else node.inputs)),
         ]
         params = {} if node in inputs else node.params
-        graphs = {k: p for k, p in params.items() if isinstance(p, Graph)}
-        words += [
-            f"{k}={_short(p)}" for k, p in params.items() if k not in graphs and p is not None
-        ]
+        graphs = {} if node in inputs else bodies_of(node)
+        below = {name.partition("[")[0] for name in graphs}
+        words += [f"{k}={_short(p)}" for k, p in params.items() if p is not None and k not in below]
         if not node.inputs and node.op.name == "const":
             words.append(_short(node.value))
         lines.append(f"{' '.join(words)}  {node.spec}")

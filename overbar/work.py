@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from .graph import Graph, Node
+from .graph import Graph, Node, bodies_of
 
 FREE = {
     "transpose", "reshape", "broadcast", "slice", "alias", "stop_gradient", "part", "const", "cast",
@@ -19,10 +19,10 @@ def flops_of(node: Node) -> int:
     """
     if not node.inputs:
         return 0
-    bodies = [p for p in node.params.values() if isinstance(p, Graph)]
+    bodies = bodies_of(node)
     if bodies:
         times = int(node.params.get("length") or 1)
-        return times * max(flops_of_graph(body) for body in bodies)
+        return times * max(map(flops_of_graph, bodies.values()))
     name, x = node.op.name, node.inputs[0].spec
     if isinstance(node.spec, tuple) or isinstance(x, tuple) or name in FREE:
         return 0

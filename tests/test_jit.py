@@ -523,3 +523,43 @@ def test_objects_count_by_identity():
         same(f(X, two), X * 3)
         same(f(X, one), X * 2)
     assert len(runs) == 2
+
+
+# -- NumPy in, NumPy out -----------------------------------------------------------------------
+
+
+def square(x):
+    return (x * x).sum()
+
+
+@pytest.mark.parametrize("x", [2.0, np.float32(3), np.arange(3.0), ob.tensor([1.0, 2.0])])
+@pytest.mark.parametrize(
+    "f",
+    [
+        ob.grad(square),
+        ob.value_and_grad(square),
+        lambda x: {"g": ob.grad(square)(x), "twice": x * 2},
+        lambda x: ob.vjp(square, x)[1](1.0),
+        lambda x: ob.jvp(lambda x: x * x, (x,), (x,)),
+        lambda x: ob.hvp(square, (x,), (x,)),
+        lambda x: ob.jacobian(lambda x: x * x)(x),
+    ],
+)
+def test_transforms_hand_out_what_they_hand_out_eagerly(f, x):
+    wanted, step = f(x), ob.jit(f)
+    for _ in range(6):  # the first calls, and the prepared ones
+        found = step(x)
+        for a, b in zip(ob.tree_flatten(found)[0], ob.tree_flatten(wanted)[0], strict=True):
+            if isinstance(b, ob.Tensor) or not isinstance(found, dict):
+                assert isinstance(a, ob.Tensor) == isinstance(b, ob.Tensor)
+            np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=1e-6)
+
+
+def test_inside_another_transform_a_jitted_gradient_stays_followed():
+    slope = ob.jit(ob.grad(lambda x: (x**3).sum()))
+    x = np.arange(3.0)
+    assert isinstance(slope(x), np.ndarray)
+    np.testing.assert_allclose(ob.grad(lambda x: (slope(x) * x).sum())(x), 9 * x**2)
+    y = ob.tensor(x, requires_grad=True)
+    slope(y).sum().backward()
+    np.testing.assert_allclose(y.grad.numpy(), 6 * x)

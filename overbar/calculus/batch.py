@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..capture import is_for_numpy, to_numpy
 from ..context import CONTEXT, changed, tracker
 from ..errors import DTypeError, ShapeError
 from ..graph import Node, span
@@ -51,11 +52,7 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
         ]
         n, tensors = _lanes(tensors, axes)
         outer = CONTEXT.get()
-        plain = (
-            outer.level == 0
-            and outer.trace is None
-            and not any(isinstance(x, Tensor) for x in leaves)
-        )
+        plain = is_for_numpy(leaves)
         bit = tracker(outer.level)
         lane = _argument(spec((), np.dtype(np.int64)), bit)
         inside = [
@@ -90,7 +87,7 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
             ys = batched([asarray(y) for y in outs], env, n, bit)
         places = _spread(out_axes, result, "out_axes", of=out_structure)
         ys = [_placed(y, a) for y, a in zip(ys, places, strict=True)]
-        return tree_unflatten(out_structure, [y.value if plain else y for y in ys])
+        return tree_unflatten(out_structure, [to_numpy(y) if plain else y for y in ys])
 
     return mapped
 

@@ -13,7 +13,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..context import CONTEXT, UNKNOWN, WANTED, Context, changed, tracker
+from ..capture import is_for_numpy, to_numpy
+from ..context import CONTEXT, UNKNOWN, WANTED, Context, changed, is_tracing, tracker
 from ..errors import DTypeError, GradientError, ShapeError
 from ..graph import EMPTY, INPUT, Node
 from ..handle import Tensor, as_tensor, asarray, from_value, new
@@ -153,11 +154,7 @@ class _Call:
             self.leaves += [differentiable(what, leaf, i) for leaf in leaves]
             self.structures.append(structure)
             self.counts.append(len(leaves))
-        context = CONTEXT.get()
-        outermost = context.level == 0 and context.trace is None
-        self.plain = outermost and not any(
-            isinstance(leaf, Tensor) for leaf in tree_flatten(list(args))[0]
-        )
+        self.plain = is_for_numpy(tree_flatten(list(args))[0])
 
     def arguments(self, inputs: Sequence[Tensor]) -> list[Any]:
         """The arguments with the differentiated ones replaced."""
@@ -178,7 +175,7 @@ class _Call:
     def out(self, t: Any) -> Any:
         """A result as the caller gets it."""
         if isinstance(t, Tensor):
-            return t.value if self.plain else t
+            return to_numpy(t) if self.plain else t
         return t
 
     def out_tree(self, tree: Any) -> Any:
@@ -235,7 +232,7 @@ def value_and_grad(
                 got={"result": y},
                 hint="take ob.real, ob.imag or ob.abs of it, or use ob.vjp",
             )
-        x_bars = adjoints_of(following, [y], [ones_of(y)], dropped=call.plain)
+        x_bars = adjoints_of(following, [y], [ones_of(y)], dropped=call.plain and not is_tracing())
         grads = [call.out(conjugate(b)) for b in x_bars]
         value = call.out(following.released(y))
         gradient = call.gathered(grads)
@@ -390,15 +387,11 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[An
     def pull(y_bar: Any) -> tuple[Any, ...]:
         given, theirs = tree_flatten(y_bar)
         same_structure("pull", structure, theirs, ("the result", "the cotangent"))
-        plain = (
-            call.plain
-            and CONTEXT.get().level == 0
-            and not any(isinstance(b, Tensor) for b in given)
-        )
+        plain = call.plain and is_for_numpy(given)
         seeds = [like(b, y, "cotangent") for b, y in zip(given, outputs, strict=True)]
         now = _again(following)
-        x_bars = adjoints_of(now, outputs, seeds, dropped=plain)
-        return call.gathered([b.value if plain else b for b in x_bars])
+        x_bars = adjoints_of(now, outputs, seeds, dropped=plain and not is_tracing())
+        return call.gathered([to_numpy(b) if plain else b for b in x_bars])
 
     out = tree_unflatten(structure, [call.out(following.released(y)) for y in outputs])
     return (out, pull, call.out_tree(released_tree(following, aux))) if has_aux else (out, pull)
@@ -459,13 +452,9 @@ def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., 
             dots, ours = tree_flatten(x_dot)
             same_structure("jvp", theirs, ours, ("the primal", "the tangent"))
             given += dots
-        plain = (
-            call.plain
-            and CONTEXT.get().level == 0
-            and not any(isinstance(d, Tensor) for d in given)
-        )
+        plain = call.plain and is_for_numpy(given)
         seeds = [like(d, x, "tangent") for d, x in zip(given, following.inputs, strict=True)]
-        y_dots = tangents_of(_again(following), outputs, seeds, dropped=plain)
-        return tree_unflatten(structure, [d.value if plain else d for d in y_dots])
+        y_dots = tangents_of(_again(following), outputs, seeds, dropped=plain and not is_tracing())
+        return tree_unflatten(structure, [to_numpy(d) if plain else d for d in y_dots])
 
     return tree_unflatten(structure, [call.out(following.released(y)) for y in outputs]), jvp_at

@@ -8,10 +8,12 @@ done. Between native segments stand the operations that have no native form: the
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from ..graph import Graph, Node
 from .access import Strided, strided
+from .alike import merged
 from .block import Block, Program
 from .checks import HEADER, Checks, is_checked
 from .control import control
@@ -47,6 +49,7 @@ class Fallback(NamedTuple):
 class Assembled(NamedTuple):
     """A program.
 
+    kernels: by the number of their step, the functions of it; refused: why a loop has none
     table: the addresses of the inputs, the outputs, the constants, then of the arena, the threads'
     workspaces, the counters, and the error record (three numbers: check, value, step)
     """
@@ -63,24 +66,39 @@ class Assembled(NamedTuple):
     threads: int
     checks: Checks
     plan: Plan
+    kernels: dict[int, tuple[Kernel, ...]]
+    refused: dict[Node, str]
 
 
-def assemble(graph: Graph, donated: dict[int, int], *, machine: Machine, threads: int) -> Assembled:
+def assemble(
+    graph: Graph,
+    donated: dict[int, int],
+    *,
+    machine: Machine,
+    threads: int,
+    habits: dict[str, Any] | None = None,
+) -> Assembled:
     """The program of a graph on which `passes.lowered` has done its work.
 
-    donated: outputs, by number, that may be written over an input
+    donated: outputs, by number, that may be written over an input; habits: see `text.Module`
     """
-    return Assembly(graph, donated, machine, threads).done()
+    return Assembly(graph, donated, machine, threads, habits).done()
 
 
 class Assembly(Block):
     """The whole program."""
 
     def __init__(
-        self, graph: Graph, donated: dict[int, int], machine: Machine, threads: int
+        self,
+        graph: Graph,
+        donated: dict[int, int],
+        machine: Machine,
+        threads: int,
+        habits: dict[str, Any] | None,
     ) -> None:
-        super().__init__(Program(machine, (control, library)), graph, donated)
+        super().__init__(Program(machine, (control, library), habits), graph, donated)
         self.threads = threads if self.work() > QUIET else 1
+        self.shared = threads > 1 and (self.threads > 1 or habits is not None)
 
     def done(self) -> Assembled:
         """Put it together."""
@@ -106,8 +124,9 @@ class Assembly(Block):
         workspace = -(-program.workspace // 64) * 64
         for name, levels in stretches.items():
             self._entry(name, levels, workspace)
+        alike = partial(merged, general=program.module.general)
         return Assembled(
-            runtime_text() + str(program.module),
+            (runtime_text() if self.shared else "") + program.module.written(alike),
             tuple(segments),
             len(plan.graph.inputs),
             len(plan.graph.outputs),
@@ -119,6 +138,8 @@ class Assembly(Block):
             self.threads,
             program.checks,
             plan,
+            {n: stages.kernels for n, (stages, _) in self.stages.items()},
+            program.refused,
         )
 
     def _fallback(self, step: Step) -> Fallback:
@@ -168,7 +189,7 @@ class Assembly(Block):
 
         for level in levels:
             jobs = self.jobs(level)
-            if self.threads == 1:
+            if not self.shared:
                 for step, kernel in jobs:
                     with f.loop(0, kernel.parts) as part:
                         run(step, kernel, part)

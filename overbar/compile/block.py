@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import Graph, Node
+from ..graph import Graph, Node, bodies_of
 from .checks import HEADER, Checks, is_checked
 from .kernel import Kernel
 from .layout import sizes_of
@@ -54,10 +54,13 @@ def _hashable(thing: Any) -> bool:
 class Program:
     """What all graphs of a program share: the module, and the kernels made so far."""
 
-    def __init__(self, machine: Machine, others: Sequence[Others]) -> None:
+    def __init__(
+        self, machine: Machine, others: Sequence[Others], habits: dict[str, Any] | None = None
+    ) -> None:
         self.machine, self.others = machine, tuple(others)
-        self.module, self.checks = Module(machine.bits), Checks()
+        self.module, self.checks = Module(machine.bits, habits), Checks()
         self.made: dict[Any, Stages] = {}
+        self.refused: dict[Node, str] = {}  # why a loop has no native form
         self.number = itertools.count()
         self.workspace = HEADER
         self.counters = 0
@@ -94,8 +97,7 @@ class Program:
 
 def work_of(node: Node) -> int:
     """About how many multiply-adds a step takes; an entry of an array counts as eight."""
-    graphs = [g for p in node.params.values() for g in (p if isinstance(p, tuple) else (p,))]
-    graphs = [g for g in graphs if isinstance(g, Graph)]
+    graphs = list(bodies_of(node).values())
     if node.op is PRODUCT or node.op is NEST:
         (graph,) = graphs
         total = 8 * math.prod(node.params["axes"]) * len(graph.outputs)
@@ -148,7 +150,7 @@ class Block:
     def jobs(self, level: Sequence[tuple[Step, int]]) -> list[tuple[Step, Kernel]]:
         """The kernels of a level, those of many parts first."""
         found = [(step, self.stages[step.number][0].kernels[i]) for step, i in level]
-        return sorted(found, key=lambda job: -job[1].parts)
+        return found if self.program.module.general else sorted(found, key=lambda j: -j[1].parts)
 
     def work(self) -> int:
         """About how many multiply-adds it does."""

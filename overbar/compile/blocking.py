@@ -13,10 +13,11 @@ import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 from .dots import shape
 from .machine import Machine
-from .microkernel import SIZE, height, heights
+from .microkernel import SIZE, covering, height, heights
 
 ALONE = 50_000
 """Multiply-adds under which a product is one part."""
@@ -123,19 +124,34 @@ class Plan:
     together: int
     parts: tuple[int, int, int]
 
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        """Equal for plans whose text differs in numbers only."""
+        return self.way, self.turned, self.tall, self.wide, self.pack_a, self.pack_b
+
 
 @functools.lru_cache(1024)
-def planned(p: Product, machine: Machine, slices: int = 1) -> tuple[Product, Plan]:
+def planned(
+    p: Product,
+    machine: Machine,
+    slices: int = 1,
+    *,
+    general: bool = False,
+    like: tuple[Any, ...] | None = None,
+) -> tuple[Product, Plan]:
     """The product that is done, p or its transpose with strides made plain, and how.
 
-    `slices`: K is cut into so many, each a part of its own, so that fewer others are wanted.
+    slices   K is cut into so many, each a part of its own, so that fewer others are wanted
+    general  tiles do not depend on the exact size
+    like     the kind of plan that is wanted, if it is possible
     """
     p = p.plain()
     found = [
         (cost, q, plan)
         for turned, q in ((False, p), (True, p.transposed()))
-        for cost, plan in _plans(q, machine, turned, slices)
+        for cost, plan in _plans(q, machine, turned, slices, general)
     ]
+    found = [each for each in found if each[2].kind == like] or found
     return min(found, key=lambda each: each[0])[1:]
 
 
@@ -144,8 +160,12 @@ def panels(p: Product, plan: Plan, lanes: int) -> tuple[int, int]:
     return divmod(p.n, plan.wide * lanes if plan.way == "tiles" else plan.wide)
 
 
-def tiles(p: Product, plan: Plan) -> list[tuple[int, int]]:
-    """Tiles from top to bottom as (first row, height)."""
+def tiles(p: Product, plan: Plan, *, general: bool = False) -> list[tuple[int, int]]:
+    """Tiles from top to bottom as (first row, height). general: those of `covering`."""
+    if general:
+        tall, (full, short) = plan.tall, covering(p.m, plan.tall)
+        behind = [(full * tall + i * (2 * tall // 3), 2 * tall // 3) for i in range(short)]
+        return [(i * tall, tall) for i in range(full)] + behind
     starts, row = [], 0
     for tall, times in heights(p.m, plan.tall):
         for _ in range(times):
@@ -160,7 +180,9 @@ def even(count: int, parts: int) -> int:
     return -(-count // max(1, each))
 
 
-def _plans(p: Product, machine: Machine, turned: bool, slices: int) -> Iterator[tuple[float, Plan]]:
+def _plans(
+    p: Product, machine: Machine, turned: bool, slices: int, general: bool
+) -> Iterator[tuple[float, Plan]]:
     wanted = -(-_wanted(p) // slices)
     batches = even(p.count, min(p.count, wanted))
     wanted = -(-wanted // batches)
@@ -170,13 +192,13 @@ def _plans(p: Product, machine: Machine, turned: bool, slices: int) -> Iterator[
     if p.m == 1 < p.n and p.b[1] == 1 and p.c[1] == 1:
         ways = [_by_rows]
     for way in ways:
-        for cost, plan in way(p, machine, turned, (batches, wanted)):
+        for cost, plan in way(p, machine, turned, (batches, wanted), general):
             # Work that is one part leaves the other cores without any.
             yield cost * (1 + 0.6 / math.prod(plan.parts) * (wanted > 1)), plan
 
 
 def _by_rows(
-    p: Product, machine: Machine, turned: bool, wanted: tuple[int, int]
+    p: Product, machine: Machine, turned: bool, wanted: tuple[int, int], _general: bool
 ) -> Iterator[tuple[float, Plan]]:
     lanes = machine.lanes(p.dtype)
     units = -(-p.n * SIZE[p.dtype] // RUN)
@@ -188,10 +210,10 @@ def _by_rows(
 
 
 def _dotted(
-    p: Product, machine: Machine, turned: bool, wanted: tuple[int, int]
+    p: Product, machine: Machine, turned: bool, wanted: tuple[int, int], general: bool
 ) -> Iterator[tuple[float, Plan]]:
     lanes, size = machine.lanes(p.dtype), SIZE[p.dtype]
-    tall, wide = shape(p.m, p.n, machine)
+    tall, wide = shape(8 if general else p.m, p.n, machine)
     pack_b = p.b[0] != 1
     if pack_b and p.n * p.k * size > machine.l2 / 4:
         return
@@ -216,11 +238,11 @@ def _dotted(
 
 
 def _tiled(
-    p: Product, machine: Machine, turned: bool, wanted: tuple[int, int]
+    p: Product, machine: Machine, turned: bool, wanted: tuple[int, int], general: bool
 ) -> Iterator[tuple[float, Plan]]:
     lanes, size, tall = machine.lanes(p.dtype), SIZE[p.dtype], height(machine)
     # Low products: wider tiles, so that enough sums are under way.
-    most = 2 if p.m > 6 else min(8, 3 * machine.registers // 4 // p.m)
+    most = 2 if p.m > 6 or general else min(8, 3 * machine.registers // 4 // p.m)
     wide = min(most, -(-p.n // lanes))
     columns = wide * lanes
     full, rest = divmod(p.n, columns)

@@ -62,20 +62,22 @@ class _Group:
         self.row_of_a = row_of_a(job.plan.tall, job.lanes)
         self.stop = self.f.least(end, self.full)
         self.last: str = "false"  # whether the columns that fill no panel are among these
+        self.general = self.f.module.general
+        self.rest_columns = self.columns if self.general else self.rest
         if self.rest and isinstance(end, int):
             self.last = "true" if end > self.full else "false"
-        elif self.rest:
+        elif self.rest or self.general:
             self.last = self.f.let(f"icmp sgt i64 {end}, {self.full}")
 
     def pack(self) -> None:
         """Put the panels into the workspace, those that tiles cannot read as they lie."""
-        if self.plan.pack_b and self.full:
+        if self.plan.pack_b and (self.full or self.general):
             self._pack(self.begin, self.f.sub(self.stop, self.begin), self.columns)
         if self.last != "false":
             with self.job.if_(self.last):
-                self._pack(self.full, 1, self.rest)
+                self._pack(self.full, 1, self.rest_columns, self.rest)
 
-    def _pack(self, panel: Index, count: Index, width: int) -> None:
+    def _pack(self, panel: Index, count: Index, width: int, used: int | None = None) -> None:
         lanes = self.job.lanes
         pack(
             self.f,
@@ -91,6 +93,7 @@ class _Group:
             rows=self.depth,
             fewest=self.job.fewest,
             width=width,
+            used=used,
             panels=count,
         )
 
@@ -104,13 +107,19 @@ class _Group:
     def tiles(self) -> None:
         """All tiles from top to bottom: full ones in a loop, the last ones one by one."""
         f, job, tall, (t0, t1) = self.f, self.job, self.plan.tall, self.job.rows
-        found = tiles(job.p, self.plan)
+        found = tiles(job.p, self.plan, general=self.general)
         full = sum(high == tall for _, high in found)
         stop, several = f.least(t1, full), self._several()
-        if full:
+        if full or self.general:
             with job.loop(t0, stop, several) as t:
                 count = f.least(several, f.sub(stop, t))
                 self._band(f.mul(t, tall), tall, count)
+        if self.general:
+            short = 2 * tall // 3
+            with job.loop(f.most(t0, full), t1) as t:
+                row = f.add(f.mul(f.sub(t, full), short), full * tall)
+                self._band(row, short, 1, f.least(short, f.sub(job.p.m, row)))
+            return
         for e in range(full, len(found)):
             inside = "true"
             if isinstance(t0, str) or isinstance(t1, str):
@@ -127,8 +136,8 @@ class _Group:
             several = max(several, BLOCK // (self.plan.tall * width))
         return several
 
-    def _band(self, row: Index, tall: int, count: Index) -> None:
-        """So many tiles one under the other, across all panels."""
+    def _band(self, row: Index, tall: int, count: Index, left: Index | None = None) -> None:
+        """So many tiles one under the other, across all panels. left: one of fewer rows."""
         f, p, job = self.f, self.p, self.job
         a, a_row, a_step, apart = job.at_a(row, self.first), *p.a, tall * p.a[0]
         if self.plan.pack_a:
@@ -147,19 +156,20 @@ class _Group:
                 rows=self.depth,
                 fewest=self.job.fewest,
                 width=tall,
+                used=left,
                 panels=count,
             )
             a, a_row, a_step = to, 1, self.row_of_a
         with job.loop(0, count) as each:
             lines = (f.at(a, f.mul(each, apart), self.kind), a_row, a_step)
-            self._strip(f.add(row, f.mul(each, tall)), tall, lines)
+            self._strip(f.add(row, f.mul(each, tall)), tall, lines, left)
         if job.epilogue is not None:
             with job.if_(self.complete):
-                i1 = f.add(row, f.mul(count, tall))
+                i1 = f.add(row, f.mul(count, tall) if left is None else left)
                 j1 = f.least(f.mul(self.end, self.columns), p.n)
                 job.finished(row, i1, f.mul(self.begin, self.columns), j1)
 
-    def _strip(self, row: Index, tall: int, a: tuple[str, int, int]) -> None:
+    def _strip(self, row: Index, tall: int, a: tuple[str, int, int], left: Index | None) -> None:
         """All panels, one tile high."""
         f, p, job = self.f, self.p, self.job
         if self.plan.pack_b:
@@ -168,17 +178,17 @@ class _Group:
         else:
             b, step = job.at_b(self.first, f.mul(self.begin, self.columns)), p.b[0]
             apart = self.columns
-        if self.full and p.c[1] == 1:
-            self._tiles(row, tall, a, (b, step, apart), f.sub(self.stop, self.begin))
-        elif self.full:
+        if (self.full or self.general) and p.c[1] == 1:
+            self._tiles(row, tall, a, (b, step, apart), f.sub(self.stop, self.begin), left)
+        elif self.full or self.general:
             with job.loop(self.begin, self.stop) as j:
                 at = f.at(b, f.mul(f.sub(j, self.begin), apart), self.kind)
-                self._scattered(row, tall, a, (at, step), j, self.columns)
+                self._scattered(row, tall, a, (at, step), j, self.columns, left)
         if self.last != "false":
             with job.if_(self.last):
-                step = -(-self.rest // job.lanes) * job.lanes
+                step = -(-self.rest_columns // job.lanes) * job.lanes
                 at = self._packed(self.full)
-                self._scattered(row, tall, a, (at, step), self.full, self.rest)
+                self._scattered(row, tall, a, (at, step), self.full, self.rest, left)
 
     def _tiles(
         self,
@@ -187,13 +197,14 @@ class _Group:
         a: tuple[str, int, int],
         b: tuple[str, int, Index],
         count: Index,
+        left: Index | None,
     ) -> None:
         """Full tiles side by side, written where they belong."""
         f, p, job = self.f, self.p, self.job
         far = p.m * p.n * p.count * SIZE[p.dtype] > job.machine.l1
         call_tile(
             f,
-            tile(f.module, job.machine, p.dtype, tall, self.plan.wide),
+            tile(f.module, job.machine, p.dtype, tall, self.plan.wide, cut=left is not None),
             a=a[0],
             a_row=a[1],
             a_step=a[2],
@@ -206,6 +217,7 @@ class _Group:
             panels=count,
             b_panel=b[2],
             fetch=far and self.plan.depth >= FETCH,
+            last=None if left is None else f.sub(left, 1),
         )
 
     def _scattered(
@@ -216,13 +228,15 @@ class _Group:
         b: tuple[str, int],
         panel: Index,
         width: int,
+        left: Index | None,
     ) -> None:
         """One tile, by way of scratch memory."""
         f, p, job = self.f, self.p, self.job
         scratch = job.room(FOR_C)
+        wide = self.plan.wide if self.general else -(-width // job.lanes)
         call_tile(
             f,
-            tile(f.module, job.machine, p.dtype, tall, -(-width // job.lanes)),
+            tile(f.module, job.machine, p.dtype, tall, wide, cut=left is not None),
             a=a[0],
             a_row=a[1],
             a_step=a[2],
@@ -232,6 +246,7 @@ class _Group:
             c_row=self.columns,
             k=self.depth,
             accumulate=False,
+            last=None if left is None else f.sub(left, 1),
         )
         place(
             f,
@@ -242,7 +257,7 @@ class _Group:
             c_col=p.c[1],
             scratch=scratch,
             t_row=self.columns,
-            rows=tall,
+            rows=tall if left is None else left,
             width=width,
             accumulate=self.adds,
         )

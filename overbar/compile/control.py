@@ -43,7 +43,8 @@ class Control:
     """A loop or a branch, being written."""
 
     def __init__(self, program: Program, step: Step, numbers: Sequence[int], name: str) -> None:
-        self.program, self.name, self.params = program, name, step.node.params
+        self.program, self.name, self.node = program, name, step.node
+        self.params = step.node.params
         of = dict(zip((*step.inputs, *step.outputs), numbers, strict=True))
         self.inputs = [f"%p{of[base_of(x)]}" for x in step.node.inputs]
         self.specs = [x.spec for x in step.node.inputs]
@@ -55,6 +56,9 @@ class Control:
         """The kernel's function."""
         blocks = self.blocks()
         if not all(b.is_native and not b.plan.constants for b in blocks):
+            foreign = {s.node.op.name for b in blocks for s in b.plan.steps if not s.native}
+            said = f"{', '.join(sorted(foreign))} in its body" if foreign else "arrays in its body"
+            self.program.refused[self.node] = said
             return None
         arguments = [("ptr", f"p{k}") for k in range(self.count)]
         arguments += [("ptr", "scratch"), ("ptr", "workspace"), ("i64", "part")]

@@ -15,7 +15,6 @@ each is one *face* here, for arrays with the channels first or last, as they lie
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -83,7 +82,7 @@ def convolution(
                columns out if `w_last`, else of rows out and columns (channel, kernel).
     """
     c = _plain(c)
-    name = f"conv_{c.face}_{hashlib.sha256(repr((c, epilogue)).encode()).hexdigest()[:16]}"
+    name = module.numbered(f"conv_{c.face}", (c, epilogue))
     places, taps = math.prod(c.count), math.prod(c.kernel)
     size, terms = {
         "output": (c.batch * c.out * places, c.channels * taps),

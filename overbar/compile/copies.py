@@ -41,7 +41,9 @@ def copies(graph: Graph) -> Graph:
     for y in graph.outputs:
         own = kind_of(y) not in ("leaf", "view") and y not in outputs
         outputs.append(y if own else make(COPY, (y,), EMPTY, y.spec, y))
-    return Graph(graph.inputs, outputs)
+    now = Graph(graph.inputs, outputs)
+    now.derived["became"] = graph.derived["became"]
+    return now
 
 
 def _reachable(x: Node, dense: bool) -> Node:

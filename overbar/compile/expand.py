@@ -32,6 +32,8 @@ def expand(graph: Graph) -> Graph:
             return node
         if node.op.name == "part" and inputs[0] in results:
             return results[inputs[0]][node.params["index"]]
+        if node.op.name == "deviations" and _deviates(node.inputs[0], node.params["axis"]):
+            return inputs[0]
         now = make(node.op, inputs, node.params, node.spec, node)
         if node.op.name == "call":
             results[now] = expand_into(now.params["graph"], inputs)
@@ -77,6 +79,27 @@ def _is_formula(node: Node) -> bool:
 @lru_cache(maxsize=1024)
 def _formula(op: Any, specs: tuple[Spec, ...], params: tuple[tuple[str, Any], ...]) -> Graph:
     return capture(lambda *xs: op.expands(*xs, **dict(params)), specs).graph
+
+
+def _deviates(x: Node, axis: tuple[int, ...]) -> bool:
+    """Whether x is made of deviations along these axes by factors that are the same along them: its
+    mean is 0, and its deviations from it are x.
+    """
+    while x.inputs and x.op.name in ("multiply", "divide"):
+        along = [y for y in x.inputs if not _is_even(y, axis)]
+        if len(along) != 1 or (x.op.name == "divide" and along[0] is not x.inputs[0]):
+            return False
+        x = along[0]
+    return bool(x.inputs) and x.op.name == "deviations" and x.params["axis"] == axis
+
+
+def _is_even(x: Node, axis: tuple[int, ...]) -> bool:
+    """Whether x is the same along these axes."""
+    shape = x.spec.shape
+    while x.inputs and x.op.name == "broadcast":
+        x = x.inputs[0]
+    source = (1,) * (len(shape) - x.spec.ndim) + x.spec.shape
+    return all(source[a] == 1 for a in axis) if shape else True
 
 
 # -- products ---------------------------------------------------------------------------------

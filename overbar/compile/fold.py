@@ -15,7 +15,7 @@ import numpy as np
 from ..elementwise import Elementwise
 from ..graph import Graph, Node
 from ..primitive import PRIMITIVES
-from ..spec import spec, spec_of
+from ..spec import spec
 from .rewrite import constant, is_constant, make, rebuilt, with_inputs
 
 SMALL = 4096
@@ -167,21 +167,6 @@ def _negated(node: Node) -> Node | None:
     return None
 
 
-def _strengthened(node: Node) -> Node | None:
-    """x / 2ⁿ = x · 2⁻ⁿ, exactly"""
-    n = _number(node.inputs[1])
-    x = node.inputs[0]
-    if not isinstance(n, int | float) or not n or x.spec.shape != node.spec.shape:
-        return None
-    mantissa, exponent = math.frexp(n)
-    if abs(mantissa) != 0.5 or not -100 < exponent < 100 or node.spec.dtype.kind != "f":
-        return None
-    if x.spec.dtype != node.spec.dtype:
-        return None
-    inverse = constant(1.0 / n, spec_of(1.0), node)
-    return make(PRIMITIVES["multiply"], (x, inverse), {}, node.spec, node)
-
-
 def _first_power(node: Node) -> Node | None:
     """x¹ = x"""
     return node.inputs[0] if node.params["n"] == 1 else None
@@ -199,7 +184,7 @@ def _of_one(node: Node) -> Node | None:
 
 IDENTITIES: dict[str, tuple[Callable[[Node], Node | None], ...]] = {
     "multiply": (_drops(0, 1), _drops(1, 1), _negated),
-    "divide": (_drops(1, 1), _strengthened),
+    "divide": (_drops(1, 1),),
     "subtract": (_drops(1, 0),),
     "negative": (_twice("negative"),),
     "transpose": (_transposed_twice,),

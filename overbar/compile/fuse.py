@@ -12,13 +12,14 @@ entries and no other input has to wait for that kernel; what others need is stor
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from ..graph import EMPTY, INPUT, Graph, Node
 from ..primitive import PRIMITIVES
 from ..spec import Specs
 from .access import is_plain
-from .kinds import Sizes, is_pointwise, kind_of, real_axes
+from .kinds import Sizes, is_pointwise, kind_of, real_axes, reduced_axes
 from .operations import NEST, PRODUCT
 from .rewrite import make, with_inputs
 
@@ -42,6 +43,12 @@ def fuse(graph: Graph) -> Graph:
     %2 = add %1 %0       ->      %3 = nest %0 graph: exp, add
     """
     return Grouping(graph).fused()
+
+
+LONG = 1 << 16
+"""Entries of a kernel that is worth adding up totals over its rows on the side."""
+WIDE = 1 << 14
+"""Entries of such a total, at most: each part has its own."""
 
 
 class Kernel:
@@ -70,6 +77,20 @@ class Kernel:
         numbers = [a for a in range(len(self.axes)) if whole or a not in self.reduced]
         left = iter(numbers)
         return [None if n == 1 else next(left) for n in shape]
+
+    def takes_beside(self, node: Node, reduced: frozenset[int]) -> bool:
+        """Whether a total over all rows (one number per entry of a row) can be added up while the
+        rows are computed: the gradients of a scale and a shift.
+        """
+        return (
+            len(self.axes) - 1 in self.reduced
+            and bool(reduced)
+            and reduced == frozenset(range(len(self.axes))) - self.reduced
+            and node.op.reduces == "add"
+            and node.spec.dtype.kind == "f"
+            and node.spec.size <= WIDE
+            and math.prod(self.axes) >= LONG
+        )
 
 
 class Grouping:
@@ -107,7 +128,8 @@ class Grouping:
     def _is_free(self, node: Node) -> bool:
         """Whether a node is computed again wherever it is needed: quick, of what is stored anyway.
 
-        Of arrays only if it is made of one, and needed entry by entry where it lies itself.
+        Of arrays only if it is made of one (and of much smaller ones: a row for every column), and
+        needed entry by entry where it lies itself.
         """
         if self.kinds[node] != "entry" or node.op.name not in _QUICK:
             return False
@@ -119,7 +141,8 @@ class Grouping:
         self.depth[node] = depth
         if depth > DEEP:
             return False
-        if node.spec.size > 1 and (len(arrays) > 1 or self.crossed.get(node, True)):
+        large = [x for x in arrays if 8 * x.spec.size > node.spec.size]
+        if node.spec.size > 1 and (len(large) > 1 or self.crossed.get(node, True)):
             return False
         self.reads[node] = arrays
         return True
@@ -206,7 +229,7 @@ class Grouping:
                 return
         if self.kinds[node] == "reduction":
             axes = real_axes(node.inputs[0].spec.shape)
-            reduced = self._reduced(node)
+            reduced = reduced_axes(node)
         else:
             axes, reduced = real_axes(node.spec.shape), frozenset()
         beside = self._beside(node, axes, reduced, sources)
@@ -227,7 +250,9 @@ class Grouping:
         if not axes:
             candidates += [k for k in self.kernels[-8:] if not k.axes and k.kind == "nest"]
         for kernel in candidates:
-            if kernel is None or kernel.kind != "nest" or kernel.reduced != reduced:
+            if kernel is None or kernel.kind != "nest":
+                continue
+            if kernel.reduced != reduced and not kernel.takes_beside(node, reduced):
                 continue
             if len(kernel.members) >= MOST:
                 continue
@@ -240,14 +265,6 @@ class Grouping:
         """Whether nothing that a node reads has to wait for the kernel it would join."""
         bit = 1 << kernel.number
         return not any(self.home[x].before & bit for x in sources if self.home[x] is not kernel)
-
-    def _reduced(self, node: Node) -> frozenset[int]:
-        """The axes a reduction goes over, by their number among those that are not 1."""
-        shape = node.inputs[0].spec.shape
-        given = node.params["axis"]
-        axis = given if isinstance(given, tuple) else (given,)
-        real = [a for a, n in enumerate(shape) if n != 1]
-        return frozenset(real.index(a) for a in axis if shape[a] != 1)
 
     def _fits(self, kernel: Kernel, node: Node) -> bool | None:
         """How a node would be computed in a kernel: per entry (True), per row (False); None: not
@@ -271,14 +288,16 @@ class Grouping:
         return None
 
     def _fits_reduction(self, kernel: Kernel, node: Node) -> bool | None:
-        x, reduced = node.inputs[0], self._reduced(node)
+        x, reduced = node.inputs[0], reduced_axes(node)
         if kernel.kind != "nest" or real_axes(x.spec.shape) != kernel.axes:
             return None
-        if kernel.reduced and kernel.reduced != reduced:
+        beside = kernel.takes_beside(node, reduced)
+        if kernel.reduced and kernel.reduced != reduced and not beside:
             return None
         if not self._lines_up(kernel, kernel.placement(x.spec.shape, True), x):
             return None
-        kernel.reduced = reduced
+        if not beside:
+            kernel.reduced = reduced
         return False
 
     def _lines_up(self, kernel: Kernel, placement: Sequence[int | None], x: Node) -> bool:
@@ -293,6 +312,8 @@ class Grouping:
             return all(self.home.get(s) is not kernel for s in self._sources(x))
         if self.home.get(x) is not kernel:
             return True
+        if x.op.reduces and not kernel.whole[x] and reduced_axes(x) != kernel.reduced:
+            return False  # a total over all rows
         own = kernel.placement(x.spec.shape, kernel.whole[x])
         return all(
             mine is None or (there is not None and placement[there] == mine)
@@ -309,6 +330,7 @@ class Grouping:
         """One node for each kernel, in an order in which they can run."""
         stored = self._stored()
         made: dict[Node, Node] = {x: x for x in self.graph.inputs}
+        inside: dict[Node, list[Node]] = {}  # the kernels in which a node is computed
         for kernel in self._ordered():
             if kernel.kind == "other":
                 for node in kernel.members:
@@ -317,19 +339,22 @@ class Grouping:
                     )
                 continue
             kept = [n for n in kernel.members if n in stored]
-            inner, roots = self._inner(kernel, kept)
+            inner, roots, computed = self._inner(kernel, kept)
             params = {"axes": kernel.axes, "reduced": tuple(sorted(kernel.reduced)), "graph": inner}
             op = PRODUCT if kernel.kind == "product" else NEST
             given = tuple(self._outside(r, made) for r in roots)
             if len(kept) == 1:
-                made[kept[0]] = make(op, given, params, kept[0].spec, kept[0])
-                continue
-            specs = Specs(n.spec for n in kept)
-            whole = make(op, given, params, specs, kept[0])
-            for i, n in enumerate(kept):
-                which = {"index": i, "count": len(kept)}
-                made[n] = make(PRIMITIVES["part"], (whole,), which, n.spec, n)
-        return Graph(self.graph.inputs, [self._outside(y, made) for y in self.graph.outputs])
+                whole = made[kept[0]] = make(op, given, params, kept[0].spec, kept[0])
+            else:
+                whole = make(op, given, params, Specs(n.spec for n in kept), kept[0])
+                for i, n in enumerate(kept):
+                    which = {"index": i, "count": len(kept)}
+                    made[n] = make(PRIMITIVES["part"], (whole,), which, n.spec, n)
+            for n in computed:
+                inside.setdefault(n, []).append(whole)
+        now = Graph(self.graph.inputs, [self._outside(y, made) for y in self.graph.outputs])
+        now.derived["became"] = {**made, **inside}
+        return now
 
     def _ordered(self) -> list[Kernel]:
         """Kernels after those they need; among several that could run, the one begun first."""
@@ -363,8 +388,10 @@ class Grouping:
             made[x] = with_inputs(x, tuple(self._outside(i, made) for i in x.inputs))
         return made[x]
 
-    def _inner(self, kernel: Kernel, kept: Sequence[Node]) -> tuple[Graph, list[Node]]:
-        """A kernel as a graph of its own, and the nodes outside that are its inputs."""
+    def _inner(self, kernel: Kernel, kept: Sequence[Node]) -> tuple[Graph, list[Node], list[Node]]:
+        """A kernel as a graph of its own, the nodes outside that are its inputs, and those that it
+        computes.
+        """
         roots: dict[Node, Node] = {}
         inside: dict[Node, Node] = {}
         members = set(kernel.members)
@@ -387,7 +414,8 @@ class Grouping:
         for node in kernel.members:
             local(node)
         given = list(roots)
-        return Graph([roots[r] for r in given], [inside[n] for n in kept]), given
+        computed = [x for x in inside if x not in roots]
+        return Graph([roots[r] for r in given], [inside[n] for n in kept]), given, computed
 
 
 def _below(view: Node, where: list[int | None]) -> list[int | None]:

@@ -10,7 +10,6 @@ which part when: results are the same to the last bit for any number of threads.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import replace
 from typing import NamedTuple
@@ -69,14 +68,21 @@ def product(
     products come in blocks of up to 4096 numbers, all of their columns; a matrix times a vector in
     runs of up to 4096.
     """
-    known = repr((p, epilogue, accumulate, length, machine.bits, machine.registers))
-    name = f"product_{p.m}x{p.n}x{p.k}_{hashlib.blake2s(known.encode(), digest_size=6).hexdigest()}"
+    known = p, epilogue, accumulate, length, machine.bits, machine.registers
+    name = module.numbered("matmul", known)
     if 0 in (p.count, p.m, p.n, p.k):
         module.once(name, lambda: _empty(module, name, p, epilogue, accumulate))
         return Kernel(name, 1, 0)
     length = length or p.k
     slices = -(-p.k // length)
-    done, plan = planned(replace(p, k=length), machine, slices)
+    done, plan = planned(
+        replace(p, k=length),
+        machine,
+        slices,
+        general=module.general,
+        like=module.habits.get(name),
+    )
+    module.habits.setdefault(name, plan.kind)
     whole = _Whole(name, p.k, slices, epilogue, accumulate)
     module.once(name, lambda: _write(module, machine, whole, done, plan))
     return Kernel(name, slices * math.prod(plan.parts), sum(rooms(done, plan, machine)))
@@ -98,7 +104,7 @@ def _write(module: Module, machine: Machine, whole: _Whole, p: Product, plan: Pl
     batches, down, across = plan.parts
     columns = _share(f, _columns(p, plan, machine), f.mod("%part", across), across)
     left = f.div("%part", across)
-    rows = _share(f, _rows(p, plan), f.mod(left, down), down)
+    rows = _share(f, _rows(p, plan, module.general), f.mod(left, down), down)
     left = f.div(left, down)
     c, terms = "%C", (0, p.k)
     if whole.slices > 1:
@@ -122,9 +128,9 @@ def _write(module: Module, machine: Machine, whole: _Whole, p: Product, plan: Pl
     f.give()
 
 
-def _rows(p: Product, plan: Plan) -> int:
+def _rows(p: Product, plan: Plan, general: bool) -> int:
     """What the rows are counted in, and how many there are."""
-    return len(tiles(p, plan)) if plan.way == "tiles" else -(-p.m // plan.tall)
+    return len(tiles(p, plan, general=general)) if plan.way == "tiles" else -(-p.m // plan.tall)
 
 
 def _columns(p: Product, plan: Plan, machine: Machine) -> int:
@@ -136,7 +142,7 @@ def _columns(p: Product, plan: Plan, machine: Machine) -> int:
 
 def _share(f: Function, count: int, which: Index, parts: int) -> tuple[Index, Index]:
     """One of equal shares: (first, behind the last); the last ones may be smaller, or empty."""
-    if parts == 1:
+    if parts == 1 and not f.module.general:
         return 0, count
     each = -(-count // parts)
     first = f.mul(which, each)

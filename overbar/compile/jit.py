@@ -18,7 +18,7 @@ import numpy as np
 
 from ..apply import apply
 from ..calculus.calls import call_
-from ..context import CONTEXT, WANTED, Context
+from ..context import CONTEXT, WANTED, Context, within
 from ..errors import DomainError
 from ..graph import Graph
 from ..handle import Tensor, as_tensor
@@ -32,6 +32,7 @@ from .surroundings import PLAIN, Survey
 from .tracing import MISS, UNTIDY, Traced
 
 if TYPE_CHECKING:
+    from .compilation import Compilation
     from .prepared import Prepared
     from .reports import Cost, Memory
 
@@ -67,6 +68,10 @@ class Jitted:
         self._ready: list[Prepared] = []  # the latest first
         self._why: list[str] = []
         self._guard: tuple[Traced, list[Any]] | None = None
+
+    def __repr__(self) -> str:
+        traces = len(self._traces)
+        return f"<jitted {self.__name__}: {traces} trace{'' if traces == 1 else 's'}>"
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         context = CONTEXT.get()
@@ -164,10 +169,19 @@ class Jitted:
                 self.f, leaves, spots, structure, survey, lambda: self._survey(leaves, structure)
             )
             self._why.append(why)
+            traced.number = len(self._why)
+            self._join(traced, signature)
         self._traces.pop(traced, None)
         self._traces[traced] = signature
         self._forget()
         return traced
+
+    def _join(self, traced: Traced, signature: Signature) -> None:
+        """Programs whose signatures differ in leading sizes alone know of each other."""
+        for other, known in self._traces.items():
+            if known.but_for_sizes == signature.but_for_sizes:
+                traced.families = other.families
+                return
 
     def _survey(self, leaves: Sequence[Any], structure: Structure) -> Survey:
         """What the function can see, from itself and from objects among its arguments."""
@@ -210,6 +224,12 @@ class Jitted:
         program = traced.programs.get(key)
         if program is None:
             program = traced.programs[key] = _made(traced, *key)
+            if getattr(program, "holes", None) is not None:
+                self._why[traced.number - 1] += (
+                    "; generalised over the leading size"
+                    if program.fresh
+                    else "; nothing was compiled: the code of other sizes serves"
+                )
         return program
 
     # -- questions ----------------------------------------------------------------------------
@@ -261,6 +281,25 @@ class Jitted:
 
         traced, values = self._guard
         return with_values(traced.graph, values)
+
+    def compilation(self, *args: Any) -> Compilation:
+        """What compiling makes of the function for these arguments: the graph after each pass, the
+        kernels, and which node is computed in which; as plain data, which `ob.compiled` shows.
+
+        Without arguments of the last call, if there was one. Nothing is run.
+        """
+        from .compilation import compilation
+
+        kind = "native" if CONTEXT.get().jit == "off" else CONTEXT.get().jit
+        with within(jit=kind, guard=False, record_all=None):
+            if args or not self._traces:
+                traced, program, _ = self._inputs_of(args)
+            else:
+                traced = self._asked()
+                program = self._program(traced, CONTEXT.get())
+        paths = self._reader.paths(self._traces[traced].structure)
+        names = [s.called(paths) for s in traced.sources]
+        return compilation(self.f, self.__name__, traced, names, program)
 
     def report(self) -> str:
         """What became of the function: how many operations, and how they are run."""
@@ -356,6 +395,7 @@ def _run_graph(graph: Graph, values: Sequence[Any]) -> Sequence[Any]:
 def _made(traced: Traced, kind: str, threads: int) -> Any:
     """The program of a trace."""
     from . import native
+    from .family import Family
     from .program import Compiled, Interpreted
 
     if kind == "interpret":
@@ -363,7 +403,8 @@ def _made(traced: Traced, kind: str, threads: int) -> Any:
     if not native.available():
         _say_once()
         return Interpreted(traced.graph, MISSING)
-    return Compiled(traced.graph, traced.donated, threads)
+    family = traced.families.setdefault(threads, Family())
+    return Compiled(traced.graph, traced.donated, threads, family)
 
 
 MISSING = "llvmlite is not installed (pip install 'overbar[jit]')"

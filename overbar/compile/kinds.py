@@ -51,3 +51,12 @@ def _few(node: Node) -> bool:
 def is_pointwise(node: Node) -> bool:
     """Whether an entry needs its inputs' entries at the same place only."""
     return node.op.entry is None
+
+
+def reduced_axes(node: Node) -> frozenset[int]:
+    """The axes a reduction goes over, by their number among those that are not 1."""
+    shape = node.inputs[0].spec.shape
+    given = node.params["axis"]
+    axis = given if isinstance(given, tuple) else (given,)
+    real = [a for a, n in enumerate(shape) if n != 1]
+    return frozenset(real.index(a) for a in axis if shape[a] != 1)

@@ -73,7 +73,7 @@ def by_dots(job: Job) -> None:
         whole = f.add(i0, f.mul(f.div(f.sub(i1, i0), tall), tall))
         with job.loop(i0, whole, tall) as i:
             row_of_tiles(i, tall)
-        if p.m % tall:
+        if p.m % tall or f.module.general:
             with job.loop(whole, i1) as i:
                 row_of_tiles(i, 1)
         job.finished(i0, i1, 0, p.n)

@@ -68,11 +68,27 @@ def plain_loop(module: Module) -> str:
     return ", !llvm.loop !90"
 
 
-def tile(module: Module, machine: Machine, dtype: str, rows: int, vectors: int) -> str:
-    """The name of the tile's function, written at its first use. `call_tile` calls it."""
+def covering(rows: int, full: int) -> tuple[int, int]:
+    """So many rows as full tiles, and tiles of 2/3 of their height of which the last one may reach
+    beyond the end: how many of each. What fits all numbers of rows, and wastes little of a tile.
+        >>> covering(128, 12), covering(38, 12), covering(77, 12)
+        ((10, 1), (2, 2), (6, 1))
+    """
+    short, most = 2 * full // 3, rows // full
+    ways = [(n, -(-(rows - n * full) // short)) for n in (most, most - 1) if n >= 0]
+    return min(ways, key=lambda way: way[0] * full + way[1] * short)
+
+
+def tile(
+    module: Module, machine: Machine, dtype: str, rows: int, vectors: int, *, cut: bool = False
+) -> str:
+    """The name of the tile's function, written at its first use. `call_tile` calls it. One that is
+    cut is told its last row; those behind it are that row once more, computed and written.
+    """
     lanes, kind = machine.lanes(dtype), TYPE[dtype]
-    name = f"tile_{kind}_{rows}x{vectors}x{lanes}"
-    return module.once(name, lambda: _write(module, name, kind, SIZE[dtype], lanes, rows, vectors))
+    name = f"tile_{kind}_{rows}x{vectors}x{lanes}" + ("_cut" if cut else "")
+    size = SIZE[dtype]
+    return module.once(name, lambda: _write(module, name, kind, size, lanes, rows, vectors, cut))
 
 
 def call_tile(
@@ -94,11 +110,13 @@ def call_tile(
     panels: Index = 1,
     b_panel: Index = 0,
     fetch: bool = False,
+    last: Index | None = None,
 ) -> None:
     """Call a tile; `accumulate` (an i1, or a bool) adds to what is in C instead of replacing it.
 
     With `panels` it is so many tiles side by side, whose parts of B are `b_panel` apart. `fetch`:
-    each asks for its part of C before it begins, which pays where C is not in a near cache.
+    each asks for its part of C before it begins, which pays where C is not in a near cache. `last`:
+    the last row of one that is cut.
     """
     adds, asks = ({True: "true", False: "false"}.get(x, x) for x in (accumulate, fetch))
     f.call(
@@ -108,11 +126,12 @@ def call_tile(
         *[("ptr", b), ("i64", b_step), ("i64", b_segment), ("i64", b_panel)],
         *[("ptr", c), ("i64", c_row)],
         *[("i64", panels), ("i64", segments), ("i64", k), ("i1", adds), ("i1", asks)],
+        *([] if last is None else [("i64", last)]),
     )
 
 
 def _write(
-    module: Module, name: str, kind: str, size: int, lanes: int, rows: int, vectors: int
+    module: Module, name: str, kind: str, size: int, lanes: int, rows: int, vectors: int, cut: bool
 ) -> None:
     f = module.function(
         name,
@@ -121,6 +140,7 @@ def _write(
             *[("ptr noalias readonly", "B"), ("i64", "b_step"), ("i64", "b_seg")],
             *[("i64", "b_panel"), ("ptr noalias", "C"), ("i64", "c_row"), ("i64", "panels")],
             *[("i64", "segments"), ("i64", "k"), ("i1", "accumulate"), ("i1", "fetch")],
+            *([("i64", "last")] if cut else []),
         ],
         attributes="noinline nounwind",
     )
@@ -128,11 +148,13 @@ def _write(
     each = [(i, j) for i in range(rows) for j in range(vectors)]
     total = {at: f.variable(wide) for at in each}
     starts = ["%A"]
-    for i in range(TOGETHER, rows, TOGETHER):
+    number: list[Index] = [f.least(i, "%last") if cut and i else i for i in range(rows)]
+    together = rows if cut else TOGETHER
+    for i in range(together, rows, together):
         start = f.at("%A", f.mul("%a_row", i), kind)
         starts.append(f.let(f'call ptr asm "", "=r,0"(ptr {start})'))  # hidden: see the top
     pointers = [f.variable("ptr", align=8) for _ in starts]
-    below = [f.mul("%a_row", i) for i in range(min(TOGETHER, rows))]
+    below = [f.mul("%a_row", i) for i in number[:together]]
     behind = f.variable("ptr", align=8)
     a_jump = f.sub("%a_seg", f.mul("%k", "%a_step"))
     b_jump = f.sub("%b_seg", f.mul("%k", "%b_step"))
@@ -153,7 +175,7 @@ def _write(
                     f.load(f.at(b, lanes * j, kind), wide, align=size) for j in range(vectors)
                 ]
                 for i in range(rows):
-                    x = f.load(f.at(a[i // TOGETHER], below[i % TOGETHER], kind), kind)
+                    x = f.load(f.at(a[i // together], below[i % together], kind), kind)
                     x = splat(f, x, kind, lanes)
                     for j in range(vectors):
                         at = total[i, j]
@@ -165,7 +187,9 @@ def _write(
                 f.set(variable, f.at(f.get(variable), a_jump, kind))
             f.set(behind, f.at(f.get(behind), b_jump, kind))
 
-        place = {(i, j): f.at(c, f.add(f.mul("%c_row", i), lanes * j), kind) for i, j in each}
+        place = {
+            (i, j): f.at(c, f.add(f.mul("%c_row", number[i]), lanes * j), kind) for i, j in each
+        }
         with f.when("%accumulate"):
             for at in each:
                 old = f.load(place[at], wide, align=size)

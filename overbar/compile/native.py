@@ -10,6 +10,7 @@ Machine code computes as NumPy does: denormal numbers are never flushed to zero.
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import os
 import re
@@ -27,6 +28,9 @@ PASSES = 1
 
 GENERATOR = 2
 """Level of its code generator. 1 saves 3 % of the time and costs 0.7 % of speed; 0 halves it."""
+
+UNROLLED = False
+"""Whether LLVM unrolls short loops: 8 to 40 % of the time, for code of the same speed."""
 
 FORCED = {"avx512": (512, 32), "avx2": (256, 16), "generic": (128, 16)}
 """What `forced` takes: bits and number of the vector registers."""
@@ -75,6 +79,13 @@ class Library:
         if not found:
             raise KeyError(f"no function {name} in this library")
         return found
+
+    def write(self, name: str, content: bytes) -> None:
+        """Fill a public variable."""
+        found = self._engine.get_global_value_address(name)
+        if not found:
+            raise KeyError(f"no variable {name} in this library")
+        ctypes.memmove(found, content, len(content))
 
 
 def available() -> bool:
@@ -138,22 +149,30 @@ def forced(kind: str) -> Machine:
 
 
 def load(text: str, machine: Machine | None = None) -> Library:
+    """A module's machine code, ready to be called.
+
+    Raises:  InternalError if LLVM refuses the text.
+    """
+    return Library(image(text, machine))
+
+
+def image(text: str, machine: Machine | None = None) -> bytes:
     """A module's machine code, from the disk if it is there, else compiled and kept.
 
     Raises:  InternalError if LLVM refuses the text.
     """
     machine = machine or host()
     key, shelf = _key(text, machine), cache.shelf()
-    image = shelf.read(key) if shelf else None
-    if image is not None:
+    found = shelf.read(key) if shelf else None
+    if found is not None:
         counts["reloaded"] += 1
-        return Library(image)
+        return found
     with _optimised(text, machine) as (made_for, module):
-        image = made_for.emit_object(module)
+        found = made_for.emit_object(module)
     counts["compiled"] += 1
     if shelf:
-        shelf.write(key, image)
-    return Library(image)
+        shelf.write(key, found)
+    return found
 
 
 def assembly(text: str, machine: Machine | None = None) -> str:
@@ -208,7 +227,7 @@ def _key(text: str, machine: Machine) -> str:
     """Everything that the machine code depends on."""
     llvm = _llvm()
     version = ".".join(map(str, llvm.llvm_version_info))
-    maker = f"{version} {llvm.get_process_triple()} {PASSES} {GENERATOR}"
+    maker = f"{version} {llvm.get_process_triple()} {PASSES} {GENERATOR} {UNROLLED}"
     return cache.key_of(maker, machine.name, machine.features, text)
 
 
@@ -234,6 +253,7 @@ def _optimised(text: str, machine: Machine) -> Iterator[tuple[Any, Any]]:
         with made_for.target_data as data:
             module.data_layout = str(data)
         options = stack.enter_context(llvm.create_pipeline_tuning_options(speed_level=PASSES))
+        options.loop_unrolling = UNROLLED
         options.loop_vectorization = True
         options.slp_vectorization = False
         builder = stack.enter_context(llvm.create_pass_builder(made_for, options))

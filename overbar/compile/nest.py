@@ -84,7 +84,9 @@ class Writer(Entries):
         names = [f"%p{k}" for k in buffers]
         super().__init__(function, graph, dict(zip(graph.inputs, names, strict=False)), checks)
         self.shape = shape
-        self.results = list(zip(graph.outputs, names[count:], strict=True))
+        results = list(zip(graph.outputs, names[count:], strict=True))
+        self.results = [(n, p) for n, p in results if n not in shape.sides]
+        self.totals = {n: p for n, p in results if n in shape.sides}
         self.workspace = 0
         self.index: dict[int, Index] = dict.fromkeys(shape.still, 0)
         self.arrays: dict[Node, str] = {}
@@ -180,7 +182,7 @@ class Writer(Entries):
         for n in kept:
             self.saved[n] = self.reserve(n)
         totals = {n: self.total(n) for n in summed}
-        if not (summed or stored or kept):
+        if not (summed or stored or kept or phase in shape.sides.values()):
             return
         inner = shape.inner
         long = summed and inner and not shape.columns and shape.size[inner[-1]] > CHUNK
@@ -212,10 +214,15 @@ class Writer(Entries):
             if self.shape.whole[n] and self.shape.phase[n] == self.phase_now:
                 self.value(n)
         values = [(n, self.operand(n.inputs[0])) for n in summed]
+        beside = [n for n, phase in self.shape.sides.items() if phase == self.phase_now]
+        others = [(n, self.operand(n.inputs[0])) for n in beside]
         results = [(n, self.value(n)) for n, _ in stored]
         saved = [(n, self.value(n)) for n in kept]
         for n, x in values:
             self.put_in(n, totals[n], x)
+        for n, x in others:
+            now = self.fetch(self.totals[n], self._row_place(), n.spec.dtype)
+            self.put(self.totals[n], self._row_place(), combine(self.builder, "add", now, x))
         for n, x in saved:
             self.keep(n, x)
         for (n, x), (_, pointer) in zip(results, stored, strict=True):

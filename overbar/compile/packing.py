@@ -34,15 +34,18 @@ def pack(
     rows: Index,
     fewest: int,
     width: int,
+    used: Index | None = None,
     panels: Index = 1,
     d_panel: Index = 0,
     s_panel: Index = 0,
 ) -> None:
-    """Emit the packing of a panel, or of several; `fewest` is what `rows` can be at least."""
+    """Emit the packing of a panel, or of several; `fewest` is what `rows` can be at least. `used`:
+    how much of the width is there.
+    """
     lanes = machine.lanes(dtype)
     vectors = -(-width // lanes)
     whole = d_row % lanes == 0
-    sizes = [("i64", rows), ("i64", width)]
+    sizes = [("i64", rows), ("i64", width if used is None else used)]
     if s_col == 1 and whole:
         name = _copier(f.module, dtype, lanes, vectors)
         strides = [("i64", x) for x in (d_row, d_panel)], [("i64", x) for x in (s_row, s_panel)]
@@ -180,6 +183,7 @@ def place(
     elif c_row == 1:
         few = group(dtype, lanes)
         whole = width % few == 0 or (width > few and accumulate == "false")
+        whole = whole and not f.module.general
         name = _turned_placer(f.module, dtype, lanes, whole)
     else:
         name = _number_placer(f.module, dtype)

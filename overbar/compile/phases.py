@@ -13,6 +13,7 @@ from itertools import pairwise
 from ..graph import Graph, Node
 from .access import base_of, is_view, strided
 from .entries import cuts
+from .kinds import reduced_axes
 
 TILE = 128
 """Columns summed at a time."""
@@ -32,6 +33,7 @@ class Shape:
 
     whole     of a member: computed per entry, or per row
     phase     of a member: in which pass over the row
+    sides     totals over all rows, one number per entry of a row, by the pass that adds to them
     pieces    loops one after the other, over everything, with nothing to decide inside
     split     the axis that parts divide, and into how many pieces
     """
@@ -49,6 +51,7 @@ class Shape:
         self.columns = bool(self.reduced) and (len(self.axes) - 1 not in self.reduced)
         self.whole: dict[Node, bool] = {}
         self.phase: dict[Node, int] = {}
+        self.sides: dict[Node, int] = {}
         for n in self.members:
             self._classify(n)
         self.members = [n for n in self.members if n in self.whole]
@@ -57,7 +60,8 @@ class Shape:
         if not self.reduced and self.outer:
             self.inner = [self.outer.pop()]
         self.across = self._crossed(accesses or [])
-        self.phases = max([p + 1 for p in self.phase.values()], default=1) or 1
+        passes = [*self.phase.values(), *self.sides.values()]
+        self.phases = max([p + 1 for p in passes], default=1) or 1
         self._divide()
         self.pieces = [{}] if self.reduced or self.across is not None else self._pieces()
 
@@ -135,7 +139,9 @@ class Shape:
         after = [self.phase[x] if self.whole[x] else self.phase[x] + 1 for x in inside]
         sizes = tuple(s for s in n.spec.shape if s != 1)
         rows = tuple(s for a, s in enumerate(self.axes) if a not in self.reduced)
-        if is_reduction(n):
+        if is_reduction(n) and reduced_axes(n) != frozenset(self.reduced):
+            self.sides[n] = max(after, default=0)
+        elif is_reduction(n):
             self.whole[n], self.phase[n] = False, max(after, default=0)
         elif sizes == self.axes and (self.axes or not self.reduced):
             self.whole[n], self.phase[n] = True, max(after, default=0)
@@ -158,11 +164,12 @@ class Shape:
                 self.axis = max([*self.outer, *self.inner], key=lambda a: self.size[a])
             pieces = max(1, min(wanted, self.size[self.axis]))
         if wanted > 1:
-            long = self.reduced and self.phases == 1 and self.size[self.inner[0]] >= 2 * wanted
+            alone = self.reduced and self.phases == 1 and not self.sides
+            long = alone and self.size[self.inner[0]] >= 2 * wanted
             if long and pieces < 4 and wanted >= 4:
                 self.splits, self.axis, pieces = True, self.inner[0], wanted
         step = 1
-        if self.axis is not None and (self.axis in self.inner or self._is_tiled(self.axis)):
+        if pieces > 1 and (self.axis in self.inner or self._is_tiled(self.axis)):
             step = 64 if self.axis in self.inner and not self.splits else 1
             step = TILE if self._is_tiled(self.axis) else step
         size = self.size[self.axis] if self.axis is not None else 1

@@ -17,7 +17,6 @@ what arrived where it belongs.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -91,7 +90,7 @@ def pooling(module: Module, machine: Machine, p: Pooling, *, epilogue: str | Non
               block; channels last: rows (image, place), columns channels; first: in image `batch`
               rows channels, columns places
     """
-    name = f"pool_{p.face}_{hashlib.sha256(repr((p, epilogue)).encode()).hexdigest()[:16]}"
+    name = module.numbered(f"pool_{p.face}", (p, epilogue))
     how = _plan(p, machine)
     module.once(name, lambda: _write(module, machine, how, name, epilogue))
     return Kernel(name, how.parts, how.workspace)

@@ -28,7 +28,7 @@ from .results import LARGE, blank
 from .running import tensor_of
 from .signature import Array, Same, Signature
 from .surroundings import MISSING, Watch
-from .tracing import MISS, UNTIDY, Traced
+from .tracing import MISS, UNTIDY, Plain, Traced
 
 TIMED = 3
 """So many calls are timed, and the shortest counts: whatever else runs only makes them longer."""
@@ -102,7 +102,9 @@ class Prepared:
             for handle, k in zip(left, ends, strict=True)
         ]
         self._results = [(self._made_at[k], program.outputs[k]) for k in range(traced.results)]
-        self._single = traced.outs == [Tensor] and traced.tree == LEAF
+        alone = traced.tree == LEAF
+        self._single = alone and traced.outs == [Tensor]
+        self._single_plain = alone and traced.outs == [Plain]
         self.quick: Callable[[tuple[Any, ...]], Any] | None = None
         self.loops = not self._rebinds and self._steady()
         if program.timed >= TIMED:
@@ -366,13 +368,14 @@ class Prepared:
     def _quick(self) -> Callable[[tuple[Any, ...]], Any] | None:
         """It holds on to nothing that holds on to it."""
         plain = not (self._watches or self._rebinds or self._grads)
-        one = len(self.specs) == 1 and self._single
+        one = len(self.specs) == 1 and (self._single or self._single_plain)
         if not (plain and one) or self.specs[0].weak or self._made_at[0] != 0:
             return None
         enter, of, program, record = self.gate.enter, self.specs[0], self.program, self.frame.record
         shape, dtype, empty = of.shape, of.dtype, np.empty
         large = of.size * dtype.itemsize >= LARGE
         long = program.seconds >= LONG
+        as_numpy, number = self._single_plain, not shape
 
         def call(leaves: tuple[Any, ...]) -> Any:
             if long and program.gives_way():
@@ -383,6 +386,8 @@ class Prepared:
                 raise program.failed(record)
             if not ran:
                 return MISS
+            if as_numpy:
+                return value[()] if number else value
             t = new(Tensor)
             t._node, t.value, t.spec = None, value, of
             return t

@@ -25,10 +25,10 @@ from ..handle import Tensor, from_value
 from ..rebinding import moves, rebind
 from ..replay import interpret
 from ..spec import Spec
-from . import native
 from .access import Strided, base_of, strided
-from .assemble import Fallback, assemble
+from .assemble import Fallback
 from .checks import checked_nodes
+from .family import Family
 from .frames import Frame, native_order, tidy
 from .objects import address_of
 from .passes import lowered
@@ -124,16 +124,22 @@ class Compiled:
     single   whether it is one native segment: nothing of Python runs in between
     late     whether what is written over inputs is written in the last segment, a native one
     took     how long it took to make, in seconds; seconds: a call of it, `timed` so often
+    holes    how many numbers are filled into its machine code, which serves other sizes as well;
+             None: it has its own;  fresh: whether it was compiled for this program
     """
 
     native = True
 
-    def __init__(self, graph: Graph, donated: dict[int, int], threads: int) -> None:
+    def __init__(
+        self, graph: Graph, donated: dict[int, int], threads: int, family: Family | None = None
+    ) -> None:
         began = time.perf_counter()
         self.asked = donated
         self.graph = lowered(Graph(graph.inputs, graph.outputs))
-        made = assemble(self.graph, donated, machine=native.host(), threads=threads)
-        self.assembled, self.library = made, native.load(made.text)
+        made, self.library, self.holes, self.fresh = (family or Family()).made(
+            self.graph, donated, threads
+        )
+        self.assembled = made
         self.segments: list[Any] = [  # addresses, and what runs with NumPy
             s if isinstance(s, Fallback) else self.library.address(s.entry) for s in made.segments
         ]

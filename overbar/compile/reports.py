@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, NamedTuple
 
-from ..graph import INPUT, Graph, Node
+from ..graph import INPUT, Graph, Node, bodies_of
 from ..work import flops_of
 from .assemble import Fallback
 from .program import Compiled
@@ -65,6 +65,9 @@ def _of_compiled(program: Compiled) -> list[str]:
         f"memory: {made.arena:,} bytes of arena; {donated}; {copied}",
         f"made in {program.took:.3f} s",
     ]
+    if program.holes is not None:
+        filled = _plural(program.holes, "number")
+        lines.append(f"generalised over the leading size: {filled} in its code are filled in")
     if foreign:
         names = Counter(f"{n.op.name} of {n.inputs[0].spec}" for n in foreign if n.inputs)
         said = ", ".join(f"{n} ({c} times)" if c > 1 else n for n, c in sorted(names.items()))
@@ -104,8 +107,8 @@ class Cost:
         for node in graph.nodes:
             if node in given or not node.inputs:
                 continue
-            bodies = [p for p in node.params.values() if isinstance(p, Graph)]
-            for body in bodies:
+            bodies = bodies_of(node)
+            for body in bodies.values():
                 self._add(body, sums, times * int(node.params.get("length") or 1))
             if bodies:
                 continue

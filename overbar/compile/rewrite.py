@@ -11,12 +11,18 @@ Replace = Callable[[Node, tuple[Node, ...]], Node]
 
 
 def rebuilt(graph: Graph, replace: Replace) -> Graph:
-    """The graph after every node, oldest first, went through `replace(node, its new inputs)`."""
+    """The graph after every node, oldest first, went through `replace(node, its new inputs)`.
+
+    What became of each node stands in its `derived["became"]` until the pass is over.
+    """
     made: dict[Node, Node] = {x: x for x in graph.inputs}
     for node in graph.nodes:
         if node not in made:
             made[node] = replace(node, tuple([made[x] for x in node.inputs]))
-    return Graph(graph.inputs, [made[y] for y in graph.outputs])
+    now = Graph(graph.inputs, [made[y] for y in graph.outputs])
+    before = graph.derived.get("became")  # of a pass that walks several times
+    now.derived["became"] = {x: made.get(y, y) for x, y in before.items()} if before else made
+    return now
 
 
 def with_inputs(node: Node, inputs: tuple[Node, ...]) -> Node:

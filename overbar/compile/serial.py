@@ -50,7 +50,7 @@ class Written:
     def lines(self, count: int, work: int) -> tuple[Index, Index]:
         """Which of so many independent lines this part does."""
         self.parts = max(1, min(LINES, count, count * work // ENOUGH))
-        if self.parts == 1:
+        if self.parts == 1 and not self.f.module.general:
             return 0, count
         each = -(-count // self.parts)
         self.parts = -(-count // each)

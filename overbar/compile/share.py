@@ -14,18 +14,20 @@ _APART = {"callback", "deferred"}
 
 
 def share(graph: Graph) -> Graph:
-    """Compute equal nodes once.
+    """Compute equal nodes once; each gradient brings aliases of its own, which are the same.
 
     %2 = exp %0              %2 = exp %0
     %3 = exp %0      ->      %4 = add %2 %2
     %4 = add %2 %3
     """
     first: dict[Any, Node] = {}
-    leaves = set(graph.inputs)
+    leaves, ends = set(graph.inputs), set(graph.outputs)
 
     def replace(node: Node, inputs: tuple[Node, ...]) -> Node:
         if node in leaves:
             return node
+        if node.op.name == "alias" and node not in ends and node.spec is inputs[0].spec:
+            return inputs[0]
         key = _key(node, inputs)
         if key is None:
             return with_inputs(node, inputs)

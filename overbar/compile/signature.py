@@ -95,6 +95,11 @@ class Signature(NamedTuple):
     sizes: tuple[int, ...]
 
     @property
+    def but_for_sizes(self) -> tuple[Any, ...]:
+        """Equal for signatures that differ in leading sizes alone."""
+        return self[:-1]
+
+    @property
     def gone(self) -> bool:
         """Whether it can never be met again."""
         return any(isinstance(k, Same) and k.gone for k in self.kinds)
@@ -258,6 +263,8 @@ def _cure(a: Any, b: Any) -> str:
     if isinstance(a, Array) and isinstance(b, Array):
         if a.dtype != b.dtype:
             return " (one dtype needs one trace: x.astype(...))"
+        if a == b:
+            return " (only the leading size)"
         if a.rank == b.rank and a.wanted == b.wanted:
             return " (sizes are built in: batches of one size need one trace)"
         return ""

@@ -7,7 +7,6 @@ do not depend on the number of threads.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import replace
 from typing import NamedTuple
@@ -60,8 +59,7 @@ def sliced(
     strides = _strides(p)
     between = replace(p, c=strides[-2:], c_batch=strides[:-2])
     partial = product(module, machine, between, length=length)
-    known = repr((p, epilogue, accumulate, length))
-    name = f"slices_{p.m}x{p.n}_{hashlib.blake2s(known.encode(), digest_size=6).hexdigest()}"
+    name = module.numbered("slices", (p, epilogue, accumulate, length))
     size = p.count * p.m * p.n
     rows = p.m if p.c[1] == 1 else p.n
     parts = even(rows, max(1, min(PARTS, size * count // SHARE)))

@@ -1,4 +1,6 @@
-"""Kernels as stages: a nest of loops is one, a long sum into few numbers is two."""
+"""Kernels as stages: a nest of loops is one; a long sum into few numbers, or rows with totals over
+all of them, are two.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +11,10 @@ from typing import Any
 from ..graph import Node
 from .kernel import Kernel
 from .machine import Machine
-from .nest import Writer
+from .nest import START, Writer, combine
 from .phases import Shape, is_reduction
 from .scalar import Scalar
-from .stages import Stages
+from .stages import Stages, whole_lines
 from .text import Index, Module
 
 
@@ -25,6 +27,8 @@ def nest(
     shape = Shape(node)
     if shape.splits:
         return two_stages(module, machine, name, shape, buffers, checks)
+    if shape.sides:
+        return with_totals(module, machine, name, shape, buffers, checks)
     writer = Writer(module, machine, name, shape, buffers, checks)
     writer.rows()
     writer.function.give()
@@ -57,6 +61,41 @@ def two_stages(
         Kernel(name, 1, last.workspace),
     )
     return Stages(stages, each * shape.parts)
+
+
+def with_totals(
+    module: Module, machine: Machine, name: str, shape: Shape, buffers: Sequence[int], checks: Any
+) -> Stages:
+    """Rows, and totals over all rows: each part adds up its own in scratch memory; a second stage
+    adds the parts' totals, always in the same order.
+    """
+    size = math.prod(shape.size[a] for a in shape.inner)
+    starts, each = {}, 0
+    for n in shape.sides:
+        starts[n] = each
+        each += whole_lines(n.spec.dtype.itemsize * size)
+    first = Writer(module, machine, f"{name}.rows", shape, buffers, checks)
+    f, b = first.function, first.builder
+    for n, start in starts.items():
+        first.totals[n] = f.at("%scratch", f.add(f.mul("%part", each), start), "i8")
+        with f.loop(0, size) as i:
+            first.put(first.totals[n], i, b.constant(START["add"](n.spec.dtype), n.spec.dtype))
+    first.rows()
+    f.give()
+    last = Writer(module, machine, name, shape, buffers, checks)
+    f = last.function
+    for n, start in starts.items():
+        dtype = n.spec.dtype
+        for part in range(shape.parts):
+            pointer = f.at("%scratch", part * each + start, "i8")
+            with f.loop(0, size) as i:
+                x = last.fetch(pointer, i, dtype)
+                if part:
+                    x = combine(last.builder, "add", last.fetch(last.totals[n], i, dtype), x)
+                last.put(last.totals[n], i, x)
+    f.give()
+    kernels = Kernel(f"{name}.rows", shape.parts, first.workspace), Kernel(name, 1, 0)
+    return Stages(kernels, each * shape.parts)
 
 
 class Partial(Writer):

@@ -43,7 +43,7 @@ def stage(module: Module, name: str) -> Function:
 
 def share(f: Function, total: int, parts: int, part: Index) -> tuple[Index, Index]:
     """Which of `total` things are a part's, none far from equal: from, to."""
-    if parts == 1:
+    if parts == 1 and not f.module.general:
         return 0, total
     return (
         f.div(f.mul(part, total), parts),

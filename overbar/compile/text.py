@@ -50,13 +50,18 @@ def literal(x: float, kind: str) -> str:
 class Module:
     """A program: declarations and functions, each defined once.
 
-    bits  of the vectors it will be made for, where that is known: spares what no loop will call
+    bits     of the vectors it will be made for, where that is known: spares what no loop will call
+    habits   what was chosen in programs for other sizes, by function. With it the module is
+             `general`: its text shall depend on sizes as little as possible, other than by the
+             numbers in it (see `holes`): a loop that runs once is a loop, x + 0 an addition
     """
 
-    def __init__(self, bits: int | None = None) -> None:
-        self.bits = bits
+    def __init__(self, bits: int | None = None, habits: dict[str, Any] | None = None) -> None:
+        self.bits, self.general = bits, habits is not None
+        self.habits: dict[str, Any] = {} if habits is None else habits
         self._declared: dict[str, None] = {}
         self._functions: dict[str, Function | str] = {}
+        self._numbered: dict[object, str] = {}
 
     def declare(self, line: str) -> None:
         """A line that stands once, before the functions."""
@@ -75,6 +80,10 @@ class Module:
         """A function that is already text."""
         self._functions.setdefault(name, text)
         return name
+
+    def numbered(self, kind: str, what: object) -> str:
+        """A name for a function that is asked for by more than a name can say: `product3`."""
+        return self._numbered.setdefault((kind, what), f"{kind}.{len(self._numbered)}")
 
     def once(self, name: str, write: Callable[[], Any]) -> str:
         """The name, after `write()` has defined the function if it is not there yet."""
@@ -97,7 +106,11 @@ class Module:
         return made
 
     def __str__(self) -> str:
-        return "\n".join([*self._declared, *map(str, self._functions.values()), ""])
+        return self.written(list)
+
+    def written(self, change: Callable[[list[str]], list[str]]) -> str:
+        """Its text, after something has been made of its functions."""
+        return "\n".join([*self._declared, *change([*map(str, self._functions.values())]), ""])
 
 
 class Function:
@@ -181,41 +194,45 @@ class Function:
 
     # -- whole numbers ------------------------------------------------------------------------
 
+    def _is(self, x: Index, number: int) -> bool:
+        """Whether this is the number, and may be taken for what it always is."""
+        return x == number and not self.module.general
+
     def add(self, a: Index, b: Index) -> Index:
         """a + b"""
         if isinstance(a, int) and isinstance(b, int):
             return a + b
-        if a == 0:
+        if self._is(a, 0):
             return b
-        return a if b == 0 else self.let(f"add nsw i64 {a}, {b}")
+        return a if self._is(b, 0) else self.let(f"add nsw i64 {a}, {b}")
 
     def sub(self, a: Index, b: Index) -> Index:
         """a - b"""
         if isinstance(a, int) and isinstance(b, int):
             return a - b
-        return a if b == 0 else self.let(f"sub nsw i64 {a}, {b}")
+        return a if self._is(b, 0) else self.let(f"sub nsw i64 {a}, {b}")
 
     def mul(self, a: Index, b: Index) -> Index:
         """a · b"""
         if isinstance(a, int) and isinstance(b, int):
             return a * b
-        if a == 0 or b == 0:
+        if self._is(a, 0) or self._is(b, 0):
             return 0
-        if a == 1:
+        if self._is(a, 1):
             return b
-        return a if b == 1 else self.let(f"mul nsw i64 {a}, {b}")
+        return a if self._is(b, 1) else self.let(f"mul nsw i64 {a}, {b}")
 
     def div(self, a: Index, b: Index) -> Index:
         """⌊a / b⌋ for a not negative"""
         if isinstance(a, int) and isinstance(b, int):
             return a // b
-        return a if b == 1 else self.let(f"udiv i64 {a}, {b}")
+        return a if self._is(b, 1) else self.let(f"udiv i64 {a}, {b}")
 
     def mod(self, a: Index, b: Index) -> Index:
         """The rest of a / b, for a not negative"""
         if isinstance(a, int) and isinstance(b, int):
             return a % b
-        return 0 if b == 1 else self.let(f"urem i64 {a}, {b}")
+        return 0 if self._is(b, 1) else self.let(f"urem i64 {a}, {b}")
 
     def least(self, a: Index, b: Index) -> Index:
         """The smaller"""
@@ -235,7 +252,7 @@ class Function:
 
     def at(self, pointer: str, index: Index, kind: str = "float") -> str:
         """The address of an element, so many elements further."""
-        if index == 0:
+        if self._is(index, 0):
             return pointer
         return self.let(f"getelementptr inbounds {kind}, ptr {pointer}, i64 {index}")
 
@@ -261,6 +278,7 @@ class Function:
         run once is no loop. `hint`: metadata of the back edge, `, !llvm.loop !3`.
         """
         known = isinstance(start, int) and isinstance(stop, int) and isinstance(step, int)
+        known = known and not self.module.general
         if known and start + step >= stop > start:  # type: ignore[operator]
             yield start
             return

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..calculus.calls import is_cut
 from ..capture import Captured, Read, Trace
-from ..context import WANTED
+from ..context import CONTEXT, WANTED
 from ..errors import RebindError
 from ..graph import Graph, Node
 from ..handle import Tensor
@@ -73,6 +73,23 @@ class Source(NamedTuple):
             return t.value
         return leaves[self.place.leaf] if self.kind == "leaf" else self.array
 
+    def called(self, paths: Sequence[str]) -> str:
+        """What it is called, where the leaves of the arguments are called so."""
+        if self.kind == "array":
+            return "array"
+        handle = self.place.handle
+        name = paths[self.place.leaf] if handle is None else handle.name or "tensor"
+        return f"{name}.grad" if self.kind == "grad" else name
+
+
+class Plain:
+    """Stands for a result that is handed out as NumPy's: of a transform of NumPy's arrays."""
+
+
+def plain_of(t: Tensor) -> Any:
+    """A result as NumPy's."""
+    return t.value if t.ndim else np.asarray(t.value)[()]
+
 
 class Traced:
     """A trace.
@@ -81,9 +98,12 @@ class Traced:
              values of `rebinds`, then the gradients of those of `grads` that have one at the end
     grads    (place, whether there is a gradient afterwards)
     looked   (place, whether there was a gradient): it serves only where that is so again
-    outs     the leaves of what the function returned: Tensor for the next result, or a plain value
+    outs     the leaves of what the function returned: Tensor for the next result, Plain where it is
+             NumPy's, or a value
     wanted   whether a result, or what is rebound, has history that `requires_grad` asks for
     donated  output -> input: the new value of a tensor whose old one nothing else needs
+    number   which trace of its function it is, counted from 1
+    families by number of threads the `Family` of its programs, shared with those of other sizes
     """
 
     def __init__(
@@ -106,11 +126,14 @@ class Traced:
                     own.setdefault(id(leaf), i)
                     continue
                 sources.append(Source("leaf", Place(None, i)))
-                filled[i] = trace.argument(input_spec(leaf), 0, getattr(leaf, "name", None))
+                stand = trace.argument(input_spec(leaf), 0, getattr(leaf, "name", None))
+                filled[i] = stand
                 if isinstance(leaf, Tensor):
-                    weak[id(filled[i])] = i, filled[i], filled[i].node
+                    weak[id(stand)] = i, stand, stand.node
+                else:
+                    trace.plain[id(stand)] = stand
             args, kwargs = tree_unflatten(structure, filled)
-            returned, tree = tree_flatten(f(*args, **kwargs), objects=False)
+            returned, tree = tree_flatten(f(*args, **kwargs), objects=trace.made)
             results = [trace.result(y) for y in returned if isinstance(y, Tensor)]
             rebound = [(i, trace.result(t)) for i, t, node in weak.values() if t._node is not node]
         after = _global_random_state()
@@ -124,7 +147,12 @@ class Traced:
         self.survey = survey.without(again())
         built_in = [a for i, a in survey.arrays.items() if i not in trace.given]
         self.survey.freeze(a for a in built_in if a.nbytes <= SMALL or id(a) in trace.frozen)
-        self.tree, self.outs = tree, [Tensor if isinstance(y, Tensor) else y for y in returned]
+        self.tree = tree
+        plain = trace.plain.keys() - set(map(id, filled))  # an argument comes back as a tensor
+        self.outs = [
+            y if not isinstance(y, Tensor) else Plain if id(y) in plain else Tensor
+            for y in returned
+        ]
         self.results = len(results)
         sources += [Source("array", Place(None), a) for a, _ in trace.given.values()]
 
@@ -154,6 +182,8 @@ class Traced:
         )
         self.donated = self._donated()
         self.programs: dict[Any, Any] = {}
+        self.families: dict[int, Any] = {}
+        self.number = 0
         self.epoch, self.unready = changes(), 0
 
     def _donated(self) -> dict[int, int]:
@@ -212,10 +242,13 @@ class Traced:
 
     def unflattened(self, results: Sequence[Any]) -> Any:
         """What the function returns, with these results for its tensors."""
-        if self.tree == LEAF:
-            return results[0] if results else self.outs[0]
-        found = iter(results)
-        return tree_unflatten(self.tree, [next(found) if o is Tensor else o for o in self.outs])
+        found, plain = iter(results), CONTEXT.get().level == 0
+        leaves = [
+            next(found) if o is Tensor else o if o is not Plain else plain_of(next(found))
+            if plain else next(found)
+            for o in self.outs
+        ]  # fmt: skip
+        return leaves[0] if self.tree == LEAF else tree_unflatten(self.tree, leaves)
 
 
 def kind_of(t: Tensor) -> tuple[bool, bool]:

@@ -164,11 +164,11 @@ class Area:
 
 
 @functools.cache
-def compiled(kind, dtype):
+def compiled(kind, dtype, general=False):
     """All cases (or half of them) for a machine in one library: with an epilogue, some without."""
-    machine, module, kernels = machine_of(kind), Module(), {}
+    machine, module, kernels = machine_of(kind), Module(habits={} if general else None), {}
     for at, (name, (p, accumulate)) in enumerate(CASES.items()):
-        if at % 2 and (kind, dtype) != (KINDS[0], DTYPES[0]):
+        if at % 2 and (kind, dtype, general) != (KINDS[0], DTYPES[0], False):
             continue  # compiling takes long
         p = replace(p, dtype=dtype)
         afters = [write_witness(module, f"witness{at}", p), *([None] if at % 4 == 0 else [])]
@@ -255,9 +255,9 @@ def run_parts(library, kernel, public, places, seed=0):
         assert (memory[end:] == 0xFF).all()
 
 
-def trials(kind, dtype, guard=False):
+def trials(kind, dtype, guard=False, general=False):
     """Every case with everything that is needed to run it."""
-    library, kernels = compiled(kind, dtype)
+    library, kernels = compiled(kind, dtype, general)
     for name, ways in kernels.items():
         p, accumulate = CASES[name]
         trial = Trial(replace(p, dtype=dtype), accumulate, guard)
@@ -280,6 +280,18 @@ def test_a_product_is_what_numpy_says(kind, dtype):
         found = trial.c.view.copy()
         want, bound = trial.expected()
         assert (abs(found - want) <= bound).all(), name
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_product_in_the_form_for_many_sizes_is_the_same(kind, dtype):
+    for name, trial, (compiled_, *_) in trials(kind, dtype, general=True):
+        want, bound = trial.expected()
+        trial.run(*compiled_)
+        assert (trial.counts == 1).all(), name
+        assert (trial.seen == trial.c.view).all(), name
+        assert (abs(trial.c.view - want) <= bound).all(), name
+        trial.c.view[...] = trial.c.dtype.type(77.0)
+        assert (trial.c.all == 77.0).all(), name
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

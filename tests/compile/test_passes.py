@@ -161,8 +161,8 @@ def test_fold_computes_constants_and_uses_identities():
         printed(f, x, only="fold"),
         """
         %0 = input  float64[2, 3]
-        %1 = const 0.25  float64[]
-        %2 = multiply %0 %1  float64[2, 3]
+        %1 = const 4.0  float64[]
+        %2 = divide %0 %1  float64[2, 3]
         %3 = const array(0.25)  float64[]
         %4 = broadcast %3 shape=(2, 3)  float64[2, 3]
         %5 = add %2 %4  float64[2, 3]

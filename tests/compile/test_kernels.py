@@ -1,0 +1,131 @@
+"""Kernels that do several things in one pass: what `fuse` puts together, and what they compute."""
+
+import numpy as np
+import pytest
+
+import overbar as ob
+from overbar.compile.passes import lowered
+from overbar.trees import tree_flatten
+from tests.compile.test_passes import traced
+
+
+def array(*shape, dtype=np.float64, seed=0):
+    return np.random.default_rng((seed, *shape)).normal(size=shape).astype(dtype)
+
+
+def kernels(f, *args):
+    graph = lowered(traced(f, *args))
+    return [n for n in graph.nodes if n.op.name in ("nest", "product")]
+
+
+def agree(f, *args, tolerance=None):
+    """Compiled with one thread and with two as interpreted; the threads change no bit."""
+    tolerance = tolerance or (1e-11 if args[0].dtype == np.float64 else 1e-4)
+    with ob.config(jit="interpret"):
+        wanted = tree_flatten(ob.jit(f)(*args))[0]
+    found = []
+    for threads in (1, 2):
+        with ob.config(threads=threads, jit="native"):
+            found.append(tree_flatten(ob.jit(f)(*args))[0])
+    for a, b, c in zip(*found, wanted, strict=True):
+        a, b, c = (np.asarray(x) for x in (a, b, c))
+        np.testing.assert_array_equal(a, b)
+        np.testing.assert_allclose(a, c, rtol=tolerance, atol=tolerance * max(1, abs(c).max()))
+
+
+# -- rows, and totals over all rows -----------------------------------------------------------
+
+
+def layer_norm(x, scale, shift):
+    middle = x - ob.mean(x, axis=-1, keepdims=True)
+    return middle / ob.sqrt(ob.var(x, axis=-1, keepdims=True) + 1e-5) * scale + shift
+
+
+def gradients(x, scale, shift, seed):
+    return ob.grad(lambda *a: ob.sum(layer_norm(*a) * seed), argnums=(0, 1, 2))(x, scale, shift)
+
+
+@pytest.mark.parametrize("shape", [(700, 130), (3, 400, 70), (66000, 1), (257, 257), (5, 7)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.native
+def test_gradients_of_a_layer_norm(shape, dtype):
+    n = shape[-1]
+    args = array(*shape), array(n), array(n, seed=1), array(*shape, seed=2)
+    agree(gradients, *(a.astype(dtype) for a in args))
+
+
+def test_a_gradient_of_a_layer_norm_reads_each_array_in_one_pass():
+    """The gradient of the scale is added up while the rows are computed."""
+    args = array(700, 130), array(130), array(130), array(700, 130)
+    found = kernels(gradients, *args)
+    assert len(found) == 2
+    assert [len(n.spec) if isinstance(n.spec, tuple) else 1 for n in found] == [2, 1]
+
+
+@pytest.mark.native
+@pytest.mark.parametrize("n", [300, 400])
+def test_a_total_over_rows_is_not_a_row(n):
+    """A square array: totals and rows have the same shape."""
+
+    def f(x):
+        y = ob.softmax(x, axis=1)
+        return ob.sum(y, axis=0), ob.sum(y, axis=1) + ob.sum(y, axis=0), y
+
+    agree(f, array(n, n))
+
+
+@pytest.mark.native
+def test_totals_of_several_passes_and_of_what_came_in():
+    def f(x, w):
+        top = x - ob.max(x, axis=-1, keepdims=True)
+        y = ob.exp(top * w) / ob.sum(ob.exp(top * w), axis=-1, keepdims=True)
+        return y, ob.sum(y * x, axis=(0, 1)), ob.sum(top, axis=(0, 1)), ob.sum(x, axis=(0, 1))
+
+    agree(f, array(20, 50, 90), array(90))
+
+
+# -- arrays put together of parts -------------------------------------------------------------
+
+
+def side_by_side(axis):
+    return lambda a, b, c: ob.tanh(ob.concat([a, b * 2, c], axis=axis)) + 1
+
+
+@pytest.mark.native
+@pytest.mark.parametrize("axis", [0, 1, -1])
+@pytest.mark.parametrize("dtype", [np.float32, np.int64])
+def test_parts_side_by_side(axis, dtype):
+    a = (10 * array(5, 6, 7)).astype(dtype)
+    f = side_by_side(axis) if dtype is np.float32 else lambda *x: ob.concat(x, axis=axis) * 3
+    agree(f, a, a[:, :, :], a + 1, tolerance=1e-5)
+
+
+@pytest.mark.native
+@pytest.mark.parametrize("step", [1, 2, -1])
+def test_the_gradient_of_slices(step):
+    def f(x):
+        parts = x[:3, ::step] * 2, x[3:, 1:4], x[2:5, -2:]
+        return sum(ob.sum(p * p) for p in parts)
+
+    agree(ob.grad(f), array(6, 8))
+
+
+@pytest.mark.native
+def test_parts_shared_among_threads():
+    a, b = array(300, 400), array(300, 55)
+    agree(lambda a, b: ob.exp(ob.concat([a, b, a], axis=1)), a, b)
+    agree(lambda a, b: ob.exp(ob.concat([a, b, a], axis=0)), a.T.copy(), b.T.copy())
+
+
+@pytest.mark.native
+def test_padding_and_empty_parts():
+    a = array(4, 5)
+    agree(lambda a: ob.pad(a, ((1, 2), (0, 3)), value=7.0) * 2, a)
+    agree(lambda a: ob.concat([a[:, :0], a, a[:, 5:]], axis=1) + 1, a)
+    agree(ob.grad(lambda a: ob.sum(ob.cumsum(ob.pad(a, ((2, 0), (0, 1))), axis=1) ** 2)), a)
+
+
+@pytest.mark.native
+def test_many_parts_are_decided_inside():
+    a = array(3, 2)
+    agree(lambda a: ob.concat([a * k for k in range(12)], axis=1) - 1, a)
