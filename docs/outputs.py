@@ -3,8 +3,9 @@
     python -m docs.outputs docs/manual/values.md ...
 
 Whoever writes a page writes the lines after `>>>`; this runs them and fills in what they print. An
-output that is already there and fits, with `...` for what varies, stays. Read the difference before
-you keep it: what is printed is what is so, not what should be.
+output that is already there and fits, with `...` for what varies, stays. The pictures that the page
+saves are put beside it (see `docs.pictures`). Read the difference before you keep it: what is
+printed is what is so, not what should be.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 
 import overbar as ob
+from docs import pictures
 
 FITS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 VARIES = (
@@ -75,5 +77,8 @@ def output(before: str, printed: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    for page in map(Path, sys.argv[1:]):
-        page.write_text(filled(page.read_text(encoding="utf-8"), page.name), encoding="utf-8")
+    for page in [Path(name).resolve() for name in sys.argv[1:]]:
+        with pictures.workroom() as room:
+            text = filled(page.read_text(encoding="utf-8"), page.name)
+            page.write_text(text, encoding="utf-8")
+            pictures.keep(page, room)

@@ -1,7 +1,8 @@
 """The course notes' rows, each as a test named after its id: exactly the numbers of the notes.
 
 `OWNERS` says for every row of the notes where it is shown first. The rows that belong to the engine
-are here, those that need layers and optimisers in tests/library/test_cases_library.py.
+are here, those that need layers and optimisers in tests/library/test_cases_library.py, those of the
+compiler in tests/compile, the tables, formulas and pictures in tests/views.
 """
 
 import ast
@@ -45,17 +46,33 @@ def test_every_row_of_the_notes_has_one_owner():
     assert set(listed) == {f"{notes}-{i}" for notes, n in ROWS.items() for i in range(1, n + 1)}
 
 
-def test_every_row_of_the_engine_has_its_test():
+@pytest.mark.parametrize(
+    ("rows", "where"),
+    [
+        (OWNERS["engine"], "test_cases*.py library/test_cases*.py"),
+        (OWNERS["compiler"], "compile/test_*.py"),
+        (OWNERS["explain"] + " " + EXPLAINED_LATER, "views/test_*.py"),
+    ],
+    ids=["engine", "compiler", "explain"],
+)
+def test_every_row_has_its_test(rows, where):
     here = Path(__file__).parent
-    names = set()
-    for path in (here / "test_cases.py", here / "library" / "test_cases_library.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if path.exists() else ():
-            if isinstance(node, ast.FunctionDef):
-                names |= {
-                    f"{a.upper()}-{b}"
-                    for a, b in re.findall(r"^test_(s\d)_(\d+)(?:_|$)", node.name)
-                }
-    assert set(OWNERS["engine"].split()) - names == set()
+    found = {
+        f"{notes.upper()}-{i}"
+        for place in where.split()
+        for path in here.glob(place)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef)
+        for notes, i in re.findall(r"(?<=_)(s\d)_(\d+)(?=_|$)", node.name)
+    }
+    assert set(rows.split()) - found == set()
+
+
+def test_every_row_is_shown_in_the_gallery():
+    gallery = Path(__file__).parent.parent / "docs" / "gallery"
+    pages = [page.read_text(encoding="utf-8") for page in gallery.glob("*.md")]
+    shown = {row for page in pages for row in re.findall(r"\bS\d-\d+\b", page)}
+    assert {row for rows in OWNERS.values() for row in rows.split()} - shown == set()
 
 
 def close(a, b, rtol=1e-12, atol=1e-14):
@@ -565,7 +582,7 @@ def test_s2_2_the_gradient_of_the_cost_is_the_mean_of_the_samples_gradients(rng)
     assert each(w, xs, ts).shape == (16, 5)
     close(each(w, xs, ts).mean(0), whole, 1e-12)
     compiled = ob.jit(each)
-    close(compiled(w, xs, ts).detach().numpy().mean(0), whole, 1e-12)
+    close(compiled(w, xs, ts).mean(0), whole, 1e-12)
 
 
 def test_s2_3_total_and_partial_derivatives_are_different_questions():

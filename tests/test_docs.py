@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import overbar as ob
-from docs import catalogue, generate, outputs, pages, stubs
+from docs import catalogue, generate, outputs, pages, pictures, stubs
 from overbar import errors
 from overbar.primitive import PRIMITIVES, PUBLIC
 
@@ -92,6 +92,30 @@ def test_every_page_is_linked_from_another():
         for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
     }
     assert not [name_of(page) for page in PAGES[1:] if page.resolve() not in linked]
+
+
+# -- pictures ---------------------------------------------------------------------------------
+
+
+def test_a_page_shows_the_pictures_that_it_saves_and_no_picture_is_left_over():
+    kept = {p for p in DOCS.rglob("*.svg") if p.parent.name == pictures.PLACE}
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        saved, shown = pictures.SAVED.findall(text), pictures.SHOWN.findall(text)
+        assert sorted(saved) == sorted(shown), name_of(page)
+        kept -= {page.parent / name for name in saved}
+    assert not kept
+
+
+def test_a_picture_that_is_not_what_its_page_makes_is_seen(tmp_path):
+    page = tmp_path / "page.md"
+    with pictures.workroom() as room:
+        Path("pictures/sum.svg").write_text("<svg/>", encoding="utf-8")
+        assert pictures.stale(page, room) == ["pictures/sum.svg"]
+        pictures.keep(page, room)
+        assert pictures.stale(page, room) == []
+        (tmp_path / "pictures" / "sum.svg").write_text("<svg></svg>", encoding="utf-8")
+        assert pictures.stale(page, room) == ["pictures/sum.svg"]
 
 
 # -- what is generated ------------------------------------------------------------------------

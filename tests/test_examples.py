@@ -1,7 +1,8 @@
 """Every example in a docstring of the package, the README and docs/ is run.
 
 `ob` and `np` are at hand; spaces are normalised and `...` matches anything. An example that
-draws starts from a fixed seed.
+draws numbers starts from a fixed seed. A document runs in an empty folder, and a picture that it
+saves there is the picture that is kept beside it.
 """
 
 import doctest
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from docs import pictures
 
 ROOT = Path(__file__).resolve().parent.parent
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE | doctest.IGNORE_EXCEPTION_DETAIL
@@ -64,7 +67,11 @@ def test_the_examples_of_a_module_are_true(name):
 def test_the_examples_of_a_document_are_true(name):
     lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
     text = "\n".join("" if line.lstrip().startswith("```") else line for line in lines)
-    must_be_true([doctest.DocTestParser().get_doctest(text, names_at_hand(), name, name, 0)])
+    test = doctest.DocTestParser().get_doctest(text, names_at_hand(), name, name, 0)
+    with pictures.workroom() as room:
+        must_be_true([test])
+        stale = pictures.stale(ROOT / name, room)
+    assert not stale, f"python -m docs.outputs {name} draws them again"
 
 
 def test_a_false_example_is_seen():

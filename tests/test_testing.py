@@ -289,6 +289,7 @@ v = spread(3)
 linear = lambda x, w, b: x @ w + b
 product = lambda a, b: a @ b
 times = lambda a, b: a * b
+logistic = lambda x: 1 / (1 + np.exp(-x))
 
 
 def words(report):
@@ -366,6 +367,13 @@ SLIPS = [
     ("wrong shape", np.tanh, lambda y, x: (y * (1 - np.tanh(x) ** 2)).ravel(), (S,), 0),
     ("wrong shape", np.tanh, lambda y, x: y[:2], (v,), 0),
     ("not an array", np.tanh, lambda y, x: "nothing", (v,), 0),
+    ("sign", lambda x: np.maximum(x, -0.1 * x), lambda y, x: y * np.where(x > 0, 1, 0.1), (v,), 0),
+    ("factor missing", times, lambda y, a, b: (y, y * a), (S, T), 0),
+    ("factor missing", lambda x: x**3, lambda y, x: y * 3 * x, (v,), 0),
+    ("factor missing", ob.exp, lambda y, x: y, (v,), 0),
+    ("factor too many", np.tanh, lambda y, x: y * (1 - np.tanh(x) ** 2) * x, (v,), 0),
+    ("wrong place", ob.sigmoid, lambda y, x: y * logistic(x**2) * (1 - logistic(x**2)), (v,), 0),
+    ("wrong place", ob.tanh, lambda y, x: y * (1 - np.tanh(np.tanh(x)) ** 2), (v,), 0),
     ("wrong", np.tanh, lambda y, x: y * np.exp(x), (v,), 0),
     ("wrong", np.tanh, lambda y, x: y * np.nan, (v,), 0),
 ]
@@ -387,6 +395,15 @@ def test_a_slip_is_named(word, f, backward, args, argument):
         str(report)
     )
     assert word in str(report)
+
+
+def test_a_derivative_at_the_wrong_place_is_pointed_at():
+    report = ob.testing.check_backward(
+        ob.sigmoid, lambda y, x: y * logistic(x**2) * (1 - logistic(x**2)), v
+    )
+    assert report.findings[0].detail == (
+        "the derivative is taken at the square of argument 0 (x), not at argument 0 (x)"
+    )
 
 
 def test_two_slips_in_one_adjoint_are_both_named():

@@ -18,7 +18,8 @@ from ..handle import Tensor, from_value
 from ..trees import tree_flatten
 from .differences import along
 from .gates import fresh, is_gate
-from .slips import Recorded, Trial, diagnosed, recorded
+from .slips import diagnosed
+from .trials import Recorded, Trial, recorded
 
 POINTS = 3
 
@@ -29,7 +30,7 @@ class Finding(NamedTuple):
     argument  its position; None for the backward as a whole
     word      what: "transposed", "batch sum missing", "sign", "factor 2", "a path is missing", "a
               path is counted twice", "elementwise vs matrix product", "swapped", "ȳ is not used",
-              "wrong order",
+              "wrong order", "factor missing", "factor too many", "wrong place",
               "wrong shape", "None given", "not an array", "wrong number of adjoints", "wrong"
     detail    a sentence
     """
@@ -212,7 +213,14 @@ class _Problem:
             self._spread(pull(y_bars)),
             self._spread(pull([np.ones_like(b) for b in y_bars])),
         )
-        return Trial(xs, y_bars, list(bars), wanted, ones, rows, graph)
+
+        def elsewhere(there: list[Any]) -> list[Any] | None:
+            with np.errstate(all="ignore"):
+                if not all(np.all(np.isfinite(y)) for y in self.results(there)):
+                    return None
+                return self._spread(self._differences(there, y_bars))
+
+        return Trial(xs, y_bars, list(bars), wanted, ones, rows, graph, elsewhere)
 
     def _spread(self, found: list[np.ndarray]) -> list[Any]:
         full: list[Any] = [None] * len(self.values)

@@ -8,86 +8,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from ..calculus.backward import path_from_leaves
-from ..calculus.sweep import Raw, pullback, pullback_steps
-from ..errors import OverbarError
+from ..calculus.sweep import Raw, pullback
 from ..graph import Node
-from ..handle import Tensor, asarray, tensor
-from ..trees import tree_flatten
-
-CLOSE = 1e-5
-"""How far apart, relatively, two adjoints may be and still be called equal."""
-
-
-# -- what f computed --------------------------------------------------------------------------
-
-
-class Recorded(NamedTuple):
-    """What f computed, if it is written with overbar."""
-
-    leaves: list[Node]
-    outputs: list[Node]
-    path: list[Node]
-
-    def adjoints(self, y_bars: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Of the leaves."""
-        bars = pullback(self.outputs, self.leaves, list(y_bars), world=Raw())
-        return [
-            np.zeros(x.spec.shape) if b is None else np.asarray(b)
-            for b, x in zip(bars, self.leaves, strict=True)
-        ]
-
-    def messages(self, y_bars: Sequence[np.ndarray]) -> dict[Node, list[tuple[Node, Any]]]:
-        """For each node that several uses send something to: (use, what it sends)."""
-        got: dict[Node, list[tuple[Node, Any]]] = {}
-        for node, _, sent in pullback_steps(
-            self.outputs, self.leaves, list(y_bars), self.path, Raw()
-        ):
-            for x, message in sent:
-                got.setdefault(x, []).append((node, message))
-        return {x: sent for x, sent in got.items() if len(sent) > 1}
-
-    def operands(self, y_bars: Sequence[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """The adjoints of the inner nodes, and their values."""
-        bars = [
-            np.asarray(bar)
-            for _, bar, _ in pullback_steps(
-                self.outputs, self.leaves, list(y_bars), self.path, Raw()
-            )
-        ]
-        return bars[:12], [np.asarray(n.value) for n in self.path if n.value is not None][:12]
-
-
-def recorded(f: Callable[..., Any], xs: Sequence[Any], spots: Sequence[int]) -> Recorded | None:
-    """What f computes at this point; None if it does not take tensors."""
-    given = list(xs)
-    for i in spots:
-        given[i] = tensor(np.asarray(xs[i]), requires_grad=True)
-    try:
-        ys = [asarray(y) for y in tree_flatten(f(*given))[0]]
-    except (OverbarError, TypeError, AttributeError, ValueError):
-        return None  # it is written with NumPy, in a way that tensors do not take
-    outputs = [y.node for y in ys]
-    if not all(y.requires_grad for y in ys):
-        return None
-    return Recorded([given[i].node for i in spots], outputs, path_from_leaves(outputs))
-
-
-class Trial(NamedTuple):
-    """One point and one ȳ: what came for each argument, and what was wanted."""
-
-    xs: list[Any]
-    y_bars: list[np.ndarray]
-    came: list[Any]
-    wanted: list[np.ndarray]
-    with_ones: list[np.ndarray]
-    rows: list[list[np.ndarray]]
-    graph: Recorded | None
-
+from ..handle import Tensor
+from .pointwise import by_entries
+from .trials import CLOSE, Trial, all_equal, equal
 
 # -- the diagnosis ----------------------------------------------------------------------------
 
@@ -125,24 +54,9 @@ def diagnosed(trials: list[Trial], i: int, names: tuple[str, ...]) -> list[tuple
         ]
     if came[0].shape != shape:
         return _of_another_shape(trials, came, wanted, i, names)
-    if all(_equal(c, w) for c, w in zip(came, wanted, strict=True)):
+    if all(equal(c, w) for c, w in zip(came, wanted, strict=True)):
         return []
     return _of_the_right_shape(trials, came, wanted, i, names)
-
-
-def _equal(came: np.ndarray, wanted: np.ndarray) -> bool:
-    scale = np.max(np.abs(wanted), initial=0.0)
-    return came.shape == wanted.shape and bool(
-        np.all(np.abs(came - wanted) <= CLOSE * (np.abs(wanted) + 1e-2 * scale) + 1e-12)
-    )
-
-
-def _all_equal(
-    changed: Callable[[np.ndarray], np.ndarray],
-    came: Sequence[np.ndarray],
-    wanted: Sequence[np.ndarray],
-) -> bool:
-    return all(_equal(changed(c), w) for c, w in zip(came, wanted, strict=True))
 
 
 def _of_another_shape(
@@ -156,7 +70,7 @@ def _of_another_shape(
     shapes = f"{list(got)} came, {list(shape)} is wanted"
     if len(got) >= 2 and (*got[:-2], got[-1], got[-2]) == shape:
         turned = [np.swapaxes(c, -1, -2) for c in came]
-        if _all_equal(lambda c: c, turned, wanted):
+        if all_equal(lambda c: c, turned, wanted):
             return [("transposed", f"{shapes}; its transpose is right")]
         rest = _factor(turned, wanted)
         if rest:
@@ -175,7 +89,7 @@ def _of_another_shape(
         detail = f"{shapes}: the argument was broadcast, so its adjoint is the sum over " + _axes(
             axes
         )
-        if all(map(_equal, summed, wanted)):
+        if all(map(equal, summed, wanted)):
             return [("batch sum missing", detail)]
         rest = _factor(summed, wanted)
         if rest:
@@ -183,7 +97,7 @@ def _of_another_shape(
     found = _other_product(trials, came, wanted, i)
     if found:
         return [found]
-    if came[0].size == wanted[0].size and _all_equal(lambda c: c.reshape(shape), came, wanted):
+    if came[0].size == wanted[0].size and all_equal(lambda c: c.reshape(shape), came, wanted):
         return [("wrong shape", f"{shapes}; the numbers are right: reshape it")]
     return [("wrong shape", f"{shapes}: an adjoint has the shape of its argument")]
 
@@ -204,7 +118,7 @@ def _factor(came: Sequence[np.ndarray], wanted: Sequence[np.ndarray]) -> tuple[s
     if (
         k == 0.0
         or any(abs(f - k) > CLOSE * abs(k) for f in factors)
-        or not _all_equal(lambda c: k * c, came, wanted)
+        or not all_equal(lambda c: k * c, came, wanted)
     ):
         return None
     if abs(k + 1) < CLOSE:
@@ -242,7 +156,7 @@ def _of_the_right_shape(
         return [f for f in (factor, path) if f]
     if came[0].ndim >= 2 and came[0].shape[-1] == came[0].shape[-2]:
         turned = [np.swapaxes(c, -1, -2) for c in came]
-        if _all_equal(lambda c: c, turned, wanted):
+        if all_equal(lambda c: c, turned, wanted):
             return [("transposed", "what came is the transpose of the right adjoint")]
         rest = _factor(turned, wanted)
         if rest:
@@ -250,7 +164,7 @@ def _of_the_right_shape(
                 ("transposed", "what came is the transpose of a multiple of the right adjoint"),
                 rest,
             ]
-    if all(_equal(c, t.with_ones[i]) for c, t in zip(came, trials, strict=True)):
+    if all(equal(c, t.with_ones[i]) for c, t in zip(came, trials, strict=True)):
         return [
             (
                 "ȳ is not used",
@@ -259,7 +173,7 @@ def _of_the_right_shape(
         ]
     for j, name in enumerate(names):
         if j != i and all(
-            t.wanted[j] is not None and _equal(c, t.wanted[j])
+            t.wanted[j] is not None and equal(c, t.wanted[j])
             for c, t in zip(came, trials, strict=True)
         ):
             return [("swapped", f"what came is the adjoint of {name}")]
@@ -271,11 +185,14 @@ def _of_the_right_shape(
         return [product]
     for k in range(min(len(t.rows) for t in trials)):
         if len(trials[0].rows) > 1 and all(
-            _equal(c, t.rows[k][i]) for c, t in zip(came, trials, strict=True)
+            equal(c, t.rows[k][i]) for c, t in zip(came, trials, strict=True)
         ):
             return [
                 ("batch sum missing", f"only row {k} of the batch has contributed: sum over axis 0")
             ]
+    found += by_entries(trials, came, wanted, i, names)
+    if found:
+        return found
     c, w = came[0], wanted[0]
     at = np.unravel_index(int(np.argmax(np.abs(c - w))), c.shape)
     where = f"at {[int(k) for k in at]} " if c.ndim else ""
@@ -301,7 +218,7 @@ def _path(
         (node, said, first) = uses
         for word, sign in (("a path is missing", 1), ("a path is counted twice", -1)):
             pairs = zip(came, wanted, [first, *(o[2] for o in others)], strict=True)
-            if all(np.any(part) and _equal(c + sign * part, w) for c, w, part in pairs):
+            if all(np.any(part) and equal(c + sign * part, w) for c, w, part in pairs):
                 value = names[i] if not node.inputs else f"`{node.name or node.op.name}`"
                 verb = "nothing" if sign == 1 else "its part twice"
                 return (
@@ -402,7 +319,7 @@ def _made_by(kind: str, t: Trial, targets: Sequence[np.ndarray]) -> set[tuple[An
             if _shape(kind, *pair) not in shapes:
                 continue
             made = PRODUCTS[kind](*pair)
-            if any(_equal(np.asarray(made), w) for w in targets):
+            if any(equal(np.asarray(made), w) for w in targets):
                 found.add((p, q, turn_a, turn_b, first))
     return found
 
