@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 
 from ..apply import apply
+from ..context import CONTEXT
 from ..errors import GradientError, RuleMissingError, ShapeError, StructureError
 from ..handle import Tensor, as_tensor, asarray, from_value
 from ..ops.logic import stop_gradient
-from ..ops.movement import parts
+from ..ops.movement import alias, parts
 from ..primitive import Primitive, shared
 from ..spec import spec
 from ..trees import same_structure, tree_flatten, tree_unflatten
@@ -29,7 +30,15 @@ from .transforms import vjp
 
 
 def _handles(values: Sequence[Any]) -> list[Tensor]:
-    return [v if isinstance(v, Tensor) else from_value(np.asarray(v)) for v in values]
+    return [_cleared(v) if isinstance(v, Tensor) else from_value(np.asarray(v)) for v in values]
+
+
+def _cleared(t: Tensor) -> Tensor:
+    """Without the tracker of the sweep that is running: a transform inside the rule would take it
+    for its own.
+    """
+    node = t._node
+    return t if node is None or not node.mask & ~CONTEXT.get().allowed else apply(alias, (t,))
 
 
 def _like_world(results: Sequence[Tensor | None], given: Sequence[Any]) -> list[Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,21 +14,9 @@ from ..ops.repeat import reshape
 from ..trees import tree_flatten, tree_unflatten
 from .batch import vmap
 from .calls import traced_call
+from .compressed import Plan, entries, filled, planned
+from .pattern import DenseError, pattern_in, restricted
 from .transforms import _Call, grad, jvp, linearize, vjp
-
-
-def _restricted(
-    f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], numbers: list[int]
-) -> Callable[..., Any]:
-    """f as a function of the chosen arguments only."""
-
-    def g(*chosen: Any) -> Any:
-        full = list(args)
-        for i, x in zip(numbers, chosen, strict=True):
-            full[i] = x
-        return f(*full, **kwargs)
-
-    return g
 
 
 def _basis(leaves: Sequence[Any], args: Any) -> tuple[list[Any], list[int]]:
@@ -69,15 +56,16 @@ def jacrev(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         numbers = _numbers(argnums, args)
         chosen = [args[i] for i in numbers]
-        y, pull = vjp(_restricted(f, args, kwargs, numbers), *chosen)
+        y, pull = vjp(restricted(f, args, kwargs, numbers), *chosen)
         ys, y_tree = tree_flatten(y)
         ys = [asarray(t) for t in ys]
         _refuse_complex([*ys, *(as_tensor(x) for x in tree_flatten(chosen)[0])])
         rows, sizes = _basis(ys, args)
         # lanes: the entries of all outputs
         bars = vmap(lambda b: pull(tree_unflatten(y_tree, b)))(rows)
-        return _arranged(
-            ys, y_tree, sizes, bars, isinstance(argnums, int | np.integer), lanes_are_outputs=True
+        single = isinstance(argnums, int | np.integer)
+        return _Call("jacobian", args, argnums).out_tree(
+            _arranged(ys, y_tree, sizes, bars, single, lanes_are_outputs=True)
         )
 
     return wrapped
@@ -99,11 +87,14 @@ def jacfwd(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[
         chosen = tuple(args[i] for i in numbers)
         xs, x_tree = tree_flatten(chosen)
         xs = [asarray(x) for x in xs]
-        y, at = linearize(_restricted(f, args, kwargs, numbers), *chosen)
+        y, at = linearize(restricted(f, args, kwargs, numbers), *chosen)
         _refuse_complex([*xs, *(as_tensor(t) for t in tree_flatten(y)[0])])
         rows, sizes = _basis(xs, args)
         dots = vmap(lambda d: at(*tree_unflatten(x_tree, d)))(rows)
-        return _columns(y, xs, x_tree, sizes, dots, isinstance(argnums, int | np.integer))
+        single = isinstance(argnums, int | np.integer)
+        return _Call("jacobian", args, argnums).out_tree(
+            _columns(y, xs, x_tree, sizes, dots, single)
+        )
 
     return wrapped
 
@@ -168,44 +159,120 @@ def _shaped(x: Any, shape: tuple[int, ...]) -> Any:
     return reshape(x, shape) if isinstance(x, Tensor) else np.reshape(x, shape)
 
 
+FEW = 16
+"""Sweeps that are taken without asking whether colours would spare some."""
+
+
 def jacobian(
     f: Callable[..., Any], argnums: int | Sequence[int] = 0, *, mode: str = "auto"
 ) -> Callable[..., Any]:
     """The Jacobian of f, shape output + input, never transposed.
 
-    mode: "reverse" takes one sweep per output entry, "forward" one per input entry, "auto" the
-    fewer.
+    mode: "forward" takes one sweep per input entry, "reverse" one per output entry, "compressed"
+    one per colour: columns (or rows) that cannot meet in a row share one, see `ob.sparsity`. "auto"
+    takes the fewest sweeps. `.report` of the function says what the last call took, and why.
 
     Example:
         >>> A = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
-        >>> ob.jacobian(lambda x: A @ x)(np.array([1.0, 1.0]))
+        >>> J = ob.jacobian(lambda x: A @ x)
+        >>> J(np.array([1.0, 1.0]))
         array([[1., 2.],
                [3., 4.],
                [5., 6.]])
+        >>> J.report
+        'forward: 2 inputs, 3 outputs, so 2 forward sweeps instead of 3 reverse ones'
     """
-    if mode not in ("auto", "forward", "reverse"):
-        raise DomainError(f"jacobian: mode={mode!r}", want='"auto", "forward" or "reverse"')
+    if mode not in ("auto", "forward", "reverse", "compressed"):
+        raise DomainError(
+            f"jacobian: mode={mode!r}", want='"auto", "forward", "reverse" or "compressed"'
+        )
 
     @functools.wraps(f)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        chosen = mode
-        if chosen == "auto":
-            numbers = _numbers(argnums, args)
-            leaves = [x for i in numbers for x in tree_flatten(args[i])[0]]
-            inputs = sum(x.size if isinstance(x, Tensor) else np.size(x) for x in leaves)
-            chosen = "forward" if inputs <= _outputs(f, args, kwargs) else "reverse"
-        return (jacfwd if chosen == "forward" else jacrev)(f, argnums)(*args, **kwargs)
+        if mode in ("forward", "reverse"):
+            wrapped.report = f"{mode}: as asked"  # type: ignore[attr-defined]
+            return (jacfwd if mode == "forward" else jacrev)(f, argnums)(*args, **kwargs)
+        way = _Way(f, args, kwargs, _numbers(argnums, args), compress=mode == "compressed")
+        wrapped.report = way.report  # type: ignore[attr-defined]
+        if way.plan is not None:
+            return way.compressed(way.plan, argnums)
+        return (jacfwd if way.mode == "forward" else jacrev)(f, argnums)(*args, **kwargs)
 
+    wrapped.report = "not called yet"  # type: ignore[attr-defined]
     return wrapped
 
 
-def _outputs(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
-    """How many numbers f returns, found by tracing it."""
-    try:
-        captured = traced_call(f, args, kwargs)[0]
-    except Exception:  # noqa: BLE001  (it branches on values: run it)
-        return sum(math.prod(np.shape(y)) for y in tree_flatten(f(*args, **kwargs))[0])
-    return sum(y.spec.size for y in captured.graph.outputs[: captured.results])
+class _Way:
+    """The way to a Jacobian with the fewest sweeps: `mode`, the `plan` if compressed, a `report`.
+
+    compress: take colours whether or not they spare sweeps
+    """
+
+    def __init__(
+        self, f: Any, args: tuple[Any, ...], kwargs: dict[str, Any], numbers: list[int], *,
+        compress: bool,
+    ) -> None:  # fmt: skip
+        self.f, self.args, self.kwargs, self.numbers = f, args, kwargs, numbers
+        self.chosen = tuple(args[i] for i in numbers)
+        self.xs = [as_tensor(x) for x in tree_flatten(self.chosen)[0]]
+        self.plan: Plan | None = None
+        inputs = sum(x.size for x in self.xs)
+        try:
+            self.captured = traced_call(restricted(f, args, kwargs, numbers), self.chosen, {})[0]
+            self.ys = [y.spec for y in self.captured.graph.outputs[: self.captured.results]]
+        except Exception:  # it branches on values: run it
+            if compress:
+                raise
+            self.ys = [asarray(y).spec for y in tree_flatten(f(*args, **kwargs))[0]]
+            outputs = sum(y.size for y in self.ys)
+        else:
+            outputs = sum(y.size for y in self.ys)
+            if compress or min(inputs, outputs) > FEW:
+                self.plan = self._plan(min(inputs, outputs), compress)
+        self.mode = "forward" if inputs <= outputs else "reverse"
+        less, more = sorted((inputs, outputs))
+        other = "reverse" if self.mode == "forward" else "forward"
+        self.report = (
+            f"{self.mode}: {inputs:,} inputs, {outputs:,} outputs, so {less:,} {self.mode} sweeps "
+            f"instead of {more:,} {other} ones"
+        )
+        if self.plan is not None:
+            share = f"{100 * self.plan.pattern.density:.2g} % of the entries"
+            self.report = f"compressed: {share} can be other than zero, so {self.plan!r}"
+
+    def _plan(self, plain: int, compress: bool) -> Plan | None:
+        """The plan by colours; None if it spares nothing."""
+        if not compress and not _alike([*self.xs, *self.ys]):
+            return None
+        try:
+            pattern = pattern_in(self.captured)
+        except DenseError:
+            if compress:
+                raise
+            return None
+        plan = planned(pattern)
+        return plan if compress or plan.sweeps < plain else None
+
+    def compressed(self, plan: Plan, argnums: Any) -> Any:
+        """The Jacobian by the plan, cut into blocks: for each result one per argument."""
+        g = restricted(self.f, self.args, self.kwargs, self.numbers)
+        call = _Call("jacobian", self.args, argnums)
+        whole = filled(plan.pattern, entries(plan, g, *self.chosen))
+        rows, top = [], 0
+        for y in self.ys:
+            row, left = [], 0
+            for x in self.xs:
+                part = whole[top : top + y.size, left : left + x.size]
+                row.append(call.out(reshape(part, (*y.shape, *x.shape))))
+                left += x.size
+            rows.append(call.gathered(row))
+            top += y.size
+        return tree_unflatten(self.captured.out_tree, rows)
+
+
+def _alike(tensors: Sequence[Any]) -> bool:
+    """Whether all are of one floating dtype."""
+    return len({t.dtype for t in tensors}) == 1 and tensors[0].dtype.kind == "f"
 
 
 def hessian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
@@ -230,6 +297,35 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     """
     primals = tuple(primals)
     found = jvp(grad(f, tuple(range(len(primals)))), primals, tuple(tangents))[1]
+    return found[0] if len(primals) == 1 else found
+
+
+def ggnvp(
+    f: Callable[..., Any],
+    loss: Callable[[Any], Any],
+    primals: Sequence[Any],
+    tangents: Sequence[Any],
+) -> Any:
+    """The product of the generalised Gauss-Newton matrix of loss(f(x)) with a direction.
+
+    Of the Hessian of loss ∘ f it is the part without f's second derivatives: Jᵀ H J, with f's
+    Jacobian J and the loss's Hessian H. Where the loss is convex it has no negative curvature, and
+    of a linear f, or residuals that vanish, it is the Hessian itself.
+
+    Primals and tangents are sequences; the result is one product per primal, alone if there is one.
+
+    Rule:    one forward sweep through f, one Hessian-vector product of the loss, one reverse sweep.
+    Source:  Schraudolph (2002), Fast curvature matrix-vector products.
+    Example:
+        >>> half_square = lambda r: 0.5 * ob.sum(r * r)
+        >>> x, v = np.array([1.0, 2.0]), np.array([1.0, 0.0])
+        >>> ob.ggnvp(lambda x: x * x, half_square, (x,), (v,))
+        array([4., 0.])
+    """
+    primals = tuple(primals)
+    y, y_dot = jvp(f, primals, tuple(tangents))
+    bent = hvp(loss, (y,), (y_dot,))
+    found = vjp(f, *primals)[1](bent)
     return found[0] if len(primals) == 1 else found
 
 

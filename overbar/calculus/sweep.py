@@ -241,7 +241,7 @@ class Raw(World):
                     sent.append((inputs[i], y_bar * rule(y, *xs)))
                 else:
                     sent.append((inputs[i], y_bar if rule == 1 else _scaled(y_bar, rule)))
-        except ArithmeticError:  # of Python numbers, which NumPy's would answer with infinity
+        except (ArithmeticError, AttributeError):  # of Python numbers: NumPy's know ∞ and dtypes
             return super().messages(node, y_bar, on_path, chosen)
         return sent
 

@@ -26,7 +26,7 @@ from .join import concat_
 from .linear import H, matmul_, mT, star
 from .movement import cast, parts, real
 from .repeat import reshape_
-from .solve import decomposed, matrices, solve_
+from .solve import decomposed, matrices, solve_, triangular_
 from .triangles import diagonal_, tril_, triu_, undiagonal_, unit
 
 
@@ -65,7 +65,7 @@ def _from_right(x: Any, a: Any) -> Any:
     return mT(solve_(mT(a), mT(x)))
 
 
-def _symmetric_part(a: np.ndarray) -> np.ndarray:
+def symmetric_part(a: np.ndarray) -> np.ndarray:
     """What is decomposed of a matrix that is meant to be symmetric.
 
     So the derivative is that of the very function computed, and symmetric.
@@ -73,7 +73,7 @@ def _symmetric_part(a: np.ndarray) -> np.ndarray:
     return (a + a.conj().swapaxes(-1, -2)) / 2
 
 
-def _symmetric_matrix(what: str, a: Any) -> Tensor:
+def symmetric_matrix(what: str, a: Any) -> Tensor:
     """A square matrix, refused if its value is known and plainly not meant to be symmetric.
 
     That is: of which one triangle was left empty, as other libraries allow, or whose halves differ
@@ -112,7 +112,7 @@ def _like(a: Spec) -> Spec:
 
 
 def _cholesky(xp: Any, a: Any) -> Any:
-    a = _symmetric_part(a)
+    a = symmetric_part(a)
     try:
         return decomposed("cholesky", xp.linalg.cholesky, a)
     except SingularError:
@@ -139,12 +139,12 @@ def _half_lower(x: Any) -> Any:
 
 
 def _cholesky_back(l_bar: Any, l: Any, _a: Any) -> Any:
-    s = solve_(H(l), _half_lower(matmul_(H(l), star(l_bar))))
-    return star(_hermitian(_from_right(s, l)))
+    s = triangular_(H(l), _half_lower(matmul_(H(l), star(l_bar))), lower=False)
+    return star(_hermitian(mT(triangular_(mT(l), mT(s), lower=False))))
 
 
 def _cholesky_dot(a_dot: Any, l: Any, _a: Any) -> Any:
-    inner = H(solve_(l, H(solve_(l, _hermitian(a_dot)))))
+    inner = H(triangular_(l, H(triangular_(l, _hermitian(a_dot), lower=True)), lower=True))
     return matmul_(l, _half_lower(inner))
 
 
@@ -183,7 +183,7 @@ def cholesky(a: Any, /, *, upper: bool = False) -> Tensor:
         Tensor([[2., 0.],
                 [1., 1.]], float64)
     """
-    l = apply(cholesky_, (_symmetric_matrix("cholesky", a),))
+    l = apply(cholesky_, (symmetric_matrix("cholesky", a),))
     return H(l) if upper else l
 
 
@@ -348,7 +348,7 @@ def _spread_out(x: np.ndarray) -> np.ndarray:
 
 eigh_ = Primitive(
     "eigh",
-    forward=lambda xp, a: tuple(decomposed("eigh", xp.linalg.eigh, _symmetric_part(a))),
+    forward=lambda xp, a: tuple(decomposed("eigh", xp.linalg.eigh, symmetric_part(a))),
     shape=_vectors_shape,
     vjp=shared(_eigh_back, 2),
     jvp=shared(_eigh_dot),
@@ -371,7 +371,7 @@ def _values_dot(a_dot: Any, _w: Any, a: Any) -> Any:
 
 eigvalsh_ = Primitive(
     "eigvalsh",
-    forward=lambda xp, a: decomposed("eigvalsh", xp.linalg.eigvalsh, _symmetric_part(a)),
+    forward=lambda xp, a: decomposed("eigvalsh", xp.linalg.eigvalsh, symmetric_part(a)),
     shape=lambda a: spec(a.shape[:-1], real_dtype(a.dtype)),
     vjp=(_values_back,),
     jvp=(_values_dot,),
@@ -397,7 +397,7 @@ def eigh(a: Any, /) -> tuple[Tensor, Tensor]:
         >>> w
         Tensor([1., 2.], float64)
     """
-    return parts(apply(eigh_, (_symmetric_matrix("eigh", a),)))  # type: ignore[return-value]
+    return parts(apply(eigh_, (symmetric_matrix("eigh", a),)))  # type: ignore[return-value]
 
 
 @public(namespace="linalg")
@@ -412,4 +412,4 @@ def eigvalsh(a: Any, /) -> Tensor:
         >>> ob.linalg.eigvalsh([[2.0, 0.0], [0.0, 1.0]])
         Tensor([1., 2.], float64)
     """
-    return apply(eigvalsh_, (_symmetric_matrix("eigvalsh", a),))
+    return apply(eigvalsh_, (symmetric_matrix("eigvalsh", a),))

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import CutError, DomainError, DTypeError, SpellingError
-from ..handle import Tensor, as_tensor, asarray
+from ..handle import Tensor
 from ..primitive import PUBLIC
+from .foreign import FOREIGN
 
 OURS = PUBLIC[""]
 
@@ -42,6 +43,9 @@ UFUNCS = {
     "left_shift": "bitwise_left_shift",
     "right_shift": "bitwise_right_shift",
     "mod": "remainder",
+    "bitwise_not": "bitwise_invert",
+    "degrees": "rad2deg",
+    "radians": "deg2rad",
 }
 """NumPy's name of a ufunc -> ours, where they differ."""
 
@@ -73,6 +77,7 @@ def array_ufunc(self: Tensor, ufunc: np.ufunc, method: str, *inputs: Any, **kwar
             _refuse(f"np.{name}", word)
     of_numpy = getattr(np, name, None) is ufunc
     function = OURS.get(UFUNCS.get(name, name)) if of_numpy else _special(name)
+    function = function or FOREIGN.get(ufunc)
     if function is None:
         raise _unknown(f"np.{name}" if of_numpy else name)
     return function(*inputs)
@@ -186,18 +191,21 @@ def array_function(
     kwargs: dict[str, Any],
 ) -> Any:
     """What NumPy calls for `function(..., tensor, ...)`."""
-    ours = _table().get(function)
+    ours = counterpart(function)
     name = f"{function.__module__}.{function.__name__}".replace("numpy", "np")
     if ours is None:
         raise _unknown(name)
-    if ours in _ADAPTERS:
+    if function in FOREIGN:
         return ours(*args, **kwargs)
-    args, named = _by_name(function, ours, args)
-    return ours(*args, **_keywords(name, ours, {**named, **kwargs}))
+    args, named = _by_name(function, ours, args, kwargs)
+    return ours(*args, **_keywords(name, ours, named))
 
 
 def _by_name(
-    theirs: Callable[..., Any], ours: Callable[..., Any], args: Sequence[Any]
+    theirs: Callable[..., Any],
+    ours: Callable[..., Any],
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
 ) -> tuple[Sequence[Any], dict[str, Any]]:
     """The arguments that we take by position, and the others by NumPy's names for them: NumPy's
     order of `axis`, `dtype`, `out`, ... is not ours.
@@ -216,7 +224,11 @@ def _by_name(
             first += 1
         plan = _plans[theirs] = first, tuple(inspect.signature(theirs).parameters)
     first, names = plan
-    return args[:first], dict(zip(names[first:], args[first:], strict=False))
+    named = dict(kwargs)
+    given = [*args[:first]]
+    while len(given) < first and names[len(given) : len(given) + 1] and names[len(given)] in named:
+        given.append(named.pop(names[len(given)]))
+    return given, {**dict(zip(names[first:], args[first:], strict=False)), **named}
 
 
 def _keywords(name: str, ours: Callable[..., Any], kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -255,6 +267,11 @@ _plans: dict[Callable[..., Any], tuple[int, tuple[str, ...]]] = {}
 _made: dict[Callable[..., Any], Callable[..., Any]] = {}
 
 
+def counterpart(function: Callable[..., Any]) -> Callable[..., Any] | None:
+    """Our function for one of NumPy's, if we have it."""
+    return _table().get(function)
+
+
 def _table() -> dict[Callable[..., Any], Callable[..., Any]]:
     """NumPy's functions -> ours; made when it is first asked for, when all of ours are there."""
     if not _made:
@@ -266,176 +283,8 @@ def _table() -> dict[Callable[..., Any], Callable[..., Any]]:
             for name in names.split():
                 if hasattr(getattr(np, space), name) and name in PUBLIC[space]:
                     _made[getattr(getattr(np, space), name)] = PUBLIC[space][name]
-        _made.update(
-            {
-                getattr(np, f.__name__.strip("_")): f
-                for f in _ADAPTERS
-                if hasattr(np, f.__name__.strip("_"))
-            }
-        )
-        _made[np.linalg.norm] = _norm
+        _made.update(FOREIGN)
     return _made
-
-
-# -- functions that are not alike: in NumPy's signature ---------------------------------------
-
-
-def _shape(a: Any) -> tuple[int, ...]:
-    return asarray(a).shape
-
-
-def _ndim(a: Any) -> int:
-    return asarray(a).ndim
-
-
-def _size(a: Any, axis: int | None = None) -> int:
-    return asarray(a).size if axis is None else asarray(a).shape[axis]
-
-
-def _transpose(a: Any, axes: Any = None) -> Tensor:
-    a = asarray(a)
-    return OURS["permute_dims"](a, tuple(range(a.ndim))[::-1] if axes is None else axes)
-
-
-def _where(condition: Any, *branches: Any) -> Any:
-    if not branches:
-        return OURS["nonzero"](condition)
-    condition = as_tensor(condition)
-    return OURS["where"](condition if condition.dtype.kind == "b" else condition != 0, *branches)
-
-
-def _dot(a: Any, b: Any) -> Tensor:
-    a, b = asarray(a), asarray(b)
-    if not a.ndim or not b.ndim:
-        return OURS["multiply"](a, b)
-    if b.ndim <= 2:
-        return OURS["matmul"](a, b)
-    return OURS["tensordot"](a, b, axes=((a.ndim - 1,), (b.ndim - 2,)))
-
-
-def _vstack(tup: Any) -> Tensor:
-    return OURS["concat"]([OURS["atleast_2d"](x) for x in tup], axis=0)
-
-
-def _hstack(tup: Any) -> Tensor:
-    xs = [OURS["atleast_1d"](x) for x in tup]
-    return OURS["concat"](xs, axis=0 if xs[0].ndim == 1 else 1)
-
-
-def _column_stack(tup: Any) -> Tensor:
-    xs = [asarray(x) for x in tup]
-    return OURS["concat"]([x[:, None] if x.ndim == 1 else x for x in xs], axis=1)
-
-
-def _append(arr: Any, values: Any, axis: int | None = None) -> Tensor:
-    return OURS["concat"]([asarray(arr), asarray(values)], axis=axis)
-
-
-def _copy(a: Any, order: Any = "K", subok: bool = False) -> Tensor:
-    return a.copy()
-
-
-def _pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Tensor:
-    value = kwargs.pop("constant_values", 0)
-    if kwargs:
-        _refuse("np.pad", next(iter(kwargs)))
-    return OURS["pad"](array, pad_width, mode, value)
-
-
-def _diag(v: Any, k: int = 0) -> Tensor:
-    v = asarray(v)
-    if v.ndim == 2:
-        return OURS["diagonal"](v, offset=k)
-    if v.ndim != 1:
-        raise DTypeError("np.diag: a vector or a matrix", got={"v": v})
-    n = v.shape[0] + abs(k)
-    rows = np.arange(v.shape[0])
-    return OURS["scatter_add"](np.zeros((n, n), v.dtype), (rows + max(-k, 0), rows + max(k, 0)), v)
-
-
-def _delete(arr: Any, obj: Any, axis: int | None = None) -> Tensor:
-    arr = asarray(arr)
-    arr, axis = (OURS["ravel"](arr), 0) if axis is None else (arr, axis)
-    return OURS["take"](arr, np.delete(np.arange(arr.shape[axis]), obj), axis=axis)
-
-
-def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Tensor:
-    x = asarray(x)
-    over = tuple(range(x.ndim)) if axis is None else axis
-    pair = isinstance(over, tuple) and len(over) == 2
-    if pair and ord is not None:
-        return PUBLIC["linalg"]["matrix_norm"](
-            OURS["moveaxis"](x, over, (-2, -1)), ord=ord, keepdims=keepdims
-        )
-    if ord is None:
-        return PUBLIC["linalg"]["vector_norm"](x, axis=axis, keepdims=keepdims)
-    return PUBLIC["linalg"]["vector_norm"](x, ord=ord, axis=axis, keepdims=keepdims)
-
-
-def _iscomplexobj(x: Any) -> bool:
-    return x.dtype.kind == "c"
-
-
-def _isrealobj(x: Any) -> bool:
-    return x.dtype.kind != "c"
-
-
-def _values(what: str, *xs: Any) -> list[Any]:
-    """Plain arrays, for questions whose answer is yes or no: no gradient could be cut."""
-    return [np.asarray(x._known(what)) if isinstance(x, Tensor) else x for x in xs]  # noqa: SLF001
-
-
-def _isclose(
-    a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
-) -> Tensor:
-    a, b = _values("np.isclose", a, b)
-    return asarray(np.isclose(a, b, rtol, atol, equal_nan))
-
-
-def _allclose(
-    a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
-) -> bool:
-    a, b = _values("np.allclose", a, b)
-    return np.allclose(a, b, rtol, atol, equal_nan)
-
-
-def _array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> bool:
-    a1, a2 = _values("np.array_equal", a1, a2)
-    return np.array_equal(a1, a2, equal_nan)
-
-
-def _result_type(*arrays_and_dtypes: Any) -> np.dtype:
-    return OURS["result_type"](*arrays_and_dtypes)
-
-
-def _may_share_memory(a: Any, b: Any, max_work: Any = None) -> bool:
-    return False
-
-
-_ADAPTERS = {
-    _shape,
-    _ndim,
-    _size,
-    _transpose,
-    _where,
-    _dot,
-    _vstack,
-    _hstack,
-    _column_stack,
-    _append,
-    _copy,
-    _pad,
-    _diag,
-    _delete,
-    _iscomplexobj,
-    _isrealobj,
-    _result_type,
-    _may_share_memory,
-    _norm,
-    _isclose,
-    _allclose,
-    _array_equal,
-}
 
 
 # -- DLPack and the Array API -----------------------------------------------------------------

@@ -10,7 +10,7 @@ from ..elementwise import elementwise
 from ..handle import Tensor, as_tensor
 from ..primitive import public
 from .arithmetic import maximum_, multiply, square, where
-from .logic import equal
+from .logic import equal, isinf, logical_and
 
 _LOG_2 = math.log(2)
 
@@ -113,7 +113,8 @@ cbrt = elementwise(
 
 def _share(x: Any, y: Any) -> Any:
     """eˣ / (eˣ + eʸ), and 0 where both are −∞."""
-    share = expit(where(equal(x, y), 0.0, x - y))
+    alike = logical_and(equal(x, y), isinf(x))  # ∞ − ∞
+    share = expit(where(alike, 0.0, x - y))
     return where(equal(maximum_(x, y, kink=0.5), -math.inf), 0.0, share)
 
 

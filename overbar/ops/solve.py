@@ -96,7 +96,7 @@ def _solve(xp: Any, a: Any, b: Any) -> Any:
         raise singular("solve", a) from None
 
 
-def _solution(a: Spec, b: Spec) -> Spec:
+def _solution(a: Spec, b: Spec, **_: bool) -> Spec:
     return spec(b.shape, np.result_type(a.dtype, b.dtype))
 
 
@@ -154,25 +154,103 @@ def solve(a: Any, b: Any, /) -> Tensor:
         >>> ob.linalg.solve([[2.0, 0.0], [0.0, 4.0]], [2.0, 4.0])
         Tensor([1., 1.], float64)
     """
+    a, b, vector = _system("solve", a, b)
+    x = apply(solve_, (a, b))
+    return reshape(x, x.shape[:-1]) if vector else x
+
+
+def _system(what: str, a: Any, b: Any) -> tuple[Tensor, Tensor, bool]:
+    """Both sides as matrices with the same leading axes; whether the right one was a vector."""
     b = as_tensor(b)
     if not b.ndim:
         raise ShapeError(
-            "solve: a number is no right-hand side", got={"b": b}, want="b: (n,) or (..., n, m)"
+            f"{what}: a number is no right-hand side", got={"b": b}, want="b: (n,) or (..., n, m)"
         )
     vector = b.ndim == 1
-    a, b = matrices("solve", a, reshape(b, (*b.shape, 1)) if vector else b, square=True)
+    a, b = matrices(what, a, reshape(b, (*b.shape, 1)) if vector else b, square=True)
     if a.shape[-1] != b.shape[-2]:
         raise ShapeError(
-            f"solve: {a.shape[-1]} unknowns against {b.shape[-2]} rows on the right",
+            f"{what}: {a.shape[-1]} unknowns against {b.shape[-2]} rows on the right",
             got={"a": a, "b": b},
             want="a: (..., n, n)   b: (..., n, m)   ->   (..., n, m)",
             hint="a batch of vectors is b[..., None]" if b.shape[-1] == a.shape[-1] else None,
         )
     lead = broadcast_shape(
-        "solve", {"a's leading axes": a.shape[:-2], "b's leading axes": b.shape[:-2]}
+        what, {"a's leading axes": a.shape[:-2], "b's leading axes": b.shape[:-2]}
     )
-    x = apply(solve_, (broadcast_to(a, lead + a.shape[-2:]), broadcast_to(b, lead + b.shape[-2:])))
-    return reshape(x, x.shape[:-1]) if vector else x
+    return broadcast_to(a, lead + a.shape[-2:]), broadcast_to(b, lead + b.shape[-2:]), vector
+
+
+# -- triangles --------------------------------------------------------------------------------
+
+_BLOCK = 48
+"""Triangles up to this size are left to LAPACK; larger ones are halved, and most of the work is a
+product: of 150 rows and right-hand sides, twice as fast as one call.
+"""
+
+
+def _triangular(xp: Any, a: Any, b: Any, *, lower: bool) -> Any:
+    if not np.diagonal(a, 0, -2, -1).all():
+        raise singular("solve_triangular", np.tril(a) if lower else np.triu(a))
+    return _substituted(a, b, lower=lower)
+
+
+def _substituted(a: np.ndarray, b: np.ndarray, *, lower: bool) -> np.ndarray:
+    n = a.shape[-1]
+    if n <= _BLOCK:
+        return np.linalg.solve(np.tril(a) if lower else np.triu(a), b)
+    h = n // 2
+    upper, under = slice(None, h), slice(h, None)
+    first, then = (upper, under) if lower else (under, upper)
+    x = np.empty(b.shape, np.result_type(a, b))
+    x[..., first, :] = _substituted(a[..., first, first], b[..., first, :], lower=lower)
+    rest = b[..., then, :] - a[..., then, first] @ x[..., first, :]
+    x[..., then, :] = _substituted(a[..., then, then], rest, lower=lower)
+    return x
+
+
+def _cut(x: Any, lower: bool) -> Any:
+    return tril_(x, k=0) if lower else triu_(x, k=0)
+
+
+def _triangular_back(
+    wanted: Sequence[bool], x_bar: Any, x: Any, a: Any, _b: Any, *, lower: bool
+) -> tuple[Any, Any]:
+    b_bar = triangular_(mT(a), x_bar, lower=not lower)
+    return (-_cut(matmul_(b_bar, mT(x)), lower) if wanted[0] else None), b_bar
+
+
+def _triangular_dot(dots: Sequence[Any], x: Any, a: Any, _b: Any, *, lower: bool) -> Any:
+    a_dot, b_dot = dots
+    if a_dot is None:
+        return triangular_(a, b_dot, lower=lower)
+    moved = matmul_(_cut(a_dot, lower), x)
+    return triangular_(a, -moved if b_dot is None else b_dot - moved, lower=lower)
+
+
+def _triangular_lanes(n: int, mapped: Sequence[bool], a: Any, b: Any, *, lower: bool) -> Any:
+    xs = zip((a, b), mapped, strict=True)
+    return triangular_(*(x if m else broadcast_to(x, (n, *x.shape)) for x, m in xs), lower=lower)
+
+
+triangular_ = Primitive(
+    "solve_triangular",
+    forward=_triangular,
+    shape=_solution,
+    vjp=shared(_triangular_back, 2),
+    jvp=shared(_triangular_dot),
+    batch=_triangular_lanes,
+    text="{0}⁻¹ {1}",
+    tex=r"{0}^{{-1}}\,{1}",
+    complex=True,
+    samples=lambda r: [
+        ((r(3, 3) + 4 * np.eye(3), r(3, 2)), {"lower": True}),
+        ((r(2, 3, 3) + 4 * np.eye(3), r(2, 3, 1)), {"lower": False}),
+        ((0.1 * r(50, 50) + 4 * np.eye(50), r(50, 1)), {"lower": True}),
+        ((r(0, 0), r(0, 2)), {"lower": False}),
+    ],
+    doc="The x for which a triangle of a times x is b; both sides carry the same leading axes.",
+)
 
 
 @public(namespace="linalg")
@@ -182,12 +260,14 @@ def solve_triangular(a: Any, b: Any, /, *, lower: bool = False) -> Tensor:
     Shapes:  a (..., n, n), b (..., n, m) or (n,)  ->  that of b
     Rule:    that of `solve`, of which ā keeps the triangle.
     Raises:  SingularError for a zero on the diagonal.
+    Cost:    n² m operations, as many for b̄, and as many for ā.
     Example:
         >>> ob.linalg.solve_triangular([[2.0, 9.0], [1.0, 1.0]], [2.0, 2.0], lower=True)
         Tensor([1., 1.], float64)
     """
-    (a,) = matrices("solve_triangular", a, square=True)
-    return solve(apply(tril_ if lower else triu_, (a,), {"k": 0}), b)
+    a, b, vector = _system("solve_triangular", a, b)
+    x = apply(triangular_, (a, b), {"lower": bool(lower)})
+    return reshape(x, x.shape[:-1]) if vector else x
 
 
 # -- the inverse ------------------------------------------------------------------------------

@@ -17,20 +17,23 @@ import numpy as np
 
 from ..apply import apply
 from ..elementwise import elementwise
-from ..errors import DomainError, MissingPackageError, RuleMissingError
+from ..errors import DomainError, MissingPackageError
 from ..handle import Tensor
 from ..primitive import public
 from .arithmetic import where
 from .erf import in_float64
 from .logic import equal
-from .movement import cast
 from .smooth import exp, expit, log, log1p
 
 __all__ = ["expit"]
 
 
 @functools.cache
-def _scipy() -> Any:
+def scipy_special() -> Any:
+    """`scipy.special`, imported at the first use.
+
+    Raises:  MissingPackageError without SciPy.
+    """
     try:
         import scipy.special
     except ImportError:
@@ -41,11 +44,13 @@ def _scipy() -> Any:
     return scipy.special
 
 
-def _from_scipy(name: str) -> Callable[..., Any]:
+def from_scipy(name: str) -> Callable[..., Any]:
+    """A forward that is SciPy's function of that name."""
+
     def forward(xp: Any, *xs: Any) -> Any:
         if len(xs) > 1:  # SciPy takes a Python number for float64
             xs = _together(xp, *xs)
-        return getattr(_scipy(), name)(*xs)
+        return getattr(scipy_special(), name)(*xs)
 
     return forward
 
@@ -70,7 +75,7 @@ def _order(what: str, n: Any, least: int) -> int:
 
 
 def _polygamma(_xp: Any, x: Any, *, n: int) -> Any:
-    special = _scipy()
+    special = scipy_special()
     if n == 0:
         return special.psi(x)
     kind = np.result_type(np.asarray(x).dtype, np.float32) if not isinstance(x, float) else float
@@ -94,61 +99,29 @@ def _psi(x: Any) -> Any:
 
 
 gammaln = elementwise(
-    "gammaln", namespace="special", forward=_from_scipy("gammaln"), domain=(0.5, 4.0),
+    "gammaln", namespace="special", forward=from_scipy("gammaln"), domain=(0.5, 4.0),
     text="log |Γ({0})|", tex=r"\log|\Gamma({0})|", partials=(lambda _y, x: _psi(x),),
     doc="The logarithm of the size of the gamma function.",
 )  # fmt: skip
 gamma = elementwise(
-    "gamma", namespace="special", forward=_from_scipy("gamma"), domain=(0.5, 4.0),
+    "gamma", namespace="special", forward=from_scipy("gamma"), domain=(0.5, 4.0),
     text="Γ({0})", tex=r"\Gamma({0})", partials=(lambda y, x: y * _psi(x),),
     doc="The gamma function, (x − 1)! for whole x.",
 )  # fmt: skip
 betaln = elementwise(
-    "betaln", namespace="special", arity=2, forward=_from_scipy("betaln"), domain=(0.5, 4.0),
+    "betaln", namespace="special", arity=2, forward=from_scipy("betaln"), domain=(0.5, 4.0),
     text="log |B({0}, {1})|", tex=r"\log|B({0}, {1})|",
     partials=(lambda _y, a, b: _psi(a) - _psi(a + b), lambda _y, a, b: _psi(b) - _psi(a + b)),
     doc="The logarithm of the size of the beta function.",
 )  # fmt: skip
 beta = elementwise(
-    "beta", namespace="special", arity=2, forward=_from_scipy("beta"), domain=(0.5, 4.0),
+    "beta", namespace="special", arity=2, forward=from_scipy("beta"), domain=(0.5, 4.0),
     text="B({0}, {1})", tex="B({0}, {1})",
     partials=(
         lambda y, a, b: y * (_psi(a) - _psi(a + b)),
         lambda y, a, b: y * (_psi(b) - _psi(a + b)),
     ),
     doc="The beta function, Γ(a) Γ(b) / Γ(a + b).",
-)  # fmt: skip
-
-
-def _gamma_density(a: Any, x: Any) -> Any:
-    """x^(a−1) exp(−x) / Γ(a), in the dtype of x."""
-    if getattr(a, "dtype", None) != (dtype := getattr(x, "dtype", None)) and dtype is not None:
-        a = cast(a, dtype=dtype)
-    return exp(xlogy(a - 1, x) - x - gammaln(a))
-
-
-def _by_shape(_y: Any, _a: Any, _x: Any) -> Any:
-    raise RuleMissingError(
-        "the derivative of the incomplete gamma function by its parameter a has no rule",
-        hint="keep a fixed: ob.stop_gradient(a)",
-    )
-
-
-def _incomplete_samples(r: Any) -> list[Any]:
-    return [((np.array([1, 2, 3], np.int8), abs(r(3)) + 0.3), {})]
-
-
-gammainc = elementwise(
-    "gammainc", namespace="special", arity=2, forward=_from_scipy("gammainc"), domain=(0.5, 4.0),
-    text="P({0}, {1})", tex="P({0}, {1})", samples=_incomplete_samples,
-    partials=(_by_shape, lambda _y, a, x: _gamma_density(a, x)),
-    doc="The lower incomplete gamma function over Γ(a); differentiable by x.",
-)  # fmt: skip
-gammaincc = elementwise(
-    "gammaincc", namespace="special", arity=2, forward=_from_scipy("gammaincc"), domain=(0.5, 4.0),
-    text="Q({0}, {1})", tex="Q({0}, {1})", samples=_incomplete_samples,
-    partials=(_by_shape, lambda _y, a, x: -_gamma_density(a, x)),
-    doc="The upper incomplete gamma function over Γ(a); differentiable by x.",
 )  # fmt: skip
 
 
@@ -183,7 +156,7 @@ def _bessel(kind: str) -> Callable[..., Any]:
     known = {0: f"{kind}0", 1: f"{kind}1"}
 
     def forward(_xp: Any, x: Any, *, n: int) -> Any:
-        special = _scipy()
+        special = scipy_special()
         return getattr(special, known[n])(x) if n in known else getattr(special, f"{kind}v")(n, x)
 
     return forward
@@ -242,12 +215,12 @@ for _op, _letter in ((bessel_i, "I"), (bessel_j, "J")):
 # -- inverses of distribution functions -------------------------------------------------------
 
 erfinv = elementwise(
-    "erfinv", namespace="special", forward=_from_scipy("erfinv"), domain=(-0.9, 0.9),
+    "erfinv", namespace="special", forward=from_scipy("erfinv"), domain=(-0.9, 0.9),
     text="erf⁻¹ {0}", tex=r"\operatorname{{erf}}^{{-1}} {0}",
     partials=(lambda y, _x: (0.5 * math.sqrt(math.pi)) * exp(y * y),), doc="The inverse of erf.",
 )  # fmt: skip
 ndtri = elementwise(
-    "ndtri", namespace="special", forward=_from_scipy("ndtri"), domain=(0.05, 0.95),
+    "ndtri", namespace="special", forward=from_scipy("ndtri"), domain=(0.05, 0.95),
     text="Φ⁻¹({0})", tex=r"\Phi^{{-1}}({0})",
     partials=(lambda y, _x: math.sqrt(2 * math.pi) * exp(0.5 * y * y),),
     doc="The inverse of the standard normal distribution function.",
