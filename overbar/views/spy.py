@@ -42,6 +42,9 @@ def spy(subject: Any, *args: Any, wrt: Any = None) -> Spy:
     `.matrix` is the Jacobian, `.pattern` where it is not zero, `.density` the share of that,
     `.blocks` the (name, first column, past the last one) of each variable.
 
+    Of `ob.sparsity(f, *args)`, or of what `ob.sparse.jacobian` and `hessian` give: the pattern,
+    with a colour for what comes from one sweep.
+
     Example:
         >>> picture = ob.spy(lambda x: x[1:] - x[:-1], np.arange(4.0))
         >>> picture.density
@@ -54,6 +57,11 @@ def spy(subject: Any, *args: Any, wrt: Any = None) -> Spy:
         <BLANKLINE>
         columns 0 to 3: x
     """
+    from .colours import coloured
+
+    picture = None if args else coloured(subject)
+    if picture is not None:
+        return picture
     record = record_of("spy", subject, args, wrt)
     if not record.variables or len(record.outputs) != 1:
         raise GradientError(
