@@ -33,6 +33,7 @@ VENV = ROOT / ".venv"
 STAMP = VENV / "overbar-installed.json"
 OLDEST = (3, 11)
 PAGE = (".js", ".css", ".html")  # what the explorer's page is made of
+KINDS = ("py.typed", ".csv.gz", ".txt", ".md", *PAGE)  # in the wheel, beside the sources
 NO_TESTS = 5  # pytest's status when it has found none
 BIN, EXE = ("Scripts", ".exe") if os.name == "nt" else ("bin", "")
 
@@ -200,21 +201,25 @@ def programs(*arguments):
 
 
 def browser(*arguments):
-    """Look at the explorer's page in Chromium; without one the task fails."""
+    """Look at the explorer's page in Chromium and at Graphviz's layouts; without them it fails."""
     python = environment("test", "browser")
-    if not a_browser():
+    if not a_browser() or not shutil.which("dot"):
         may = os.name == "posix" and os.geteuid() == 0 and shutil.which("apt-get")
         if not may:
             sys.exit(
-                "no browser: none of {} is on the PATH\n"
-                "hint: on Debian and Ubuntu, `apt install chromium`".format(", ".join(CHROMIUM))
+                "needed on the PATH: one of {}, and dot\n"
+                "hint: on Debian and Ubuntu, `apt install chromium graphviz`".format(
+                    ", ".join(CHROMIUM)
+                )
             )
         install = ("apt-get", "install", "-y", "-q", "--no-install-recommends")
         run("apt-get", "update", "-q")
-        run(*install, "chromium", "fonts-dejavu-core")
-        if not a_browser():
+        run(*install, "chromium", "fonts-dejavu-core", "graphviz")
+        if not a_browser() or not shutil.which("dot"):
             sys.exit(
-                "chromium was installed, but none of {} is on the PATH".format(", ".join(CHROMIUM))
+                "chromium and graphviz were installed, but dot or {} is not on the PATH".format(
+                    ", ".join(CHROMIUM)
+                )
             )
     run(python, "-m", "pytest", *(arguments or ["tests/browser"]))
 
@@ -252,10 +257,10 @@ def wheel():
     (built,) = dist.glob("overbar-*.whl")
 
     tree = {path.relative_to(ROOT).as_posix() for path in (ROOT / "overbar").rglob("*")}
-    wanted = {name for name in tree if name.endswith((".py", ".csv.gz", ".md", "py.typed", *PAGE))}
+    wanted = {name for name in tree if name.endswith((*KINDS, ".py"))}
     held = set(zipfile.ZipFile(str(built)).namelist())
     missing = sorted(wanted - held)
-    for kind in ("py.typed", ".csv.gz", ".md", *PAGE):
+    for kind in KINDS:
         if not any(name.startswith("overbar/") and name.endswith(kind) for name in held):
             missing.append("overbar/**/*{}".format(kind))
     if missing:

@@ -25,7 +25,9 @@ from .calculus.backward import backward
 from .calculus.batch import vmap
 from .calculus.calls import checkpoint, cond, switch
 from .calculus.custom import Function, callback, custom_jvp, custom_vjp
-from .calculus.matrices import hessian, hvp, jacfwd, jacobian, jacrev, linear_transpose
+from .calculus.matrices import ggnvp, hessian, hvp, jacfwd, jacobian, jacrev, linear_transpose
+from .calculus.pattern import sparsity
+from .calculus.roots import implicit_root
 from .calculus.scan import map, scan
 from .calculus.transforms import grad, jvp, linearize, value_and_grad, vjp
 from .calculus.whiles import fori_loop, while_loop
@@ -37,7 +39,8 @@ from .trees import tree_flatten, tree_map, tree_unflatten
 __version__ = "0.1.0"
 
 _LATER = {
-    "nn": "nn", "optim": "optim", "data": "data", "testing": "testing",
+    "sparse": "sparse", "local_jacobian": "calculus.local", "scipy": "scipy",
+    "nn": "nn", "models": "models", "optim": "optim", "data": "data", "testing": "testing",
     "save": "saving", "load": "saving",
     "explore": "views.explore", "draw": "views.draw",
     "plot_derivatives": "views.plot", "spy": "views.spy",
@@ -47,7 +50,7 @@ _LATER = {
     "explain": "views.explain", "why_zero": "views.zeros", "kinks": "views.kinks",
     "verify": "compile.verify",
     "health": "views.health", "watch": "views.watch", "cost": "views.cost",
-    "memory": "views.memory",
+    "memory": "views.memory", "compiled": "views.compiled",
     "why_nan": "views.nonfinite", "nan_guard": "views.nonfinite",
 }  # fmt: skip
 """Where a name of the upper floors lives: a module of that name, or a name in a module."""

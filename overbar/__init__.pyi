@@ -6,9 +6,12 @@ from . import data as data
 from . import errors as errors
 from . import fft as fft
 from . import linalg as linalg
+from . import models as models
 from . import nn as nn
 from . import optim as optim
 from . import random as random
+from . import scipy as scipy
+from . import sparse as sparse
 from . import special as special
 from . import store as store
 from . import testing as testing
@@ -25,12 +28,16 @@ from .calculus.custom import Function as Function
 from .calculus.custom import callback as callback
 from .calculus.custom import custom_jvp as custom_jvp
 from .calculus.custom import custom_vjp as custom_vjp
+from .calculus.local import local_jacobian as local_jacobian
+from .calculus.matrices import ggnvp as ggnvp
 from .calculus.matrices import hessian as hessian
 from .calculus.matrices import hvp as hvp
 from .calculus.matrices import jacfwd as jacfwd
 from .calculus.matrices import jacobian as jacobian
 from .calculus.matrices import jacrev as jacrev
 from .calculus.matrices import linear_transpose as linear_transpose
+from .calculus.pattern import sparsity as sparsity
+from .calculus.roots import implicit_root as implicit_root
 from .calculus.scan import map as map
 from .calculus.scan import scan as scan
 from .calculus.transforms import grad as grad
@@ -62,6 +69,7 @@ from .saving import save as save
 from .trees import tree_flatten as tree_flatten
 from .trees import tree_map as tree_map
 from .trees import tree_unflatten as tree_unflatten
+from .views.compiled import compiled as compiled
 from .views.contributions import contributions as contributions
 from .views.cost import cost as cost
 from .views.derive import derive as derive

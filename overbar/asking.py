@@ -24,6 +24,7 @@ Ask = Callable[..., Any]
 VIEWS: dict[str, str] = {
     "story": "explain", "table": "trace_table", "derive": "derive", "draw": "draw",
     "html": "explore", "health": "health", "memory": "memory", "cost": "cost", "nan": "why_nan",
+    "compiled": "compiled",
 }  # fmt: skip
 """What `--view` may be, and the function that gives it."""
 VARIABLES = {"story", "table", "derive", "draw", "html"}
@@ -47,6 +48,8 @@ def main(
     how = {"wrt": wrt} if wrt is not None and view in VARIABLES else {}
     if wrt is not None and view not in VARIABLES:
         raise DataError(f"--wrt: the view {view} is of all parameters at once")
+    if view == "compiled" and callable(subject) and not hasattr(subject, "compilation"):
+        subject = ob.jit(subject)
     answer = _view(view)(subject, *args, **how)
     if view == "html" and out is None:
         out = f"{name.rpartition('.')[2]}.html"

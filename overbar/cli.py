@@ -102,7 +102,7 @@ def parser() -> argparse.ArgumentParser:
         "--view",
         default="story",
         metavar="VIEW",
-        help="story, table, derive, draw, html, health, memory, cost or nan (story)",
+        help="story, table, derive, draw, html, health, memory, cost, nan or compiled (story)",
     )
     explain.add_argument(
         "--set",

@@ -7,13 +7,16 @@ old one back. Threads and asyncio tasks start from the defaults and do not see e
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from .errors import DomainError
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 WANTED = 1
 """The tracker of `requires_grad`: bit 0 of a node's mask."""
@@ -72,19 +75,50 @@ def changed(context: Context, **changes: Any) -> Context:
     return new
 
 
-@contextlib.contextmanager
-def within(**changes: Any) -> Iterator[Context]:
-    """The body runs under the changed context."""
-    context = changed(CONTEXT.get(), **changes)
-    token = CONTEXT.set(context)
-    try:
-        yield context
-    finally:
-        CONTEXT.reset(token)
+class within:  # noqa: N801  (used like a function)
+    """The body of a `with` runs under the changed context, or a function that it decorates.
+
+    As a decorator it is safe from Ctrl-C: an interrupt finds the context changed and the function
+    in progress, or neither. Around a `with` there are moments in which Python cannot give that.
+    """
+
+    __slots__ = ("_before", "_changes")
+
+    def __init__(self, **changes: Any) -> None:
+        self._changes = changes
+
+    def _changed(self, context: Context) -> Context:
+        return changed(context, **self._changes)
+
+    def __enter__(self) -> Context:
+        before = self._before = CONTEXT.get()
+        context = self._changed(before)
+        try:
+            CONTEXT.set(context)
+        except BaseException:
+            CONTEXT.set(before)
+            raise
+        return context
+
+    def __exit__(self, *_: object) -> None:
+        CONTEXT.set(self._before)
+
+    def __call__(self, f: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(f)
+        def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+            before = CONTEXT.get()
+            try:
+                CONTEXT.set(self._changed(before))
+                return f(*args, **kwargs)
+            finally:
+                CONTEXT.set(before)
+
+        return wrapped
 
 
-def no_grad() -> contextlib.AbstractContextManager[Context]:
-    """Nothing in the body is recorded for the gradients in progress outside it.
+class no_grad(within):  # noqa: N801  (used like a function)
+    """Nothing in the body is recorded for the gradients in progress outside it. It also decorates
+    functions: `@ob.no_grad()`.
 
     A transform entered inside (`ob.grad` and the like) works as ever.
 
@@ -95,7 +129,14 @@ def no_grad() -> contextlib.AbstractContextManager[Context]:
         >>> y.requires_grad
         False
     """
-    return within(allowed=UNKNOWN | CONTEXT.get().staging)
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def _changed(self, context: Context) -> Context:
+        return changed(context, allowed=UNKNOWN | context.staging)
 
 
 _CHOICES = {

@@ -23,9 +23,22 @@ HIDDEN, BATCH, RATE, MOMENTUM, DECAY = 32, 32, 0.2, 0.9, 3e-4
 """With any seed from 0 to 9: 98.1 to 98.9 % of the digits kept apart are recognised."""
 
 
+def network(rng: Any = None) -> nn.Module:
+    """64 pixels, hidden units, 10 classes."""
+    return nn.Sequential(nn.Linear(64, HIDDEN, rng=rng), nn.Tanh(), nn.Linear(HIDDEN, 10, rng=rng))
+
+
+def drawn(X: np.ndarray, y: np.ndarray, seed: int = 0) -> Any:
+    """A network's step before it has learnt anything, as a picture: down and up, on its first
+    digits.
+    """
+    L = loss_of(network(ob.random.default_rng(seed)), X[:BATCH], y[:BATCH])
+    return ob.draw(L, direction="LR")
+
+
 def gain(model: nn.Module, x: np.ndarray, t: np.ndarray) -> tuple[str, str]:
     """How much faster a compiled step is than an eager one, on a copy of the model: what, words."""
-    twin = nn.Sequential(nn.Linear(64, HIDDEN), nn.Tanh(), nn.Linear(HIDDEN, 10))
+    twin = network()
     twin.load_state_dict(model.state_dict())
     optimizer = ob.optim.SGD(twin.parameters(), lr=RATE, momentum=MOMENTUM, weight_decay=DECAY)
 
@@ -56,7 +69,7 @@ def main(*, epochs: int = 30, seed: int = 0, out: str = "overbar-demo") -> None:
     to = screen()
     X, y, X_test, y_test = ob.data.digits()
     rng = ob.random.default_rng(seed)
-    model = nn.Sequential(nn.Linear(64, HIDDEN, rng=rng), nn.Tanh(), nn.Linear(HIDDEN, 10, rng=rng))
+    model = network(rng)
     to.title("demo", f"{len(X):,} handwritten digits to learn from, {len(X_test)} to be tested on")
     for row in picture(X_test[:4], y_test[:4]):
         to.plain("    " + row)
@@ -118,6 +131,7 @@ def main(*, epochs: int = 30, seed: int = 0, out: str = "overbar-demo") -> None:
     ob.save(model, folder / "digits.safetensors")
     told.save(folder / "story.html")
     ob.explore(L).save(folder / "explorer.html")
+    drawn(X, y, seed).save(folder / "network.svg")
     to.head("Written")
     to.table(
         [
@@ -131,6 +145,11 @@ def main(*, epochs: int = 30, seed: int = 0, out: str = "overbar-demo") -> None:
                 f"{folder / 'explorer.html'}",
                 "",
                 "the same to step through, message by message: open it in a browser",
+            ),
+            (
+                f"{folder / 'network.svg'}",
+                "",
+                "the first step of the training: values forward, adjoints back",
             ),
         ]
     )

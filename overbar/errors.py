@@ -134,8 +134,16 @@ def users_line() -> str | None:
     return place(frame.f_code.co_filename, frame.f_lineno)
 
 
+def file_name(filename: str) -> str:
+    """A file of source as it is called in messages: without its folder; "cell" in a notebook."""
+    if filename.startswith("<"):
+        return filename
+    folder, _, name = filename.replace("\\", "/").rpartition("/")
+    return "cell" if "/ipykernel_" in folder else name
+
+
 def place(filename: str, line: int) -> str:
     """A place in the user's source, as every message and every story prints it."""
     source = linecache.getline(filename, line).strip()
-    name = filename.replace("\\", "/").rpartition("/")[2]
+    name = file_name(filename)
     return f"{name}, line {line}:  {source}" if source else f"{name}, line {line}"

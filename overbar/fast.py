@@ -104,7 +104,7 @@ def _binary(op: Any) -> Callable[..., Tensor]:
                 y, nb, key = b, None, (key, type(b))
             else:
                 return apply(op, (a, b))
-        elif type(a) is float or type(a) is int:
+        elif (type(a) is float or type(a) is int) and type(b) is Tensor:
             x, na, y, nb, key = a, None, b.value, b._node, (type(a), b.spec)
         else:
             return apply(op, (a, b))

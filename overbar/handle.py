@@ -348,6 +348,8 @@ def from_node(node: Node) -> Tensor:
     """A handle on one node; its value is known if the node holds one."""
     t = new(Tensor)
     t._node, t.spec, value = node, node.spec, node.value
+    if type(value) in _SCALARS and not node.spec.weak:
+        value = np.asarray(value, node.spec.dtype)[()]
     if isinstance(value, np.ndarray | np.generic) and value.shape != node.spec.shape:
         value = np.broadcast_to(value, node.spec.shape)  # an implicit broadcast holds its source's
     t.value = value

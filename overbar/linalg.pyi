@@ -26,14 +26,29 @@ def diag_embed(x: ArrayLike, /, *, offset: int = 0) -> Tensor:
 def diagonal(x: ArrayLike, /, *, offset: int = 0, axis1: int = -2, axis2: int = -1) -> Tensor:
     """The entries x[..., i, i + offset]: one diagonal of every matrix."""
 
+def eig(a: ArrayLike, /) -> tuple[Tensor, Tensor]:
+    """(w, v): the eigenvalues of a square matrix and its eigenvectors of length 1, both complex."""
+
 def eigh(a: ArrayLike, /) -> tuple[Tensor, Tensor]:
     """(w, v): the eigenvalues of a symmetric matrix, rising, and orthonormal eigenvectors."""
+
+def eigvals(a: ArrayLike, /) -> Tensor:
+    """The eigenvalues of a square matrix, complex."""
 
 def eigvalsh(a: ArrayLike, /) -> Tensor:
     """The eigenvalues of a symmetric matrix, rising."""
 
+def expm(a: ArrayLike, /) -> Tensor:
+    """The exponential Σ aᵏ / k! of a square matrix."""
+
 def inv(a: ArrayLike, /) -> Tensor:
     """The inverse y of a: y a = a y = 1. To solve a x = b, `solve` is faster and more accurate."""
+
+def logm(a: ArrayLike, /) -> Tensor:
+    """The logarithm of a symmetric matrix: the symmetric y with exp y = a."""
+
+def lstsq(a: ArrayLike, b: ArrayLike, /, *, rtol: float | None = None) -> Tensor:
+    """The x for which |a x − b|² is least; of several, the one of least norm."""
 
 def matmul(a: ArrayLike, b: ArrayLike, /) -> Tensor:
     """The matrix product a b, what `a @ b` does."""
@@ -73,6 +88,9 @@ def solve(a: ArrayLike, b: ArrayLike, /) -> Tensor:
 
 def solve_triangular(a: ArrayLike, b: ArrayLike, /, *, lower: builtins.bool = False) -> Tensor:
     """The x for which triangle(a) @ x = b; the other triangle of a is not looked at."""
+
+def sqrtm(a: ArrayLike, /) -> Tensor:
+    """The square root of a symmetric matrix: the symmetric y ≥ 0 with y y = a."""
 
 def svd(a: ArrayLike, /, *, full_matrices: builtins.bool = True) -> tuple[Tensor, Tensor, Tensor]:
     """(u, s, vh): a = u diag(s) vh, with orthonormal columns of u, rows of vh, and falling s ≥ 0."""

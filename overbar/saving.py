@@ -141,7 +141,9 @@ def description(module: Any) -> Any:
     settings: dict[str, Any] = {}
     for name, value in module.settings().items():
         plain = description(value) if isinstance(value, ob.nn.Module) else value
-        if not isinstance(plain, bool | int | float | str | dict | None) or (
+        if isinstance(plain, list | tuple) and all(isinstance(n, int) for n in plain):
+            plain = list(plain)  # sizes
+        elif not isinstance(plain, bool | int | float | str | dict | None) or (
             plain is None and value is not None
         ):
             return None
@@ -258,7 +260,7 @@ def _built(plain: Any, file: _Opened, depth: int) -> Any:
     kind = _known(plain.get("class")) if isinstance(plain, dict) else None
     if kind is None or depth > _DEPTH or not isinstance(plain.get("settings"), dict):
         raise file.damaged("it describes a layer that overbar does not have")
-    listed = kind in (ob.nn.Sequential, ob.nn.ModuleList)
+    listed = issubclass(kind, ob.nn.Sequential | ob.nn.ModuleList)
     layers = plain.get("layers", []) if listed else []
     if not isinstance(layers, list) or plain.keys() != {
         "class",
@@ -275,7 +277,7 @@ def _built(plain: Any, file: _Opened, depth: int) -> Any:
         settings["rng"] = file
     inner = [_built(layer, file, depth + 1) for layer in layers]
     try:
-        return kind(*(inner if kind is ob.nn.Sequential else [inner] if listed else []), **settings)
+        return kind(*([inner] if kind is ob.nn.ModuleList else inner), **settings)
     except (TypeError, ValueError, OverflowError) as error:
         if isinstance(error, FileError):
             raise
@@ -293,11 +295,12 @@ def _setting(name: str, value: Any, accepted: Mapping[str, Any], file: _Opened, 
             if value.keys() == {"float"}
             else _built(value, file, depth + 1)
         )
-    if isinstance(value, int) and abs(value) > max(_SMALL, file.longest):
+    sizes = value if isinstance(value, list) else [value]
+    if any(isinstance(n, int) and abs(n) > max(_SMALL, file.longest) for n in sizes):
         raise file.damaged(f"it gives a layer {name}={value}, but holds no tensor of that size")
     if name == "dtype" and value not in ("float16", "float32", "float64", None):
         raise file.damaged(f"{value!r:.40} is no dtype of parameters")
-    return value
+    return tuple(value) if isinstance(value, list) else value
 
 
 # -- taking over ------------------------------------------------------------------------------

@@ -12,6 +12,12 @@ ArrayLike: TypeAlias = Tensor | npt.ArrayLike
 def beta(a: ArrayLike, b: ArrayLike, /) -> Tensor:
     """The beta function, Γ(a) Γ(b) / Γ(a + b)."""
 
+def betainc(x: ArrayLike, y: ArrayLike, z: ArrayLike, /) -> Tensor:
+    """The regularised incomplete beta function, of a, b and x."""
+
+def betaincinv(x: ArrayLike, y: ArrayLike, z: ArrayLike, /) -> Tensor:
+    """The x for which betainc(a, b, x) is p."""
+
 def betaln(a: ArrayLike, b: ArrayLike, /) -> Tensor:
     """The logarithm of the size of the beta function."""
 
@@ -40,10 +46,13 @@ def gamma(x: ArrayLike, /) -> Tensor:
     """The gamma function, (x − 1)! for whole x."""
 
 def gammainc(a: ArrayLike, b: ArrayLike, /) -> Tensor:
-    """The lower incomplete gamma function over Γ(a); differentiable by x."""
+    """The lower incomplete gamma function over Γ(a)."""
 
 def gammaincc(a: ArrayLike, b: ArrayLike, /) -> Tensor:
-    """The upper incomplete gamma function over Γ(a); differentiable by x."""
+    """The upper incomplete gamma function over Γ(a)."""
+
+def gammaincinv(a: ArrayLike, b: ArrayLike, /) -> Tensor:
+    """The x for which gammainc(a, x) is p."""
 
 def gammaln(x: ArrayLike, /) -> Tensor:
     """The logarithm of the size of the gamma function."""
@@ -74,6 +83,12 @@ def ndtri(x: ArrayLike, /) -> Tensor:
 
 def polygamma(n: int, x: ArrayLike, /) -> Tensor:
     """The n-th derivative of the digamma function, n a whole number."""
+
+def stdtr(a: ArrayLike, b: ArrayLike, /) -> Tensor:
+    """Student's distribution function, of the degrees of freedom and t."""
+
+def stdtrit(a: ArrayLike, b: ArrayLike, /) -> Tensor:
+    """The t for which stdtr(df, t) is p."""
 
 def xlog1py(a: ArrayLike, b: ArrayLike, /) -> Tensor:
     """x log(1 + y), and 0 where x is 0."""

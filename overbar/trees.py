@@ -60,10 +60,13 @@ def changes() -> int:
     return _changes
 
 
-def tree_flatten(tree: Any, *, objects: bool = True) -> tuple[list[Any], Structure]:
+def tree_flatten(
+    tree: Any, *, objects: bool | Callable[[Any], bool] = True
+) -> tuple[list[Any], Structure]:
     """The leaves, from left to right, and the structure that `tree_unflatten` takes.
 
-    With `objects=False`, modules and dataclasses are leaves themselves.
+    With `objects=False`, modules and dataclasses are leaves themselves; a function says of each
+    whether it is opened.
 
     Example:
         >>> leaves, structure = ob.tree_flatten({"b": [1, 2], "a": (3, None)})
@@ -78,12 +81,17 @@ def tree_flatten(tree: Any, *, objects: bool = True) -> tuple[list[Any], Structu
     return leaves, _flatten(tree, leaves, objects)
 
 
-def _flatten(tree: Any, leaves: list[Any], objects: bool = True) -> Structure:
+def _flatten(
+    tree: Any, leaves: list[Any], objects: bool | Callable[[Any], bool] = True
+) -> Structure:
     if type(tree) in _SIMPLE:
         leaves.append(tree)
         return LEAF
     opened = _open(tree)
-    if opened is None or (not objects and opened[2] is not None):
+    if opened is not None and opened[2] is not None:
+        wanted = objects(tree) if callable(objects) else objects
+        opened = opened if wanted else None
+    if opened is None:
         leaves.append(tree)
         return LEAF
     names, children, like = opened

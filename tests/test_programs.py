@@ -173,6 +173,9 @@ UNREACHED = {
     "imag": "programs are real",
     "conj": "programs are real",
     "angle": "programs are real",
+    "complex_abs": "programs are real",
+    "eig": "its results are complex",
+    "add_along": "the transpose of a gather, emitted by sweeps",
     "place": "the transpose of a slice, emitted by sweeps",
 }
 

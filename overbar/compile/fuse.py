@@ -26,6 +26,7 @@ from .rewrite import make, with_inputs
 _QUICK = {
     "add", "subtract", "multiply", "divide", "negative", "cast", "equal", "not_equal", "less",
     "less_equal", "greater", "greater_equal", "where", "maximum", "minimum", "square",
+    "heaviside",
 }  # fmt: skip
 """Quick enough to be computed again wherever they are needed."""
 
@@ -115,7 +116,7 @@ class Grouping:
             kind = self.kinds[node]
             if kind in ("leaf", "view"):
                 continue
-            if node not in stored and self._is_free(node):
+            if node not in stored and self._is_free(node, stored):
                 self.free.add(node)
             elif kind == "other" and node.op.name == "part":
                 self.home[node] = self.home[node.inputs[0]]
@@ -125,7 +126,7 @@ class Grouping:
             else:
                 self._settle(node)
 
-    def _is_free(self, node: Node) -> bool:
+    def _is_free(self, node: Node, stored: set[Node]) -> bool:
         """Whether a node is computed again wherever it is needed: quick, of what is stored anyway.
 
         Of arrays only if it is made of one (and of much smaller ones: a row for every column), and
@@ -134,7 +135,7 @@ class Grouping:
         if self.kinds[node] != "entry" or node.op.name not in _QUICK:
             return False
         bases = [self._base(x) for x in node.inputs]
-        if any(b in self.home for b in bases):
+        if any(b in self.home and b not in stored for b in bases):
             return False
         arrays = self._arrays(node)
         depth = 1 + max((self.depth.get(b, 0) for b in bases), default=0)
@@ -309,7 +310,8 @@ class Grouping:
             where = _below(x, where)
             x = x.inputs[0]
         if x in self.free:
-            return all(self.home.get(s) is not kernel for s in self._sources(x))
+            there = [None if w is None else placement[w] for w in where]
+            return all(self._lines_up(kernel, there, i) for i in x.inputs)
         if self.home.get(x) is not kernel:
             return True
         if x.op.reduces and not kernel.whole[x] and reduced_axes(x) != kernel.reduced:

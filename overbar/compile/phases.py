@@ -177,7 +177,7 @@ class Shape:
         self.piece = -(-self.piece // step) * step
         self.parts = -(-size // self.piece)
 
-    def _is_tiled(self, axis: int) -> bool:
+    def _is_tiled(self, axis: int | None) -> bool:
         return self.columns and axis == len(self.axes) - 1
 
 

@@ -29,6 +29,7 @@ from .results import LARGE, blank
 if TYPE_CHECKING:
     from .program import Compiled
 
+
 class Running:
     """One call in the making.
 

@@ -8,11 +8,13 @@ change of a parameter rebinds its handle, so optimisers, graphs and tied layers 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
+import numpy as np
+
 import overbar as ob
-from overbar.errors import DTypeError, RebindError, ShapeError, StructureError
+from overbar.errors import DTypeError, OverbarError, RebindError, ShapeError, StructureError
 from overbar.trees import touch
 
 from .roles import role_of
@@ -53,7 +55,11 @@ class Module:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if "_named" not in vars(self):
             self._name_all()
-        return self.forward(*args, **kwargs)
+        try:
+            return self.forward(*args, **kwargs)
+        except OverbarError as error:
+            _located(error, self)
+            raise
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the module computes; each subclass says."""
@@ -99,16 +105,15 @@ class Module:
 
     def _tensors(self, role: str) -> Iterator[tuple[str, ob.Tensor]]:
         seen = set()
-        for path, module in self.named_modules():
-            for name, t in _attributes(module, ob.Tensor):
-                if role_of(t) == role and id(t) not in seen:
-                    seen.add(id(t))
-                    yield (f"{path}.{name}" if path else name), t
+        for path, t in _held(self.named_modules(), role):
+            if id(t) not in seen:
+                seen.add(id(t))
+                yield path, t
 
     def _name_all(self) -> None:
         """Name parameters as explanations do: by their paths from the outermost module."""
-        for _, module in self.named_modules():
-            vars(module)["_named"] = True
+        for path, module in self.named_modules():
+            vars(module)["_named"] = path
         for role in ("parameter", "buffer"):
             for path, t in self._tensors(role):
                 if t.name is None or path.endswith("." + t.name):
@@ -127,31 +132,51 @@ class Module:
 
     def tree_rebuild(self, children: Sequence[Any]) -> Module:
         """A twin with other tensors for parameters; it shares everything else, buffers too."""
-        new = dict(zip((id(p) for p in self.parameters()), children, strict=True))
-        for child in children:
-            if isinstance(child, ob.Tensor) and role_of(child) is None:
-                child._role = "parameter"  # noqa: SLF001  (as in roles)
+        new: dict[int, Any] = {}
+        given = set()
+        for p, child in zip(self.parameters(), children, strict=True):
+            apart = child
+            if isinstance(child, ob.Tensor):
+                if id(child) in given:  # equal by chance, as gradients may be: not tied
+                    apart = ob.positive(child)
+                if role_of(apart) is None:
+                    apart._role = "parameter"  # noqa: SLF001  (as in roles)
+            given.add(id(child))
+            new[id(p)] = apart
         return _twin(self, new, {})
 
     # -- state --------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, ob.Tensor]:
-        """Parameters and buffers by path, as they are now: later training does not change them."""
+        """Parameters and buffers by path, as they are now: later training does not change them.
+
+        What is used in several places comes under each of its names, as in PyTorch.
+        """
         return {path: t.detach() for path, t in self._state()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over parameters and buffers, all or none; handles stay, so optimisers stay valid.
 
-        Raises:  StructureError listing every name that is missing, not known, or of another shape.
+        The values are tensors, of PyTorch too, or arrays. Of the names of a tensor that is used in
+        several places one is enough.
+
+        Raises:  StructureError listing every name that is missing, not known, of another shape, or
+                 given two values.
         """
         own = dict(self._state())
-        given = {path: ob.asarray(value) for path, value in state.items()}
-        wrong = [f"{path} is missing" for path in own if path not in given]
+        given = {path: _foreign(value) for path, value in state.items()}
+        there = {id(t): path for path, t in own.items() if path in given}
+        wrong = [f"{path} is missing" for path, t in own.items() if id(t) not in there]
         wrong += [f"{path} is not known here" for path in given if path not in own]
         wrong += [
             f"{path} is {list(given[path].shape)}, here it is {list(t.shape)}"
             for path, t in own.items()
             if path in given and given[path].shape != t.shape
+        ]
+        wrong = wrong or [
+            f"{path} and {there[id(t)]} are one tensor here, but differ"
+            for path, t in own.items()
+            if path in given and not _equal(given[path], given[there[id(t)]])
         ]
         if wrong:
             raise StructureError(
@@ -159,13 +184,16 @@ class Module:
                 + "\n    ".join(wrong),
                 want=f"exactly the {len(own)} names of state_dict()",
             )
+        once = {path: own[path] for path in there.values()}
         ob.rebind(
-            own.values(), [ob.astype(given[path], t.dtype).detach() for path, t in own.items()]
+            once.values(), [ob.astype(given[path], t.dtype).detach() for path, t in once.items()]
         )
 
     def _state(self) -> Iterator[tuple[str, ob.Tensor]]:
-        yield from self.named_parameters()
-        yield from self.named_buffers()
+        if "_named" not in vars(self):
+            self._name_all()
+        for role in ("parameter", "buffer"):
+            yield from _held(_places(self), role)
 
     def train(self, mode: bool = True) -> Module:
         """Switch to training (dropout drops, normalisation uses the batch); gives the module."""
@@ -223,7 +251,8 @@ class Module:
                 elif name in vars(self):
                     value = vars(self)[name]
                     present = value is not None
-                    found[name] = present if name == "bias" else value
+                    of_tensor = name == "bias" and not isinstance(value, bool)
+                    found[name] = present if of_tensor else value
         return found
 
     def __repr__(self) -> str:
@@ -238,6 +267,45 @@ class Module:
             for name, module in _attributes(self, Module)
         ]
         return f"{head}\n  " + "\n  ".join(lines) + "\n)" if lines else f"{head})"
+
+
+def _places(
+    module: Module, path: str = "", above: tuple[int, ...] = ()
+) -> Iterator[tuple[str, Module]]:
+    """(path, module) for every way to a module: one that is used twice comes twice."""
+    yield path, module
+    above = (*above, id(module))
+    for name, child in _attributes(module, Module):
+        if id(child) not in above:
+            yield from _places(child, f"{path}.{name}" if path else name, above)
+
+
+def _held(modules: Iterable[tuple[str, Module]], role: str) -> Iterator[tuple[str, ob.Tensor]]:
+    """(path, tensor) for the tensors of this role that the modules hold themselves."""
+    for path, module in modules:
+        for name, t in _attributes(module, ob.Tensor):
+            if role_of(t) == role:
+                yield (f"{path}.{name}" if path else name), t
+
+
+def _located(error: OverbarError, module: Module) -> None:
+    """Say in which layer of a model an error happened; the innermost speaks."""
+    path = vars(module).get("_named")
+    if not hasattr(error, "layer"):
+        error.layer = path  # type: ignore[attr-defined]
+        if path:
+            kind = type(module).__name__
+            error.args = (f"{error.args[0]}\n    in the layer {path}: {kind}", *error.args[1:])
+
+
+def _foreign(value: Any) -> ob.Tensor:
+    """A tensor of whatever library; one that asks for gradients there is cut off first."""
+    detach = getattr(value, "detach", None)
+    return ob.asarray(value if detach is None else detach())
+
+
+def _equal(one: ob.Tensor, other: ob.Tensor) -> bool:
+    return one is other or np.array_equal(one.numpy(), other.numpy(), equal_nan=True)
 
 
 def _rebind(handle: ob.Tensor, value: Any, name: str, *, fixed: bool) -> None:

@@ -60,21 +60,25 @@ class Optimizer:
 
     def step(self) -> None:
         """Move every parameter that has a gradient. Ctrl-C comes before it or after it."""
+        ob.rebind(*self._moved())
+
+    @ob.no_grad()
+    def _moved(self) -> tuple[list[ob.Tensor], list[ob.Tensor]]:
+        """The parameters and their state, and what they are after a step."""
         handles: list[ob.Tensor] = []
         values: list[ob.Tensor] = []
-        with ob.no_grad():
-            rates: dict[np.dtype, ob.Tensor] = {}
-            for p, state in zip(self.params, self.state, strict=True):
-                p_bar = p.grad
-                if p_bar is None:
-                    continue
-                if p.dtype not in rates:
-                    rates[p.dtype] = ob.astype(self._lr, p.dtype)
-                own = [p, *state.values()]
-                new = self.rule(own[0], p_bar, *own[1:], lr=rates[p.dtype], **self.settings)
-                handles += own
-                values += [v.detach() for v in new]
-        ob.rebind(handles, values)
+        rates: dict[np.dtype, ob.Tensor] = {}
+        for p, state in zip(self.params, self.state, strict=True):
+            p_bar = p.grad
+            if p_bar is None:
+                continue
+            if p.dtype not in rates:
+                rates[p.dtype] = ob.astype(self._lr, p.dtype)
+            own = [p, *state.values()]
+            new = self.rule(own[0], p_bar, *own[1:], lr=rates[p.dtype], **self.settings)
+            handles += own
+            values += [v.detach() for v in new]
+        return handles, values
 
     def zero_grad(self) -> None:
         """Forget the gradients of its parameters."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -96,16 +97,29 @@ def _speaks(encoding: str | None) -> bool:
     return True
 
 
-_CELL = "padding:0.2em 0.8em;text-align:left;white-space:pre;vertical-align:top"
+_CELL = "padding:0.2em 0.8em;text-align:{};white-space:pre;vertical-align:top"
+_NUMBER = re.compile(r"[-−+]?(\d[\d,]*(\.\d+)?(e[-+]?\d+)?|inf|nan)( ?%)?")
 
 
 def _html(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    rows = [list(row) for row in rows]
+    if not rows and not any(heads):
+        return f"<p>{html.escape(title)}</p>"
+    count = max(len(row) for row in (heads, *rows))
+    columns = [[row[i].strip() for row in rows if i < len(row)] for i in range(count)]
+    right = [any(c) and all(not x or _NUMBER.fullmatch(x) for x in c) for c in columns]
+
     def cells(tag: str, row: Sequence[str]) -> str:
-        scope = ' scope="col"' if tag == "th" else ""
-        inside = "".join(f'<{tag}{scope} style="{_CELL}">{html.escape(c)}</{tag}>' for c in row)
+        inside = ""
+        for i, cell in enumerate(row):
+            scope = ' scope="col"' if tag == "th" else ""
+            said = html.escape(cell.strip() if right[i] else cell)
+            style = _CELL.format("right" if right[i] else "left")
+            inside += f'<{tag}{scope} style="{style}">{said}</{tag}>'
         return f"<tr>{inside}</tr>"
 
-    caption = f"<caption>{html.escape(title)}</caption>" if title else ""
+    left = "text-align:left;padding:0.2em 0.8em;white-space:pre-wrap"
+    caption = f'<caption style="{left}">{html.escape(title)}</caption>' if title else ""
     head = f"<thead>{cells('th', heads)}</thead>" if any(heads) else ""
     body = "".join(cells("td", row) for row in rows)
     return f"<table>{caption}{head}<tbody>{body}</tbody></table>"

@@ -23,6 +23,7 @@ class Birth:
     where     the user's line that applied the operation; `filename`, `line`, `source` its parts
     sender    backward: the line whose rule sent the adjoint
     path      the operations between it and the result (or the variable whose gradient it spoils)
+    turn      of a loop in which it happened: "iteration 3 of 6"
     """
 
     op: str
@@ -37,6 +38,7 @@ class Birth:
     sender: str
     path: tuple[str, ...]
     cure: str
+    turn: str = ""
 
     @property
     def where(self) -> str:
@@ -81,6 +83,7 @@ class NonFiniteReport(Answer):
             ("pass", b.born),
             ("made", b.made),
             ("index", str(list(b.index))),
+            ("loop", b.turn),
             ("line", b.where),
             ("operands", ", ".join(f"{n} = {v}" for n, v in b.operands)),
             ("adjoint from", b.sender),

@@ -59,7 +59,7 @@ class Verdict(Answer):
         lines = [f"{bar(self.name)} = {self.formula}: {verdict}"]
         if self.reason:
             lines.append(f"    {self.reason}")
-        if self.came is not None and verdict == "not right":
+        if verdict == "not right" and self.wanted is not None:
             lines.append(f"    {_difference(self.came, self.wanted)}")
         if self.kind != "right":
             lines.append(f"    the rule: {bar(self.name)} = {self.rule}")
@@ -72,6 +72,8 @@ class Verdict(Answer):
 
 
 def _difference(came: Any, wanted: Any) -> str:
+    if came is None:
+        return "as it stands, the shapes do not fit"
     a, b = np.asarray(came, float), np.asarray(wanted, float)
     if a.shape != b.shape:
         return f"the shape {list(a.shape)} came, {list(b.shape)} is wanted"

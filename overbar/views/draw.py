@@ -25,6 +25,7 @@ from .record import record_of
 from .rows import Telling
 from .scene import MANY, Card, Scene
 from .svg import Writer
+from .unroll import unrolled
 
 
 def draw(
@@ -48,7 +49,7 @@ def draw(
                adjoints only, from the result down; "bipartite": circles are tensors, rectangles
                functions
     direction  "TB" from top to bottom, "LR" from left to right
-    depth      how many levels of modules are opened
+    depth      how many levels of modules are opened; from 2 on loops and branches are, too
     fold       False: every operation is a card, nothing is folded
     step       how far the two passes have come: a frame of a slide show of `.steps` frames
     color      cards by "norm" or "grad" (of the value, of the adjoint), "time", "memory", "dtype"
@@ -92,6 +93,8 @@ def draw(
                 want=" or ".join(repr(k) for k in known),
             )
     record = record_of("draw", subject, args, wrt)
+    if depth > 1:
+        record = unrolled(record)
     if not record.variables and style != "forward":
         raise GradientError(
             "draw: the result depends on nothing that asks for a gradient"
@@ -165,7 +168,7 @@ class Drawing(Answer):
             {
                 "name": scene.title(c) if c.box >= 0 else scene.telling.name(c.node),
                 "kind": c.kind,
-                "op": "" if c.box >= 0 or not scene.record.computed(c.node) else c.node.op.name,
+                "op": c.rows[-1].spoken.op.name if c.rows and c.box < 0 else "",
                 "value": scene.record.value(c.node),
                 "adjoint": scene.record.bars.get(c.node),
                 "gradient": scene.gradient(c),

@@ -6,12 +6,9 @@ for nothing from anywhere and computes no derivative: every number on it is in i
 
 from __future__ import annotations
 
-import base64
 import functools
 import html
 import json
-import re
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +16,17 @@ from ..errors import DomainError, FileError, GradientError
 from .answer import Answer, Table
 from .draw import Drawing
 from .explain import Explanation, callers_variables
+from .page import as_json, filled, framed, shell, without_script
 from .record import record_of
 from .rows import Telling
 from .schema import data_of
+from .unroll import unrolled
 
-HERE = Path(__file__).parent
 PARTS = ("record", "words", "scene", "graph", "panel", "whatif", "search", "main")
-CODE = ("layout.js", *(f"explorer/{part}.js" for part in PARTS))
+CODE = ("layers.js", "layout.js", "canvas.js", *(f"explorer/{part}.js" for part in PARTS))
 """The program of the page, in the order in which its parts need each other."""
-HEIGHT = 680
-"""Of the page in a notebook, in pixels."""
+LONG = 2000
+"""Loops are written out if that makes no more operations than this."""
 KEYS = (
     ("→ ← ↓ ↑ Space", "next step, one step back"),
     ("PgDn PgUp", "ten steps"),
@@ -71,7 +69,7 @@ def explore(subject: Any, *args: Any, wrt: Any = None, values: str = "heads") ->
     """
     if values not in {"heads", "all"}:
         raise DomainError(f"explore: values={values!r} is unknown", want='"heads" or "all"')
-    record = record_of("explore", subject, args, wrt)
+    record = unrolled(record_of("explore", subject, args, wrt), LONG)
     if not record.variables:
         raise GradientError(
             "explore: the result depends on nothing that asks for a gradient"
@@ -108,28 +106,16 @@ class Explorer(Answer):
 
     def html(self) -> str:
         """The page: one file, which needs nothing else."""
-        record = json.dumps(self.data, separators=(",", ":"), ensure_ascii=False)
         outputs = ", ".join(self.telling.name(y) for y in self.telling.record.outputs)
-        story = f"<pre>{html.escape(self.text())}</pre>"
         parts = {
             "title": html.escape(f"{outputs}: forward and backward"),
-            "record": record.replace("<", "\\u003c"),
-            "story": f"<p>This page needs JavaScript. The story without it:</p>{story}",
+            "record": as_json(self.data),
+            "story": without_script(self.text()),
         }
-        return re.sub(r"\[\[(\w+)\]\]", lambda m: parts.get(m[1], m[0]), shell())
+        return filled(skeleton(), parts)
 
     def _repr_html_(self) -> str:
-        """The page in a frame of its own that may run scripts and nothing else.
-
-        Where a notebook is not trusted the frame is dropped, and the story is left.
-        """
-        page = html.escape(self.html())
-        return (
-            f'<iframe sandbox="allow-scripts" title="explorer" srcdoc="{page}" '
-            f'style="width:100%;height:{HEIGHT}px;border:1px solid #8885;border-radius:8px">'
-            f"</iframe><details><summary>as text</summary><pre>{html.escape(self.text())}</pre>"
-            "</details>"
-        )
+        return framed(self.html(), "explorer", self.text())
 
     def svg(self) -> str:
         """The picture alone, with everything on it: for where no script may run."""
@@ -170,26 +156,12 @@ class Explorer(Answer):
 
 
 @functools.cache
-def shell() -> str:
-    """The page but for [[title]], [[record]] and [[story]].
-
-    The program is deflated, which makes it a third as long.
-    """
-    squeeze = zlib.compressobj(9, zlib.DEFLATED, -15)
-    code = _lean("explorer/style.css") + "\f" + "\n".join(_lean(name) for name in CODE)
-    packed = squeeze.compress(code.encode()) + squeeze.flush()
-    parts = {
-        "code": base64.b64encode(packed).decode(),
-        "keys": "".join(
-            f"<dt>{' '.join(f'<kbd>{html.escape(k)}</kbd>' for k in keys.split())}</dt>"
-            f"<dd>{html.escape(what)}</dd>"
-            for keys, what in KEYS
-        ),
-    }
-    return re.sub(r"\[\[(\w+)\]\]", lambda m: parts.get(m[1], m[0]), _lean("explorer/page.html"))
-
-
-def _lean(name: str) -> str:
-    """A file of the program without indentation, comments on lines of their own, empty lines."""
-    lines = (line.strip() for line in (HERE / name).read_text(encoding="utf-8").splitlines())
-    return "\n".join(line for line in lines if line and not line.startswith("//"))
+def skeleton() -> str:
+    """The page but for [[title]], [[record]] and [[story]]."""
+    keys = "".join(
+        f"<dt>{' '.join(f'<kbd>{html.escape(k)}</kbd>' for k in keys.split())}</dt>"
+        f"<dd>{html.escape(what)}</dd>"
+        for keys, what in KEYS
+    )
+    styles = ("theme.css", "explorer/style.css")
+    return filled(shell("explorer/page.html", styles, CODE), {"keys": keys})

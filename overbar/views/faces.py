@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .answer import norm, number, shape_text, value_text
+from .fold import path_of
 from .formula import TEXT, Symbol, written
 from .measure import shortened, text_width
 from .names import bar
@@ -130,7 +131,7 @@ def _operation(scene: Scene, card: Card, style: str) -> Face:
     value, adjoint = scene.record.value(node), scene.record.bars.get(node)
     formula = f"{name} = {formula_of_card(scene, card)}"
     tip = "\n".join(filter(None, [formula, _tip(name, value, adjoint), _line(node)]))
-    loop = loop_of(node)
+    loop = _loop(card)
     said = barred(name, adjoint)
     if style == "backward":
         return Face([Line(said or bar(name), "bar")], "rect", "op", tip)
@@ -172,18 +173,23 @@ def _box(scene: Scene, card: Card, style: str) -> Face:
 
 def words(scene: Scene, card: Card) -> str:
     """The name of a card's operation."""
-    loop, params = loop_of(card.node), card.node.params
+    node, loop = card.rows[-1].spoken, _loop(card)
     if loop:
         return loop[0]
-    if card.node.op.name == "whole_power":
-        return "square" if params["n"] == 2 else f"power {params['n']}"
-    return str(card.node.op.name).replace("_", " ")
+    if node.op.name == "whole_power":
+        return "square" if node.params["n"] == 2 else f"power {node.params['n']}"
+    return str(node.op.name).replace("_", " ")
+
+
+def _loop(card: Card) -> tuple[str, int] | None:
+    """What repeats, if the card is a loop or takes one of its results."""
+    return next(filter(None, map(loop_of, reversed(card.rows[-1].members))), None)
 
 
 def formula_of_card(scene: Scene, card: Card) -> str:
     """The right-hand side of a card's row, with names as short as its frame allows."""
     row = next(r for r in reversed(card.rows) if r.node is card.node)
-    names = {scene.telling.name(x) for x in row.inputs if x.serial in scene.telling.names}
+    names = {scene.telling.name(x) for x in row.inputs if path_of(x)}
     last = {name: name.rpartition(".")[2] for name in names}
     shorter = {a: b for a, b in last.items() if a != b and list(last.values()).count(b) == 1}
     e = scene.telling.forward(row)

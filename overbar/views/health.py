@@ -65,7 +65,7 @@ def health(subject: Any, *args: Any) -> Health:
         >>> [f.kind for f in report.findings]
         ['vanishing']
     """
-    run = run_of("health", subject, args)
+    run = run_of("health", subject, args).opened()
     need_something("health", run)
     record = run.record
     record.variables = [p.node for p in run.parameters if p.node is not None]
@@ -261,7 +261,7 @@ def _told(t: Trend, facts: Facts) -> Finding:
 
 CURES = {
     "vanishing": "activations that do not shrink (relu, gelu), weights drawn for them "
-    "(nn.init.kaiming_uniform_, xavier_uniform_), normalisation, or connections that skip layers",
+    "(nn.init.kaiming_uniform, xavier_uniform), normalisation, or connections that skip layers",
     "exploding": "smaller initial weights, normalisation, or clipped gradients "
     "(optim.clip_grad_norm_)",
     "dead": "a smaller learning rate, another bias, normalised inputs, or ob.leaky_relu, which is "

@@ -1,6 +1,6 @@
 """The rows of one box of a drawing: in which order, and where in it.
 
-See `layout`, which says what for; `layout.js` has the same statements in the same order.
+See `layout`, which says what for; `layers.js` has the same statements in the same order.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from ..errors import place
@@ -62,10 +62,18 @@ class Moment:
 class MemoryReport(Answer):
     """`.saved` the values kept, the largest first, `.bytes` their sum, `.by_line` sums by
     (file, line); `.given` what is needed and there anyway; `.timeline` moments in order, `.peak`
-    the greatest. Temporaries inside an operation, and what your own variables hold, are not in it.
+    the greatest. Temporaries inside an operation, and what your own variables hold, are not in it;
+    `.loops` says inside of which loops.
     """
 
-    def __init__(self, saved: list[Saved], given: list[Saved], timeline: list[Moment]) -> None:
+    def __init__(
+        self,
+        saved: list[Saved],
+        given: list[Saved],
+        timeline: list[Moment],
+        loops: Sequence[str] = (),
+    ) -> None:
+        self.loops = tuple(loops)
         self.saved = sorted(saved, key=lambda s: -s.bytes)
         self.given, self.timeline = given, timeline
         self.bytes = sum(s.bytes for s in saved)
@@ -119,6 +127,7 @@ class MemoryReport(Answer):
         said = laid([[self._said()]], columns=columns)
         ends = laid([[peak]], columns=columns)
         ends += [fitted(f"    {p.where}", columns)] if p.where else []
+        ends += laid([[f"not counted: inside of {loop}"] for loop in self.loops], columns=columns)
         return plain("\n".join([*said, "", *lines, "", *ends]), ascii)
 
     def __str__(self) -> str:
@@ -142,6 +151,10 @@ class MemoryReport(Answer):
 
 MOST = 60
 """So many rows are shown."""
+
+
+LOOPS = {"scan", "while"}
+"""To the engine one operation each, whatever their bodies keep meanwhile."""
 
 
 def _shape(shape: Any) -> str:
@@ -171,7 +184,12 @@ def memory(subject: Any, *args: Any) -> MemoryReport:
     names = names_of(record.nodes, record.outputs, record.given)
     saved = [_saved(h, names) for h in keep.computed]
     given = [_saved(h, names) for h in keep.given]
-    return MemoryReport(saved, given, [*_forward(record, keep), *_backward(record, keep)])
+    loops = [
+        f"{n.op.name}, {n.origin}" if n.origin else str(n.op.name)
+        for n in record.nodes
+        if record.computed(n) and n.op.name in LOOPS
+    ]
+    return MemoryReport(saved, given, [*_forward(record, keep), *_backward(record, keep)], loops)
 
 
 def _saved(held: Held, names: dict[int, str]) -> Saved:

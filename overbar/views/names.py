@@ -88,7 +88,13 @@ _GREEK = {
          r"\kappa", r"\lambda", r"\mu", r"\nu", r"\xi", r"\pi", r"\rho", r"\sigma", r"\tau",
          r"\phi", r"\chi", r"\psi", r"\omega", r"\zeta"), strict=True,
     )),
-    "lam": r"\lambda", "lambda_": r"\lambda", "…": r"\dots", "□": r"\square", "𝟏": r"\mathbf{1}",
+    **dict(zip(
+        "ΓΔΘΛΞΠΣΥΦΨΩ",
+        (r"\Gamma", r"\Delta", r"\Theta", r"\Lambda", r"\Xi", r"\Pi", r"\Sigma", r"\Upsilon",
+         r"\Phi", r"\Psi", r"\Omega"), strict=True,
+    )),
+    "ℓ": r"\ell", "lam": r"\lambda", "lambda_": r"\lambda", "…": r"\dots", "□": r"\square",
+    "𝟏": r"\mathbf{1}",
 }  # fmt: skip
 
 
@@ -104,14 +110,18 @@ def stem_and_index(name: str) -> tuple[str, str]:
 
 def tex_of(name: str, barred: bool = False, *, dotted: bool = False) -> str:
     r"""The name in LaTeX: `\bar{w}_{1}`."""
-    stem, index = stem_and_index(name)
+    stem, index = stem_and_index(unicodedata.normalize("NFC", name))
     short = len(stem) == 1 or stem in _GREEK
-    letter = _GREEK.get(stem) or (stem if len(stem) == 1 else rf"\mathrm{{{_escaped(stem)}}}")
+    letter = _GREEK.get(stem) or _escaped(stem)
+    if not short:
+        letter = rf"\mathrm{{{letter}}}"
     if barred:
         letter = rf"\bar{{{letter}}}" if short else rf"\overline{{{letter}}}"
     if dotted:
         letter = rf"\dot{{{letter}}}"
-    below = index if index.isdigit() or len(index) < 2 else rf"\mathrm{{{_escaped(index)}}}"
+    below = _escaped(index)
+    if len(index) > 1 and not index.isdigit():
+        below = rf"\mathrm{{{below}}}"
     return letter + (f"_{{{below}}}" if index else "")
 
 
@@ -121,8 +131,25 @@ _SPECIAL = {
 }  # fmt: skip
 
 
+_ACCENTS = {
+    "\u0300": r"\grave", "\u0301": r"\acute", "\u0302": r"\hat", "\u0303": r"\tilde",
+    "\u0304": r"\bar", "\u0306": r"\breve", "\u0307": r"\dot", "\u0308": r"\ddot",
+    "\u030c": r"\check",
+}  # fmt: skip
+
+
 def _escaped(text: str) -> str:
-    return "".join(_SPECIAL.get(c, c) for c in text)
+    return "".join(_SPECIAL.get(c) or _accented(c) for c in text)
+
+
+def _accented(letter: str) -> str:
+    r"""A letter with its accents in LaTeX: `ŷ` is `\hat{y}`."""
+    base, *marks = unicodedata.normalize("NFD", letter)
+    if not base.isascii() or any(m not in _ACCENTS for m in marks):
+        return f"{_GREEK[letter]} " if letter in _GREEK else rf"\text{{{letter}}}"
+    for mark in marks:
+        base = rf"{_ACCENTS[mark]}{{{base}}}"
+    return base
 
 
 # -- which name -------------------------------------------------------------------------------
@@ -139,21 +166,24 @@ def names_of(
     Weak constants and nodes that are only part of an expression may have none. `given` names come
     from the arguments of a function, `variables` from the caller.
     """
-    wishes = _wishes(nodes, list(outputs), given or {}, variables or {})
+    given = given or {}
+    wishes = _wishes(nodes, list(outputs), given, variables or {})
     wanted = Counter(wishes.values())
     numbers: dict[str, int] = defaultdict(int)
     names: dict[int, str] = {}
-    used, plain = set(wishes.values()), dict[str, Node]()
+    used = set(wishes.values())
+    leaves = {n.serial: n for n in nodes if not n.inputs or n in given}
+    first: dict[str, Node] = {}  # the leaf that keeps a name as it is
+    for serial, wish in wishes.items():
+        if serial in leaves:
+            first.setdefault(wish, leaves[serial])
     for node in nodes:
         wish = wishes.get(node.serial)
         if wish is None:
             continue
-        if not node.inputs and wish in plain and _same(node, plain[wish]):
-            names[node.serial] = wish  # one constant, brought in twice
-            continue
-        if wanted[wish] == 1 or (not node.inputs and wish not in plain):
-            names[node.serial] = wish
-            plain[wish] = node
+        own = first.get(wish)
+        if wanted[wish] == 1 or node is own or (own is not None and _same(node, own)):
+            names[node.serial] = wish  # a constant that is brought in twice has one name
             continue
         while True:
             numbers[wish] += 1
@@ -176,10 +206,14 @@ def _wishes(
     given: Mapping[Node, str],
     variables: Mapping[str, Any],
 ) -> dict[int, str]:
-    """What each node would like to be called."""
+    """What each node would like to be called; what is only given a letter comes last."""
     assigned = _assigned(nodes)
     spoken = _spoken(nodes)
-    held = {n.serial: k for k, v in variables.items() if (n := node_of(v)) is not None}
+    held = {
+        n.serial: k
+        for k, v in variables.items()
+        if k.isidentifier() and (n := node_of(v)) is not None  # pytest keeps values as @py_assert1
+    }
     wishes: dict[int, str] = {}
     for node in nodes:
         serial = node.serial
@@ -274,10 +308,13 @@ def _assigned(nodes: Sequence[Node]) -> dict[int, str]:
 
 
 def _parts(group: Sequence[Node]) -> dict[int, str]:
-    """`Q, R = qr(A)`: what several results are unpacked into."""
+    """`Q, R = qr(A)`, `i, f = split(z, 2)`: what several results are unpacked into."""
     words = unpacked(group[0].code, group[0].at)
     there = [n for n in group if n.op.name == "part" and n.params["count"] == len(words)]
-    return {n.serial: words[n.params["index"]] for n in there}
+    if there:
+        return {n.serial: words[n.params["index"]] for n in there}
+    pieces = [n.serial for n in group if n.op.name == "slice"]
+    return dict(zip(pieces, words, strict=True)) if len(pieces) == len(words) else {}
 
 
 def _period(words: list[str]) -> int:

@@ -17,7 +17,7 @@ from ..calculus.transforms import Following
 from ..context import within
 from ..elementwise import Elementwise
 from ..errors import NonFiniteError, OverbarError, place
-from ..graph import CONST, Graph, Node
+from ..graph import CONST, INPUT, Graph, Node
 from ..handle import Tensor, as_tensor
 from ..trees import tree_flatten, tree_unflatten
 from .answer import value_text
@@ -25,6 +25,7 @@ from .births import Birth, Index, NonFiniteReport, finite, first_bad
 from .cures import cure_for
 from .names import bar, known_as, names_of
 from .record import Record, asks, node_of, record_of, unchanged
+from .unroll import unrolled
 
 FINE = "no NaN and no infinity: the result is finite, and so are the gradients"
 
@@ -61,7 +62,8 @@ def _alone(t: Tensor) -> NonFiniteReport:
 
 
 def report_of(record: Record) -> NonFiniteReport:
-    """The report of one run."""
+    """The report of one run; of what is in a loop, with the turn."""
+    record = unrolled(record)
     names = names_of(record.nodes, record.outputs, record.given)
     for y in record.outputs:
         if not finite(record.value(y)):
@@ -180,12 +182,13 @@ def _told(
     cure = cure_for(root.op.name, "forward", [v for _, v in there], made)
     shown = tuple((n, value_text(v) if v is not None else "") for n, v in there)
     birth = Birth(
-        root.op.name, name, "forward", made, index, shown, file, line, source, "", steps, cure
-    )
+        root.op.name, name, "forward", made, index, shown, file, line, source, "", steps, cure,
+        record.turns.get(root, ""),
+    )  # fmt: skip
     return NonFiniteReport(
         birth,
         f"the first value that is not finite: {root.op.name} made {made}{_at(index)}, in the "
-        f"forward pass",
+        f"forward pass{_in(birth.turn)}",
     )
 
 
@@ -211,6 +214,10 @@ def _steps(record: Record, path: Sequence[Node], names: dict[int, str]) -> tuple
 
 def _at(index: Index) -> str:
     return f" at {list(index)}" if index else ""
+
+
+def _in(turn: str) -> str:
+    return f", in {turn}" if turn else ""
 
 
 # -- born on the way back ---------------------------------------------------------------------
@@ -275,11 +282,12 @@ def _backward(record: Record, names: dict[int, str]) -> NonFiniteReport:
     spoiled = f"the gradient of {names.get(path[-1].serial, 'a variable')}"
     steps = (*_steps(record, path[:-1], names), spoiled)
     birth = Birth(
-        node.op.name, name, "backward", made, index, shown, file, line, source, sender, steps, cure
-    )
+        node.op.name, name, "backward", made, index, shown, file, line, source, sender, steps, cure,
+        record.turns.get(node, ""),
+    )  # fmt: skip
     said = (
         f"the result is finite, its gradient is not: the rule of {node.op.name} made "
-        f"{made}{_at(index)}, in the backward pass"
+        f"{made}{_at(index)}, in the backward pass{_in(birth.turn)}"
     )
     return NonFiniteReport(birth, said)
 
@@ -301,10 +309,7 @@ def _of_step(f: Callable[..., Any], args: Sequence[Any]) -> NonFiniteReport:
         for t in ends:
             end = node_of(t)
             if end is not None and end.inputs and t.value is not None:
-                variables = [n for n in Record([end], []).nodes if asks(n) or n.op.name == "alias"]
-                report = report or report_of(
-                    Record([end], [v for v in variables if v.spec.floating])
-                )
+                report = report or report_of(Record([end], _asked_by(Record([end], []).nodes)))
     if report is not None and report.birth is not None:
         return report
     if healthy:
@@ -332,6 +337,13 @@ def _of_step(f: Callable[..., Any], args: Sequence[Any]) -> NonFiniteReport:
     return NonFiniteReport(
         birth, "what is not finite was there before the step began: no operation made it"
     )
+
+
+def _asked_by(nodes: Sequence[Node]) -> list[Node]:
+    """What the gradient is of: what asks for one; if nothing does, the arguments."""
+    floating = [n for n in nodes if not isinstance(n.spec, tuple) and n.spec.floating]
+    found = [n for n in floating if asks(n) or n.op.name == "alias"]
+    return found or [n for n in floating if n.op is INPUT and n.mask]
 
 
 def _run(f: Callable[..., Any], args: Sequence[Any]) -> list[Any]:

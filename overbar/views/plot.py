@@ -237,7 +237,7 @@ class Plot(Pictured):
         self.curves, self.range, self.order = list(curves), range, order
 
     def _heights(self) -> tuple[float, float]:
-        """What the vertical axis covers: all of it, unless a few points are far out."""
+        """What the vertical axis covers: all, unless a few points are far out; and 0, if near."""
         ends = [v for c in self.curves for b in c.bends for v in (b.left, b.right, b.taken)]
         every = np.concatenate([*(c.y for c in self.curves), np.array(ends)])
         finite = every[np.isfinite(every)]
@@ -249,6 +249,10 @@ class Plot(Pictured):
             low, high = a - 0.5 * (b - a), b + 0.5 * (b - a)
         if high - low < 1e-12 * max(1.0, abs(high)):
             low, high = low - 1, high + 1
+        if 0 < low < high - low:
+            low = 0.0
+        if low - high < high < 0:
+            high = 0.0
         room = 0.06 * (high - low)
         return low - room, high + room
 
@@ -301,7 +305,7 @@ class Plot(Pictured):
         said = [_called(c) for c in self.curves]
         wide = max(text_width(s, 11) for s in said) + 48
         tall = 17 * len(said) + 8
-        out = [f'<rect class="paper" x="{left + 8}" y="22" width="{wide:.1f}" height="{tall}" rx="5" fill="#ffffff" fill-opacity="0.85"/>']  # fmt: skip  # noqa: E501
+        out = [f'<rect class="paper grid" x="{left + 8}" y="22" width="{wide:.1f}" height="{tall}" rx="5" fill="#ffffff" stroke="#d9dde3"/>']  # fmt: skip  # noqa: E501
         for i, name in enumerate(said):
             y = 36 + 17 * i
             out.append(

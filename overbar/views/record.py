@@ -66,6 +66,7 @@ class Record:
         self.messages: list[Message] = []
         self.bars: dict[Node, Any] = {}
         self.is_swept = False
+        self.turns: dict[Node, str] = {}  # of loops that are written out, see `unroll`
 
     def _differentiable(self) -> list[Node]:
         """The nodes through which adjoints flow: one without its inputs' trackers was cut off."""

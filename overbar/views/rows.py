@@ -42,6 +42,12 @@ class Row:
         """Its nodes, oldest first."""
         return (*self.inner, self.node)
 
+    @property
+    def spoken(self) -> Node:
+        """The operation that it is called by: the last, but for a reshape and the like."""
+        members = reversed(self.members)
+        return next((n for n in members if n.op.name not in SILENT), self.node)
+
 
 class Telling:
     """A record with names, told in rows.

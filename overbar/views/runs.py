@@ -25,6 +25,7 @@ from ..handle import Tensor
 from ..origin import OURS, users_frame
 from ..trees import tree_flatten
 from .record import Record, asks, handle_of, node_of, record_of, unchanged
+from .unroll import unrolled
 
 DEEPEST = 5
 """So far functions are followed that a function calls, in search of parameters."""
@@ -70,6 +71,16 @@ class Run:
     parameters: list[Parameter]
     made: list[Node]
     frame: FrameType
+
+    def opened(self) -> Run:
+        """The same run with its loops written out."""
+        record = unrolled(self.record)
+        if record is self.record:
+            return self
+        closed = set(self.record.nodes)
+        inside = (n for n in record.nodes if record.computed(n))
+        made = [*(n for n in self.made if n not in closed), *inside]
+        return dataclasses.replace(self, record=record, made=made)
 
     def leaves_of(self, p: Parameter) -> list[Node]:
         """The leaves by which a parameter entered any operation of the run."""

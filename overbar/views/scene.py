@@ -16,7 +16,7 @@ from typing import Any
 from ..graph import Graph, Node
 from .answer import norm
 from .fold import Folding, path_of
-from .parts import Parts
+from .operations import Operations
 from .record import asks
 from .rows import Row
 from .siblings import REPEATED
@@ -70,7 +70,7 @@ class Scene:
         """
         self.many = many
         self.folding, self.opened = folding, opened
-        self.telling = Parts(folding.telling) if apart else folding.telling
+        self.telling = Operations(folding.telling) if apart else folding.telling
         self.record = self.telling.record.sweep()
         self._consumers = self.record.consumers
         self._by_target: dict[Node, dict[Node, list[Any]]] = {}
@@ -91,7 +91,7 @@ class Scene:
 
     def _homes(self) -> list[tuple[Row, int]]:
         """The rows, or their operations, each with the number of its row, oldest first."""
-        if not isinstance(self.telling, Parts):
+        if not isinstance(self.telling, Operations):
             return list(zip(self.telling.rows, itertools.count(), strict=False))
         number = {row: i for i, row in enumerate(self.folding.rows)}
         of = self.telling.row_of

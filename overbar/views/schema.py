@@ -9,6 +9,7 @@ name, or a line of source; nothing is derived here, and the page derives nothing
                   name, op, kind ("parameter", "input", "given", "op"), inputs (nodes),
                   value, bar (numbers of the pool; bar is left out where nothing arrived),
                   dtype (left out if it is float64), line (of `lines`), rule (of `rules`), box,
+                  turn (in a loop: "iteration 3 of 6"),
                   local (of entry-by-entry operations: the derivative by each input, by its number)
     messages  in the order they were sent: [from, to, value, share]; the share is the message's
               signed part of its receiver's adjoint, null where the messages cancel
@@ -41,7 +42,7 @@ from .explain import words_of
 from .fold import fold
 from .formula import MATHML, TEXT, Expr, Notation, constant, written
 from .nudges import slides
-from .parts import Parts
+from .operations import Operations
 from .pool import Pool
 from .record import asks
 from .rows import Row, Telling
@@ -64,7 +65,7 @@ class _Writer:
     """The tables while they fill."""
 
     def __init__(self, telling: Telling, whole: bool) -> None:
-        self.telling, self.each = telling, Parts(telling)
+        self.telling, self.each = telling, Operations(telling)
         self.record = telling.record.sweep()
         head = next(n for most, n in HEADS if len(self.record.nodes) <= most)
         self.pool = Pool(head, whole=whole)
@@ -119,7 +120,10 @@ class _Writer:
         row = unit if isinstance(unit, Row) else None
         node = unit.node if isinstance(unit, Row) else unit
         record = self.record
-        made: dict[str, Any] = {"name": self.each.name(node), "op": _op(row, node)}
+        made: dict[str, Any] = {
+            "name": self.each.name(node),
+            "op": row.spoken.op.name if row else "",
+        }
         made["kind"] = "op" if row else self._kind(node)
         if row:
             made["inputs"] = self._inputs(row)
@@ -137,6 +141,8 @@ class _Writer:
             made["line"] = line
         if unit in home:
             made["box"] = home[unit]
+        if node in record.turns:
+            made["turn"] = record.turns[node]
         return made
 
     def _local(self, row: Row) -> dict[str, Any]:
@@ -308,10 +314,6 @@ class _Table:
         if at == len(self.rows):
             self.rows.append(list(row) if isinstance(row, tuple) else row)
         return at
-
-
-def _op(row: Row | None, node: Node) -> str:
-    return node.op.name if row else ""
 
 
 def _trail(boxes: Sequence[dict[str, Any]], at: int) -> list[int]:

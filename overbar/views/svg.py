@@ -327,10 +327,12 @@ def _strip(face: Face) -> Iterable[str]:
 
 
 def _overlined(text: str) -> str:
-    """Text for SVG: the bar over a word is one line, not one stroke for each letter."""
+    """Text for SVG: the bar over a word is one line, not one stroke for each letter, and the bar
+    over a tall letter is above it, where many fonts strike it through.
+    """
     escaped = html.escape(text)
     return re.sub(
-        rf"(?:\w{MACRON}){{2,}}",
+        rf"(?:\w{MACRON}){{2,}}|[bdfhkl]{MACRON}",
         lambda m: f'<tspan text-decoration="overline">{m[0].replace(MACRON, "")}</tspan>',
         escaped,
     )

@@ -332,7 +332,18 @@ def total(*terms: Expr) -> Expr:
             kept.append(alike[0] if len(alike) == 1 else _product(count, 1, *split(alike[0])[2:]))
     if len(kept) < 2:
         return kept[0] if kept else Number(0, shape=())
-    return Sum(tuple(kept), **_joint(kept))
+    return _sign(*kept) or Sum(tuple(kept), **_joint(kept))
+
+
+def _sign(a: Expr, b: Expr, *more: Expr) -> Expr | None:
+    """2 [x > 0] − 1, with ½ for [0 > 0], is the sign of x: so the rule of |x| is read."""
+    twice, one, top, bottom = split(a)
+    if more or (twice, one, len(top), bottom) != (2, 1, 1, ()) or split(b) != split(MINUS):
+        return None
+    (step,) = top
+    if not isinstance(step, Applied) or step.op.name != "heaviside" or step.params["kink"] != 0.5:
+        return None
+    return _plainly(PRIMITIVES["sign"], {}, step.args, of_shape(step.shape))
 
 
 MINUS = Number(-1, shape=())

@@ -22,6 +22,11 @@ from .answer import Answer, Table, number, plain
 from .columns import laid, terminal
 from .sketch import Sketch, length
 
+SHARE, GRACE = 0.01, 0.02
+"""A look that is due waits until all looks, but for so many seconds, have taken less than this
+share of the time. What a look does inside of the sweep is not all measured: the share is half of
+what is promised.
+"""
 FADING = 0.8
 """The weight of what was, in the running means."""
 
@@ -32,8 +37,9 @@ def watch(model: Any, every: int = 50) -> Watch:
     A step is a call of the model in training mode. Every so many steps, and at the first, one is
     looked at: the norms of each parameter, of its gradient, and of its update, the shares of
     zeros, NaN and infinities, and a sketch of the gradient's entries. The memory is constant, the
-    time under 2 % of a training step. A jitted step does not call the model: then say
-    `w.step()` after each.
+    time under 2 % of that of the training (and a few hundredths of a second), however small the
+    model: where a look takes long against a step, it waits until it may. A jitted step does not
+    call the model: then say `w.step()` after each.
 
     Raises:  DTypeError if it is no model, DomainError if `every` is no positive number.
     Example:
@@ -110,6 +116,12 @@ class Watch(Answer):
         self.seconds = 0.0
         self._before: list[Any] | None = None
         self._by_hand = False
+        self._due = 1  # the step at which the next look is due
+        self._began, self._lasted = time.perf_counter(), 0.0
+
+    def _may_look(self) -> bool:
+        """Whether the looks so far have taken little enough."""
+        return self.seconds < GRACE + SHARE * (time.perf_counter() - self._began)
 
     # -- while it lasts -----------------------------------------------------------------------
 
@@ -129,16 +141,18 @@ class Watch(Answer):
             if self._before is not None:
                 self._compare()
             self.steps += 1
-            if (self.steps - 1) % self.every:
+            if self.steps < self._due or not self._may_look():
                 return forward(*args, **kwargs)
+            self._due = self.steps + self.every
             return self._looked_at(forward, args, kwargs)
 
+        self._began = time.perf_counter() - self._lasted
         self._own = vars(self.model).get("forward")
         vars(self.model)["forward"] = watched
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._gates = []
+        self._gates, self._lasted = [], time.perf_counter() - self._began
         if self._own is None:
             vars(self.model).pop("forward", None)
         else:
@@ -158,7 +172,8 @@ class Watch(Answer):
                 if p.grad is not None:
                     trace.saw(p.grad.value, self.steps)
             self.seconds += time.perf_counter() - start
-        if self.every == 1 or self.steps % self.every == self.every - 1:
+        due = self.every == 1 or self.steps % self.every == self.every - 1
+        if due and self._may_look():
             self._remember()
 
     def _looked_at(self, forward: Any, args: Any, kwargs: Any) -> Any:

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from playwright.sync_api import sync_playwright
 
+from overbar.views.compiled import compiled
 from overbar.views.explore import explore
-from tests.browser.programs import broken, cancels, logistic, mlp, transformer
+from tests.browser.programs import broken, cancels, logistic, mlp, training, transformer
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 SIZES = {
@@ -44,9 +45,15 @@ def pages():
 
 
 @pytest.fixture(scope="session")
-def files(pages, tmp_path_factory):
+def answers():
+    """What became of two compiled steps."""
+    return {name: compiled(*training(count)) for name, count in (("one", 1), ("several", 8))}
+
+
+@pytest.fixture(scope="session")
+def files(pages, answers, tmp_path_factory):
     folder = tmp_path_factory.mktemp("pages")
-    for name, page in pages.items():
+    for name, page in {**pages, **answers}.items():
         page.save(folder / f"{name}.html")
     (folder / "frame.html").write_text(
         f"<!DOCTYPE html><html lang=en><title>{html.escape('a notebook')}</title>"

@@ -100,6 +100,24 @@ def transformer(count):
     return loss, ()
 
 
+def training(count):
+    """A compiled step that trains a network of so many blocks, and its arguments."""
+    model = blocks(count)
+    optimizer = ob.optim.SGD(model.parameters(), lr=0.1)
+
+    @ob.jit
+    def step(x, t):
+        y = model(x)
+        loss = nn.functional.cross_entropy(y, t)
+        size = ob.linalg.inv(y.mT @ y + ob.eye(5)).sum()
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        return loss, size
+
+    return step, np.random.default_rng(0).normal(size=(6, 16)), np.arange(6) % 5
+
+
 def cancels(x):
     """What goes back to x adds up to nothing."""
     y = 3.0 * x

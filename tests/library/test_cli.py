@@ -4,10 +4,13 @@ import csv
 import io
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
@@ -17,6 +20,7 @@ from overbar import cli, demo, store, tabular, terminal
 from overbar.data.recipe import Recipe
 from overbar.data.table import read_table
 
+PICTURE = Path(__file__).parents[2] / "docs" / "network.svg"
 QUICK = ["--epochs", "3", "--hidden", "8"]
 
 
@@ -143,6 +147,21 @@ def test_the_demo_recognises_97_of_100_digits_and_tells_a_story(here):
     for page in ("story.html", "explorer.html"):
         assert "<html" in (here / "overbar-demo" / page).read_text(encoding="utf-8")
         assert page in out
+    drawn = (here / "overbar-demo" / "network.svg").read_text(encoding="utf-8")
+    kept = PICTURE.read_text(encoding="utf-8")
+    number = re.compile(r"line \d+:")  # of lines of the demo
+    assert number.sub("", drawn) == number.sub("", kept), f"cp overbar-demo/network.svg {PICTURE}"
+
+
+def test_the_picture_of_the_readme_is_shown_there_and_suits_light_and_dark_pages():
+    readme = (PICTURE.parent.parent / "README.md").read_text(encoding="utf-8")
+    assert readme.index("](docs/network.svg)") < readme.index("## A tour")
+    text = PICTURE.read_text(encoding="utf-8")
+    root = ET.fromstring(text)  # noqa: S314  (ours)
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    assert float(root.get("width")) > float(root.get("height")) > 100
+    assert "prefers-color-scheme:dark" in text
+    assert "http" not in text.replace("http://www.w3.org/2000/svg", "")
 
 
 def test_the_demo_is_the_same_for_the_same_seed(here, capsys):

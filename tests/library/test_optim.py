@@ -271,6 +271,7 @@ def test_an_interrupted_step_happened_or_did_not(compiled, interrupted):
         )
         if steps is not None and steps < 20:  # v and p tell of the same number of steps
             assert params[0].item() == pytest.approx(-2 * steps + 2 * (1 - 0.5**steps), abs=1e-6)
+        assert (leaf(1.0) * 2).requires_grad  # no `no_grad` is left behind
     assert struck > 60
     assert all(p.is_leaf and p.requires_grad for p in params)
 

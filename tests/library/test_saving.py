@@ -59,7 +59,21 @@ def test_every_layer_can_be_described_and_built(path):
         nn.Linear(2, 3), nn.Linear(3, 2, bias=False), nn.Identity(), nn.Flatten(0, -1),
         nn.Dropout(0.1), nn.ReLU(), nn.LeakyReLU(0.2), nn.ELU(2.0), nn.Sigmoid(), nn.Tanh(),
         nn.Softplus(3.0), nn.GELU(True), nn.SiLU(), nn.Softmax(0),
-        nn.ModuleList([nn.Tanh(), nn.Sequential(nn.Linear(1, 1))]),
+        nn.ModuleList([nn.Tanh(), nn.Sequential(nn.Linear(1, 1))]), nn.Residual(nn.Linear(2, 2)),
+        nn.Embedding(5, 3, padding_idx=1),
+        nn.Conv1d(2, 4, 3, groups=2, padding="same"), nn.Conv2d(2, 4, (3, 2), bias=False),
+        nn.ConvTranspose1d(2, 3, 2), nn.ConvTranspose2d(2, 4, (3, 2), stride=(2, 2)),
+        nn.MaxPool1d(2), nn.MaxPool2d((3, 2), stride=2), nn.AvgPool1d(2),
+        nn.AvgPool2d(3, count_include_pad=False),
+        nn.AdaptiveAvgPool1d(2), nn.AdaptiveAvgPool2d((2, 3)),
+        nn.BatchNorm1d(3, momentum=None), nn.BatchNorm2d(3, affine=False),
+        nn.LayerNorm((2, 3), bias=False), nn.RMSNorm(4), nn.GroupNorm(2, 4),
+        nn.LocalResponseNorm(5, k=2.0),
+        nn.RNN(2, 3, nonlinearity="relu", bias=False), nn.LSTM(2, 3, 2, bidirectional=True),
+        nn.GRU(2, 3), nn.RNNCell(2, 3), nn.LSTMCell(2, 3, bias=False), nn.GRUCell(2, 3),
+        nn.NTM(2, 1, 3, 4, 5, 2), nn.MultiheadAttention(4, 2, kdim=3, bias=False),
+        nn.TransformerEncoderLayer(4, 2, 8),
+        nn.TransformerEncoder(nn.TransformerEncoderLayer(4, 2, 8), 2, nn.LayerNorm(4)),
     ]  # fmt: skip
     here = {type(layer).__name__ for layer in layers} | {"Module", "Sequential"}
     things = {name: getattr(nn, name) for name in nn.__all__}

@@ -7,14 +7,16 @@ one that amsmath knows, indices must not be doubled, and nothing but ASCII may b
 import re
 
 KNOWN = {
-    "Gamma", "Im", "Phi", "Re", "Vert", "alpha", "arccos", "arcsin", "arctan", "arg", "ast", "bar",
-    "begin", "beta", "bmod", "cdot", "cos", "cosh", "delta", "det", "dot", "dots", "end", "eta",
-    "exp", "frac", "gamma", "ge", "hline", "infty", "lVert", "lambda", "land", "langle", "lceil",
-    "le", "left", "lfloor", "ln", "log", "lor", "mathbf", "mathrel", "mathrm", "max", "min", "mu",
-    "ne", "neg", "odot", "operatorname", "oplus", "otimes", "overline", "partial", "phi", "pi",
-    "prod", "psi", "rVert", "rangle", "rceil", "rfloor", "right", "sigma", "sim", "sin", "sinh",
-    "sqrt", "square", "star", "sum", "surd", "tan", "tanh", "text", "tfrac", "theta", "times",
-    "to", "top", "underset", "varphi", "vert", "wedge", "backslash",
+    "Delta", "Gamma", "Im", "Lambda", "Omega", "Phi", "Pi", "Psi", "Re", "Sigma", "Theta",
+    "Upsilon", "Vert", "Xi", "acute", "alpha", "arccos", "arcsin", "arctan", "arg", "ast",
+    "backslash", "bar", "begin", "beta", "bmod", "breve", "cdot", "check", "cos", "cosh", "ddot",
+    "delta", "det", "dot", "dots", "ell", "end", "epsilon", "eta", "exp", "frac", "gamma", "ge",
+    "grave", "hat", "hline", "infty", "lVert", "lambda", "land", "langle", "lceil", "le", "left",
+    "lfloor", "ln", "log", "lor", "mathbf", "mathrel", "mathrm", "max", "min", "mu", "ne", "neg",
+    "odot", "operatorname", "oplus", "otimes", "overline", "partial", "phi", "pi", "prod", "psi",
+    "rVert", "rangle", "rceil", "rfloor", "right", "sigma", "sim", "sin", "sinh", "sqrt",
+    "square", "star", "sum", "surd", "tan", "tanh", "text", "tfrac", "theta", "tilde", "times",
+    "to", "top", "underset", "varphi", "vert", "wedge",
 }  # fmt: skip
 SIGNS = set("\\,;{}_%&#$ ")
 TABLES = {"aligned": 2, "array": 0, "gathered": 1}

@@ -1,6 +1,6 @@
 """A formula that somebody wrote, held against the engine: what is wrong with it is said.
 
-The slips are those of the course notes (their list is in docs/manual/course-notes.md).
+The slips are those of the course notes (their list is docs/gallery/slips.md).
 """
 
 import unicodedata
@@ -96,6 +96,24 @@ def test_georgia_tech_a_factor_counted_twice_and_another_missing():
     assert verdict.reason == nfd("the factor p̄ is too many; and the factor x is missing")
     assert d.check("-(1 - p)*x")
     assert d.check("u_bar * x")
+
+
+def test_eth_rows_times_columns():
+    W, y = np.ones((2, 3)), np.array([1.0, 0.0])
+    h = ob.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    L = ob.sum((W @ h - y) ** 2)
+    verdict = ob.derive(L, wrt=h).check("2 * W @ (W @ h - y)")
+    assert (verdict.kind, verdict.reason) == ("transposed", "W is to be transposed")
+    assert verdict.came is None
+    assert "as it stands, the shapes do not fit" in str(verdict)
+
+
+def test_georgia_tech_a_loss_without_its_logarithm():
+    w, x = ob.tensor([0.3, -0.4], requires_grad=True), ob.tensor([1.0, 2.0])
+    u = w @ x
+    L = ob.sigmoid(u)
+    verdict = ob.derive(L, wrt=u).check("-(1 - L)")
+    assert verdict.reason == "the sign of 1 − L is wrong; and the factor L is missing"
 
 
 def test_georgia_tech_one_of_two_paths():

@@ -39,6 +39,40 @@ def test_many_inputs_and_one_output_are_for_reverse_mode():
     assert report.modes["reverse"].flops < 5 * report.flops
 
 
+@pytest.mark.parametrize(("n", "m"), [(100, 1), (1, 100), (50, 50)])
+def test_s0_4_as_many_passes_as_the_fewer_of_inputs_and_outputs(n, m):
+    """A backward sweep gives one row of the Jacobian, a forward sweep one column."""
+    w = rng().normal(size=(m, n))
+    report = ob.cost(lambda x: ob.tanh(w @ x), np.ones(n))
+    assert (report.inputs, report.outputs) == (n, m)
+    assert (report.modes["forward"].passes, report.modes["reverse"].passes) == (n, m)
+    assert report.modes[report.best].passes == min(n, m)
+    if n != m:
+        assert report.best == ("forward" if n < m else "reverse")
+
+
+def test_s4_5_differences_cost_d_to_the_fourth_and_going_back_d_squared():
+    """l = ½ ‖W2 tanh(W1 x + b) − y‖², by all 2d² weights: counted FLOPs, exactly and as slopes."""
+    sizes = np.array([32, 64, 128, 256])
+    flops = {"numeric": [], "reverse": []}
+    for d in sizes:
+        v = np.ones(d)
+
+        def loss(W1, W2, v=v):
+            return ob.sum((W2 @ ob.tanh(W1 @ v + v) - v) ** 2) / 2
+
+        modes = ob.cost(loss, np.ones((d, d)), np.ones((d, d))).modes
+        assert modes["numeric"].passes == 2 * d**2 + 1
+        for mode, counts in flops.items():
+            counts.append(modes[mode].flops)
+    run = 4 * sizes**2 + 5 * sizes + 1  # two products, then a sum, tanh, a difference, a square
+    assert flops["numeric"] == list((2 * sizes**2 + 1) * run)
+    assert flops["reverse"] == list(10 * sizes**2 + 11 * sizes + 3)
+    for mode, power in (("numeric", 4), ("reverse", 2)):
+        slope = np.polyfit(np.log(sizes), np.log(flops[mode]), 1)[0]
+        assert slope == pytest.approx(power, abs=0.03)
+
+
 def test_one_input_and_many_outputs_are_for_forward_mode():
     report = ob.cost(lambda s: ob.stack([ob.sin(s * k) for k in range(50)]), 0.3)
     assert (report.inputs, report.outputs, report.best) == (1, 50, "forward")

@@ -436,3 +436,15 @@ def test_a_rule_that_cannot_be_read_is_said_to_be_unread():
     line = next(line for line in d.lines if line.left == nfd("x̄"))
     assert line.value == pytest.approx(2 * np.sin(0.3) * np.cos(0.3), rel=1e-13)
     assert line.note == "by opaque code: not checked"
+
+
+def test_the_derivative_of_an_absolute_value_is_its_sign():
+    def penalty(W):
+        L = ob.sum(ob.abs(W)) + ob.sum(W**2)
+        return L  # noqa: RET504
+
+    d = ob.derive(penalty, np.array([[0.0, -1.0], [2.0, 0.5]]), wrt="W", numbers=False)
+    assert str(d).splitlines()[-2].partition("=")[2].partition("=")[0].strip() == "sign(W) + 2 W"
+    assert d.check("sign(W) + 2*W")
+    with ob.config(kinks="right"):  # 1 at 0: no sign
+        assert "sign" not in str(ob.derive(penalty, np.ones((2, 2)), wrt="W"))

@@ -421,6 +421,13 @@ def test_one_number_under_two_names_is_called_by_each():
     assert ob.explain(y)["y"].formula == "w a b"
 
 
+def test_values_that_a_tool_keeps_in_the_callers_frame_give_no_names():
+    """pytest keeps the operands of an assertion as @py_assert1, @py_assert3, ..."""
+    record = record_of("test", ob.exp(ob.tensor([1.0, 2.0], requires_grad=True)))
+    names = names_of(record.nodes, record.outputs, variables={"@py_assert1": record.nodes[0]})
+    assert list(names.values()) == ["w", "y"]
+
+
 def test_names_are_unique_and_hold_no_array():
     x = ob.tensor(np.ones(1000), requires_grad=True)
     y = ob.sin(x)
@@ -628,3 +635,22 @@ def test_equal_code_in_two_files_has_its_own_place(tmp_path):
         (tmp_path / name).write_text(source)
         y = runpy.run_path(str(tmp_path / name))["y"]
         assert y.node.origin.filename == str(tmp_path / name)
+
+
+def test_an_argument_keeps_its_name_where_a_constant_would_get_the_same_letter():
+    def spread(x):
+        y = ob.broadcast_to(x, (3,))
+        return ob.sum(y * np.array([1.0, 2.0, 3.0]))
+
+    story = ob.explain(spread, 2.0)
+    assert [row.name for row in story.rows] == ["x", "x₁", "y", "L"]
+    assert story.adjoint("x") == 6.0
+
+
+def test_what_a_split_is_unpacked_into_has_these_names():
+    def gates(z):
+        i, g = ob.split(z, 2)
+        return ob.sum(ob.sigmoid(i) * ob.tanh(g))
+
+    rows = ob.explain(gates, np.arange(4.0)).rows
+    assert [(row.name, row.formula) for row in rows[1:3]] == [("i", "z[0:2]"), ("g", "z[2:4]")]

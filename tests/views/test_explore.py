@@ -12,8 +12,9 @@ import overbar as ob
 import overbar.views.explore as module
 from overbar import nn
 from overbar.errors import DomainError, FileError, GradientError
-from overbar.views.explore import Explorer, explore, shell
-from overbar.views.parts import Parts
+from overbar.views.explore import Explorer, explore, skeleton
+from overbar.views.operations import Operations
+from overbar.views.page import HERE
 from overbar.views.record import record_of
 from tests.browser.programs import blocks, logistic, mlp, transformer
 
@@ -91,7 +92,7 @@ def test_every_value_and_adjoint_is_the_engines(both):
     record = page.telling.record
     with np.errstate(all="ignore"):
         engine = {node: y_bar for node, y_bar, _ in record.steps()}
-    each = Parts(page.telling)
+    each = Operations(page.telling)
     named = {each.name(n): n for n in record.nodes if n.serial in each.names}
     seen = 0
     for made in data["nodes"]:
@@ -303,16 +304,16 @@ def test_five_thousand_nodes_fit_into_two_megabytes():
 
 
 def test_the_shell_is_small_and_asks_for_nothing():
-    assert len(shell().encode()) <= 40 * 1024
+    assert len(skeleton().encode()) <= 40 * 1024
     for name in module.CODE:
-        code = (module.HERE / name).read_text(encoding="utf-8")
+        code = (HERE / name).read_text(encoding="utf-8")
         urls = set(re.findall(r"https?://[^\s'\"`)]+", code))
         assert urls <= {"http://www.w3.org/2000/svg"}, name
         assert not re.search(
             r"\b(fetch|XMLHttpRequest|WebSocket|EventSource|sendBeacon|import)\s*\(", code
         )
-    assert "default-src 'none'" in shell()
-    assert not re.search(r"(src|href)=\"?https?:", shell())
+    assert "default-src 'none'" in skeleton()
+    assert not re.search(r"(src|href)=\"?https?:", skeleton())
 
 
 def test_the_page_holds_the_record():

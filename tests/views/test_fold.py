@@ -9,7 +9,7 @@ import pytest
 import overbar as ob
 from overbar.views.draw import draw
 from overbar.views.fold import fold
-from overbar.views.parts import Parts
+from overbar.views.operations import Operations
 from overbar.views.record import record_of
 from overbar.views.rows import Telling
 from tests.views import nets
@@ -91,7 +91,7 @@ def test_unfolded_every_operation_is_a_card():
     for net in nets.EVERY.values():
         L = net()
         cards = draw(L, fold=False).cards
-        parts = Parts(Telling(record_of("x", L).sweep()))
+        parts = Operations(Telling(record_of("x", L).sweep()))
         assert sum(c["kind"] == "op" for c in cards) == len(parts.rows)
         assert not [c for c in cards if c["kind"] in {"box", "bundle"}]
 

@@ -1,6 +1,7 @@
 """health: its numbers are the engine's own, and asking changes nothing."""
 
 import inspect
+import re
 
 import numpy as np
 import pytest
@@ -46,6 +47,72 @@ def test_the_adjoint_of_a_layer_is_that_where_its_weight_enters():
     for row, node in zip(report.layers, (z, y), strict=True):
         wanted = np.linalg.norm(ob.adjoint(L, node).numpy())
         assert row.adjoint == pytest.approx(wanted, rel=1e-12)
+
+
+def deep(activation, layers=12):
+    """Linear layers of 16 units, each followed by an activation, drawn as relu wants them."""
+    rng, made = zoo.drawn(), []
+    for _ in range(layers):
+        linear = nn.Linear(16, 16, rng=rng)
+        linear.weight = nn.Parameter(nn.init.kaiming_uniform((16, 16), rng=rng))
+        made += [linear, activation()]
+    return nn.Sequential(*made)
+
+
+def test_s1_19_where_the_flow_dies_and_what_is_to_blame():
+    """50 layers of sigmoids: σ′ and the weights, each to blame for what it takes."""
+    model, x = deep(nn.Sigmoid, 50), zoo.drawn(1).normal((32, 16))
+    report = ob.health(lambda: ob.sum(model(x)))
+    (found,) = report.findings
+    assert (found.kind, found.name) == ("vanishing", "98")
+    zs, hs, h = [], [], x
+    for layer in model:
+        h = layer(h)
+        (zs if isinstance(layer, nn.Linear) else hs).append(h)
+    bars = [np.linalg.norm(b.numpy().astype(float)) for b in ob.adjoint(ob.sum(h), [*zs, *hs])]
+    came, into = np.array(bars[:50]), np.array(bars[50:])
+    np.testing.assert_allclose([row.adjoint for row in report.layers], came, rtol=1e-5)
+    assert found.value == pytest.approx((came[0] / came[-1]) ** (1 / 49), rel=1e-4)
+    by_slope = np.exp(np.mean(np.log(came[:-1] / into[:-1])))
+    by_weight = np.exp(np.mean(np.log(into[:-1] / came[1:])))
+    assert by_slope * by_weight == pytest.approx(found.value, rel=1e-4)
+    assert by_slope < 0.25
+    assert by_weight > 1  # these weights are not to blame
+    assert re.search(rf"most of it by sigmoid \(line \d+\), × {by_slope:.3f} each", found.what)
+
+
+def test_s1_19_weights_that_are_too_small_are_to_blame_themselves():
+    model, x = deep(nn.ReLU, 50), zoo.drawn(1).normal((32, 16))
+    for linear in list(model)[::2]:
+        linear.weight = nn.Parameter(0.2 * linear.weight.detach())
+    findings = ob.health(lambda: ob.sum(model(x))).findings
+    (found,) = (f for f in findings if f.kind == "vanishing")
+    assert "most of it by matmul" in found.what
+
+
+def test_s3_7_relu_does_not_saturate_and_its_gradient_does_not_vanish():
+    x = zoo.drawn(1).normal((32, 16))
+    found = {f: ob.health(deep(f), x) for f in (nn.Sigmoid, nn.Tanh, nn.ReLU)}
+    assert [f.kind for f in found[nn.Sigmoid].findings] == ["vanishing"]
+    assert not found[nn.ReLU]
+    first = {f: report.layers[0].adjoint for f, report in found.items()}
+    assert first[nn.Sigmoid] < 1e-4
+    assert first[nn.ReLU] > 1
+
+
+def test_s3_7_the_share_of_saturated_units_of_every_layer():
+    """A unit is saturated where |f′| < 0.01: of tanh, 1 − h² < 0.01."""
+    model, h = deep(nn.Tanh), 8 * zoo.drawn(1).normal((32, 16))
+    report = ob.health(model, h)
+    assert [(f.kind, f.name) for f in report.findings] == [("saturated", "0")]
+    layers = list(model)
+    for row, (linear, f) in zip(
+        report.layers, zip(layers[::2], layers[1::2], strict=True), strict=True
+    ):
+        h = f(linear(h))
+        share = np.mean(1 - h.numpy().astype(float) ** 2 < 0.01)
+        assert row.saturated == pytest.approx(share, abs=2 / h.size)
+    assert report.layers[0].saturated > 0.8
 
 
 def test_the_update_is_what_the_step_would_do():

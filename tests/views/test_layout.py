@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import overbar
-from overbar.views.draw import draw
 from overbar.views.layout import layout
-from tests.views import nets
+from tests.views.curves import sampled
 
-SCRIPT = Path(overbar.__file__).parent / "views" / "layout.js"
+VIEWS = Path(overbar.__file__).parent / "views"
+TWINS = "".join((VIEWS / n).read_text(encoding="utf-8") for n in ("layers.js", "layout.js"))
 
 
 class Draws:
@@ -86,7 +86,7 @@ def test_python_and_javascript_give_the_same_coordinates():
     long = [[i, i + 1] for i in range(199)] + [[i, 199] for i in range(180)]
     cases.append(([[60, 30]] * 200, long, {"across": 30, "down": 50, "lane": 9, "spread": 4}))
     script = (
-        f"const {{overbarLayout}} = require({json.dumps(str(SCRIPT))});"
+        f"{TWINS}\n"
         "const cases = JSON.parse(require('fs').readFileSync(0));"
         "console.log(JSON.stringify(cases.map(([s, e, o]) => overbarLayout(s, e, o))))"
     )
@@ -178,24 +178,6 @@ def test_edges_run_from_card_to_card_and_over_no_other(seed):
                     assert not (left + 1 < p < right - 1 and top + 1 < q < bottom - 1)
 
 
-def sampled(route, n=8):
-    """Points of a route as it is drawn: straight, then a curve, and so on."""
-    points = [route[0]]
-    for k in range(1, len(route)):
-        (x, y), (u, v) = route[k - 1], route[k]
-        if k % 2:
-            points.append((u, v))
-            continue
-        m = (y + v) / 2
-        for t in np.linspace(0, 1, n + 1)[1:]:
-            s = 1 - t
-            points.append((
-                s**3 * x + 3 * s * s * t * x + 3 * s * t * t * u + t**3 * u,
-                s**3 * y + 3 * s * s * t * m + 3 * s * t * t * m + t**3 * v,
-            ))  # fmt: skip
-    return points
-
-
 # -- it reads well ------------------------------------------------------------------------------
 
 
@@ -257,71 +239,3 @@ def test_wide_rows_and_long_edges_are_quick():
     edges = [(i, i + 1) for i in range(499)] + [(i, 499) for i in range(400)]
     layout([(60, 30)] * 500, edges)
     assert time.perf_counter() - begin < 5
-
-
-# -- against Graphviz ---------------------------------------------------------------------------
-
-TWELVE = {
-    "logistic": nets.logistic, "shared": nets.shared, "mlp": nets.mlp,
-    "transformer": lambda: nets.transformer(2), "rnn": lambda: nets.rnn(8),
-    "stacked_rnn": nets.stacked_rnn, "lstm": lambda: nets.lstm(4), "alexnet": nets.alexnet,
-    "diamonds": nets.diamonds, "residual": nets.residual, "newton": nets.newton,
-    "tangle": lambda: nets.tangle(24),
-}  # fmt: skip
-
-
-@pytest.mark.skipif(shutil.which("dot") is None, reason="needs Graphviz")
-@pytest.mark.parametrize("net", TWELVE.values(), ids=TWELVE)
-def test_no_more_crossings_than_graphviz(net):
-    picture = draw(net(), fold=False).picture
-    sizes = [(f.width, f.height) for f in picture.faces]
-    edges = [(a, b) for a, b, _ in picture.wires]
-    ours = crossings([np.array(sampled(r)) for r in layout(sizes, edges)["routes"]])
-    assert ours <= 1.1 * crossings(graphviz(sizes, edges))
-
-
-def graphviz(sizes, edges):
-    """The same cards and edges by Graphviz, as curves."""
-    cards = "".join(
-        f"n{i}[width={w / 72:.4f},height={h / 72:.4f}];" for i, (w, h) in enumerate(sizes)
-    )
-    wires = "".join(f"n{a}->n{b};" for a, b in edges)
-    source = (
-        'digraph{node[shape=box,fixedsize=true,label=""];ranksep=0.47;nodesep=0.28;'
-        f"{cards}{wires}}}"
-    )
-    run = subprocess.run(
-        ["dot", "-Tplain"],  # noqa: S607
-        input=source, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    curves = []
-    for words in map(str.split, run.stdout.splitlines()):
-        if words[0] == "edge":
-            spots = [float(v) for v in words[4 : 4 + 2 * int(words[3])]]
-            ends = list(zip(spots[::2], spots[1::2], strict=True))
-            curve = [ends[0]]
-            for k in range(0, len(ends) - 1, 3):
-                p = np.array(ends[k : k + 4])
-                for t in np.linspace(0, 1, 9)[1:]:
-                    s = 1 - t
-                    curve.append(
-                        s**3 * p[0] + 3 * s * s * t * p[1] + 3 * s * t * t * p[2] + t**3 * p[3]
-                    )
-            curves.append(np.array(curve))
-    return curves
-
-
-def crossings(curves):
-    """How often the curves cross one another, as they are drawn."""
-    count = 0
-    for a, b in itertools.combinations(curves, 2):
-        p, r = a[:-1, None], (a[1:] - a[:-1])[:, None]
-        q, s = b[None, :-1], (b[1:] - b[:-1])[None]
-        left = _cross(r, q - p) * _cross(r, q + s - p)
-        right = _cross(s, p - q) * _cross(s, p + r - q)
-        count += int(((left < 0) & (right < 0)).sum())
-    return count
-
-
-def _cross(a, b):
-    return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]

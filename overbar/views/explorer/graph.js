@@ -7,23 +7,6 @@ let scale = 1,
 const view = $('#view'),
   svg = $('#graph'),
   PAD = 26;
-const path = (route, dx, back) => {
-  const p = route.map(([x, y]) => [x + dx, y]);
-  if (back) p.reverse();
-  let s = `M${p[0]}`;
-  for (let k = 1; k < p.length; k++) {
-    const [[x1, y1], [x2, y2]] = [p[k - 1], p[k]],
-      y = (y1 + y2) / 2;
-    if (Math.abs(x1 - x2) > 0.5) s += `C${x1} ${y} ${x2} ${y} ${x2} ${y2}`;
-    else if (Math.abs(y1 - y2) > 0.5) s += `V${y2}`;
-  }
-  return s;
-};
-function texts(parts, size, x, y, cls, parent, anchor) {
-  const t = el('text', {x, y, class: cls, 'text-anchor': anchor, 'font-size': size}, parent);
-  for (const [s, b] of parts) el('tspan', {class: b ? 'over' : undefined}, t, s);
-  return t;
-}
 const norms = () => {
   const logs = N.filter(n => n.bar !== undefined)
     .map(n => Math.log10(normOf(n.bar)))

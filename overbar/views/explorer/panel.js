@@ -46,9 +46,11 @@ function source(i) {
   const place = `<span class="dim">${H(file)}:${number}</span>`;
   return `<p class="source">${place}<code>${H(text)}</code></p>`;
 }
-function where(trail) {
+function where(trail, i) {
   const b = trail.filter(b => B[b].kind === 'module').pop();
-  return b === undefined ? '' : dim(`in ${H(B[b].path || B[b].name)}`);
+  const parts = b === undefined ? [] : [B[b].path || B[b].name];
+  if (N[i].turn) parts.push(N[i].turn);
+  return parts.length ? dim(`in ${H(parts.join(', '))}`) : '';
 }
 
 // Whether an adjoint is nothing, or next to nothing, though its parts are not.
@@ -147,7 +149,7 @@ const TOLD = {
       (numbers && equation('', '=', numbers, 'rule values')) +
       equation('', '=', full(N[own].value));
     const bad = lost(N[own].value) ? '<p class="bad">not finite</p>' : '';
-    return [`computes ${H(N[own].name)}`, h + bad + source(own) + where(c.trail)];
+    return [`computes ${H(N[own].name)}`, h + bad + source(own) + where(c.trail, own)];
   },
   seed() {
     const each = D.outputs.map(y => {
@@ -168,7 +170,7 @@ const TOLD = {
     const rest =
       c.node === undefined
         ? inside(c, true)
-        : (words ? `<p class="words">${H(words)}</p>` : '') + source(c.node) + where(c.trail);
+        : (words ? `<p class="words">${H(words)}</p>` : '') + source(c.node) + where(c.trail, c.node);
     return [`back through ${H(nameOf(c))}`, tick('arrives', came.join('')) + sent.join('') + rest];
   },
   end() {

@@ -1,45 +1,4 @@
 // The cards as they are drawn: their text, their size, and where the layout puts them.
-const NS = 'http://www.w3.org/2000/svg';
-const el = (tag, attrs, parent, text) => {
-  const e = document.createElementNS(NS, tag);
-  for (const k in attrs) if (attrs[k] !== undefined) e.setAttribute(k, attrs[k]);
-  if (text !== undefined) e.textContent = text;
-  if (parent) parent.append(e);
-  return e;
-};
-const FONT = 'system-ui, "DejaVu Sans", sans-serif';
-const pen = document.createElement('canvas').getContext('2d');
-const measured = new Map();
-function wide(text, size) {
-  const key = size + text;
-  if (!measured.has(key)) {
-    pen.font = `${size}px ${FONT}`;
-    measured.set(key, pen.measureText(text).width);
-  }
-  return measured.get(key);
-}
-const MOST = 250; // the widest text of a card
-
-// Pieces of text that fit: cut at the end with an ellipsis.
-function fitted(parts, size, most) {
-  let left = most;
-  const out = [];
-  for (const [s, b] of parts) {
-    const w = wide(s, size);
-    if (w <= left) {
-      out.push([s, b]);
-      left -= w;
-      continue;
-    }
-    let n = s.length;
-    while (n && wide(s.slice(0, n) + '…', size) > left) n--;
-    out.push([s.slice(0, n) + '…', b]);
-    break;
-  }
-  return out;
-}
-const width = (parts, size) => parts.reduce((w, [s]) => w + wide(s, size), 0);
-
 // Inside a module its own name goes without saying.
 function local(name, trail) {
   for (const b of [...trail].reverse())
@@ -59,7 +18,6 @@ function formula(c) {
 const titleOf = b => (/^\d+$/.test(B[b].name) && B[b].path) || B[b].name;
 const gradOf = c =>
   Math.hypot(...B[c.box].leaves.map(x => (N[x].bar === undefined ? 0 : normOf(N[x].bar))));
-const plural = (n, s) => `${n} ${s}${n === 1 ? '' : 's'}`;
 
 // An adjoint on a card: the name is cut if it is long, never the number.
 const fmtBar = k => (scalar(line(k)) ? fmt(line(k)) : `‖${fmt(normOf(k))}‖`);

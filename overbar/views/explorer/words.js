@@ -1,6 +1,4 @@
 // Numbers, names and formulas as text.
-const $ = s => document.querySelector(s);
-const H = s => String(s).replace(/[&<>"]/g, c => '&#' + c.charCodeAt(0) + ';');
 const real = v =>
   typeof v === 'number'
     ? v

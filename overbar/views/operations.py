@@ -14,7 +14,7 @@ LETTER = "u"
 _LOW = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
-class Parts(Telling):
+class Operations(Telling):
     """The operations of a telling as rows of their own. `row_of`: the row each came from."""
 
     def __init__(self, telling: Telling) -> None:
@@ -40,16 +40,22 @@ class Parts(Telling):
 
 
 def _split(row: Row) -> list[Row]:
-    """The operations of a row, oldest first, each with the silent ones before it."""
+    """The operations of a row, oldest first, each with the silent ones before it; the last one with
+    those after it.
+    """
     members = set(row.members)
     users: dict = {}
     for n in row.members:
         for x in n.inputs:
             if x in members:
                 users.setdefault(x, []).append(n)
+    alone = {n for n, found in users.items() if len(found) == 1}
+    first = row.node
+    while first.op.name in SILENT and first.inputs[0] in alone:
+        first = first.inputs[0]  # told with the last operation, which only reshapes it
     root = {}
     for n in reversed(row.members):
-        told = n.op.name in SILENT and len(users.get(n, ())) == 1
+        told = n in alone and (n is first or n.op.name in SILENT)
         root[n] = root[users[n][0]] if told else n
     made = []
     for n in row.members:
