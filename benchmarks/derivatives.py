@@ -1,5 +1,6 @@
 """Cells of the scientific benchmark: whole Jacobians and Hessians, full and sparse.
 
+CasADi finds patterns and colours itself; it takes part where derivatives are sparse, if installed.
 JAX has no colours of its own: in the sparse cells it gets ours, found beforehand, which is the best
 its user can do by hand; and where ours is a finished SciPy matrix, it gives the vector of entries.
 """
@@ -73,6 +74,27 @@ def _entries_by_jax(f: Callable[[Any], Any], plan: Any) -> Callable[..., Any]:
     return jax.jit(found)
 
 
+def _entries_by_casadi(derivative: Callable[[Any, Any], Any], x: np.ndarray) -> Any:
+    """The entries of a derivative by CasADi, row by row: those of its transpose, column by column.
+    It finds pattern and colours itself, and writes into the same memory at every call.
+    """
+    import casadi
+
+    unknown = casadi.SX.sym("x", len(x))
+    function = casadi.Function("entries", [unknown], [derivative(casadi, unknown).T])
+    entries = np.empty(function.nnz_out(0))
+    buffer, run = function.buffer()
+    buffer.set_arg(0, memoryview(x))
+    buffer.set_res(0, memoryview(entries))
+
+    def call() -> np.ndarray:
+        run()
+        return entries
+
+    call.buffer = buffer  # type: ignore[attr-defined]  # alive as long as the call
+    return call
+
+
 def jacobian_stencil(tiny: bool) -> Contest:
     """Three neighbours each: three colours, and the entries in order."""
     x = np.random.default_rng(0).normal(size=12 if tiny else 20_000)
@@ -91,6 +113,10 @@ def jacobian_stencil(tiny: bool) -> Contest:
     if (jax := _jax()) is not None:
         f = stencil(jax.numpy, jax.numpy.concatenate)
         contest["jax, our colours"] = _finished(_entries_by_jax(f, ours.plan), x)
+    if find_spec("casadi") is not None:
+        contest["casadi"] = _entries_by_casadi(
+            lambda ca, u: ca.jacobian(stencil(ca, lambda xs: ca.vertcat(*xs))(u), u), x
+        )
     return contest
 
 
@@ -108,6 +134,12 @@ def hessian_chain(tiny: bool) -> Contest:
     if (jax := _jax()) is not None:
         slope = jax.grad(valley(jax.numpy))
         contest["jax, our colours"] = _finished(_entries_by_jax(slope, ours.plan), x)
+    if find_spec("casadi") is not None:
+
+        def total(ca: Any, u: Any) -> Any:
+            return ca.sum1(100 * (u[1:] - u[:-1] ** 2) ** 2 + (1 - u[:-1]) ** 2)
+
+        contest["casadi"] = _entries_by_casadi(lambda ca, u: ca.hessian(total(ca, u), u)[0], x)
     return contest
 
 

@@ -125,8 +125,9 @@ def test_a_picture_that_is_not_what_its_page_makes_is_seen(tmp_path):
 
 def test_the_generated_files_are_up_to_date(tmp_path):
     # in a process of its own: `overbar.compat` gives Tensor more methods where it is imported
-    code = "import sys, pathlib; from docs import generate; generate.write(pathlib.Path(sys.argv[1]))"
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, check=True)
+    code = "from docs import generate; from pathlib import Path; "
+    code += f"generate.write(Path({str(tmp_path)!r}))"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
     made = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()}
     stale = [
         path

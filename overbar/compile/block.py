@@ -33,7 +33,7 @@ def signature(node: Node) -> Any:
     lines = []
     for n in graph.nodes:
         if n in given:
-            lines.append((n.spec,))
+            lines.append((n.spec, n.params.get("within")))
         elif not n.inputs:
             lines.append((n.spec, np.asarray(n.value).tobytes()))
         else:

@@ -59,7 +59,9 @@ class Entries:
         if x in self.inputs or is_view(x):
             view = strided(x)
             if view is not None and view.root in self.inputs:
-                return self.fetch(self.pointers[view.root], linear(f, view, at), x.spec.dtype)
+                found = self.fetch(self.pointers[view.root], linear(f, view, at), x.spec.dtype)
+                found.within = view.root.params.get("within")
+                return found
             return self.read(x.inputs[0], source(f, x, at))
         return self.apply(x, at, lambda i: self.read(i, at if i.spec.ndim else ()))
 
@@ -130,8 +132,11 @@ class Reader(Builder):
         """A position along an axis of this size, counted from the front. One outside is noted as
         an error, and read as the nearest one.
         """
-        i = self.cast(i, INT)
+        within, i = i.within, self.cast(i, INT)
+        i.within = within
         i = self.where(i < 0, i + size, i)
+        if i.within is not None and i.within[0] >= 0 and i.within[1] < size:
+            return i
         if self.checks is not None:
             self.checks.position(self, i, size)
         return self.minimum(self.maximum(i, 0), max(size - 1, 0))

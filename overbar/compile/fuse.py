@@ -14,8 +14,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
-from ..graph import EMPTY, INPUT, Graph, Node
+import numpy as np
+
+from ..graph import CONST, EMPTY, INPUT, Graph, Node
 from ..primitive import PRIMITIVES
 from ..spec import Specs
 from .access import is_plain
@@ -409,7 +412,8 @@ class Grouping:
             elif not x.inputs and x.value is not None and x.spec.size == 1 and x not in operands:
                 now = x
             else:
-                now = roots[x] = Node(INPUT, (), EMPTY, x.spec, mask=x.mask, code=x.code, at=x.at)
+                known = _positions(x)
+                now = roots[x] = Node(INPUT, (), known, x.spec, mask=x.mask, code=x.code, at=x.at)
             inside[x] = now
             return now
 
@@ -418,6 +422,16 @@ class Grouping:
         given = list(roots)
         computed = [x for x in inside if x not in roots]
         return Graph([roots[r] for r in given], [inside[n] for n in kept]), given, computed
+
+
+def _positions(x: Node) -> dict[str, Any]:
+    """Of whole numbers that are known while compiling: the least and the greatest, so that those
+    that are positions need not be checked.
+    """
+    if x.inputs or x.value is None or x.op is not CONST or x.spec.dtype.kind not in "iu":
+        return EMPTY
+    value = np.asarray(x.value)
+    return {"within": (int(value.min()), int(value.max()))} if value.size else EMPTY
 
 
 def _below(view: Node, where: list[int | None]) -> list[int | None]:

@@ -129,3 +129,26 @@ def test_padding_and_empty_parts():
 def test_many_parts_are_decided_inside():
     a = array(3, 2)
     agree(lambda a: ob.concat([a * k for k in range(12)], axis=1) - 1, a)
+
+
+# -- positions that are known -----------------------------------------------------------------
+
+
+@pytest.mark.native
+@pytest.mark.parametrize("at", [[2, 0, 0, 3], [-1, 2], [[0, 3], [1, 1]]])
+def test_known_positions(at):
+    at = np.array(at)
+    agree(lambda x: ob.exp(x[at]) * 2, array(4, 5))
+    agree(ob.grad(lambda x: (x[:, at] ** 2).sum()), array(3, 4))
+
+
+def test_known_positions_are_not_checked():
+    at = np.array([2, 0, 0, 3] * 100)
+    known = ob.jit(lambda x: ob.exp(x[at]))
+    given = ob.jit(lambda x, at: ob.exp(x[at]))
+    x = array(4)
+    np.testing.assert_array_equal(known(x), given(x, at))
+    with pytest.raises(IndexError, match="is out of bounds for an axis of size 4"):
+        given(x, at + 7)
+    with pytest.raises(IndexError, match="index 9 is outside"):
+        ob.jit(lambda x: ob.exp(x[np.array([9] * 300)]))(x)
