@@ -14,14 +14,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from ..elementwise import Elementwise
-from ..graph import CONST, EMPTY, INPUT, Graph, Node
+from ..graph import EMPTY, INPUT, Graph, Node
 from ..primitive import PRIMITIVES
 from ..spec import Specs, spec
 from .access import is_view
 from .rewrite import is_constant, make, rebuilt, with_inputs
+from .share import key_of
 
 STACKED = 1 << 28
 """Bytes that a loop may keep so, over all its steps."""
@@ -118,20 +117,10 @@ class Numbering:
         return found
 
     def _number(self, node: Node, found: dict[Node, int]) -> int:
-        if node.op is CONST and np.size(node.value) <= 64:
-            value = np.asarray(node.value)
-            key: Any = value.tobytes(), value.dtype, value.shape, node.spec
-        elif not node.inputs or node.op.name in ("callback", "deferred"):
-            return self.fresh() if node.value is None else self._same(id(node))
-        else:
-            key = node.op, tuple(found[x] for x in node.inputs), tuple(node.params.items())
-        return self._same(key)
-
-    def _same(self, key: Any) -> int:
-        try:
-            return self._numbers.setdefault(key, len(self._numbers))
-        except TypeError:  # a parameter that cannot be hashed
-            return self.fresh()
+        key = key_of(node, tuple(found[x] for x in node.inputs))
+        if key is None and not node.inputs and node.value is not None:
+            key = id(node)  # a large constant is equal to itself
+        return self.fresh() if key is None else self._numbers.setdefault(key, len(self._numbers))
 
 
 # -- loops over the same carries --------------------------------------------------------------

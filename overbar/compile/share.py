@@ -28,7 +28,7 @@ def share(graph: Graph) -> Graph:
             return node
         if node.op.name == "alias" and node not in ends and node.spec is inputs[0].spec:
             return inputs[0]
-        key = _key(node, inputs)
+        key = key_of(node, inputs)
         if key is None:
             return with_inputs(node, inputs)
         found = first.get(key)
@@ -39,7 +39,7 @@ def share(graph: Graph) -> Graph:
     return rebuilt(graph, replace)
 
 
-def _key(node: Node, inputs: tuple[Node, ...]) -> Any:
+def key_of(node: Node, inputs: tuple[Any, ...]) -> Any:
     """Equal for nodes that compute the same; None where that is not known."""
     if node.op is CONST:
         value = np.asarray(node.value)

@@ -24,7 +24,7 @@ from .index import stretch
 from .join import concat_
 from .linear import H, matmul_, mT, star
 from .repeat import broadcast_to, reshape
-from .solve import decomposed, matrices, pinv_
+from .solve import decomposed, for_every_lane, matrices, pinv_
 
 # -- the exponential --------------------------------------------------------------------------
 
@@ -269,8 +269,7 @@ def _least_squares_dot(dots: Sequence[Any], x: Any, a: Any, b: Any, *, rtol: flo
 
 
 def _least_squares_lanes(n: int, mapped: Sequence[bool], a: Any, b: Any, **params: Any) -> Any:
-    xs = zip((a, b), mapped, strict=True)
-    return lstsq_(*(x if m else broadcast_to(x, (n, *x.shape)) for x, m in xs), **params)
+    return lstsq_(*for_every_lane(n, mapped, a, b), **params)
 
 
 lstsq_ = Primitive(

@@ -116,9 +116,13 @@ def _solve_dot(dots: Sequence[Any], x: Any, a: Any, _b: Any) -> Any:
 
 
 def _solve_lanes(n: int, mapped: Sequence[bool], a: Any, b: Any) -> Any:
-    return solve_(
-        *(x if m else broadcast_to(x, (n, *x.shape)) for x, m in zip((a, b), mapped, strict=True))
-    )
+    return solve_(*for_every_lane(n, mapped, a, b))
+
+
+def for_every_lane(n: int, mapped: Sequence[bool], *xs: Any) -> list[Any]:
+    """The operands with the lanes in front, those too that are the same for all."""
+    pairs = zip(xs, mapped, strict=True)
+    return [x if m else broadcast_to(x, (n, *x.shape)) for x, m in pairs]
 
 
 solve_ = Primitive(
@@ -229,8 +233,7 @@ def _triangular_dot(dots: Sequence[Any], x: Any, a: Any, _b: Any, *, lower: bool
 
 
 def _triangular_lanes(n: int, mapped: Sequence[bool], a: Any, b: Any, *, lower: bool) -> Any:
-    xs = zip((a, b), mapped, strict=True)
-    return triangular_(*(x if m else broadcast_to(x, (n, *x.shape)) for x, m in xs), lower=lower)
+    return triangular_(*for_every_lane(n, mapped, a, b), lower=lower)
 
 
 triangular_ = Primitive(

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DTypeError, FileError, file_name
-from ..graph import Graph, Node
+from ..graph import Graph, Node, bodies_of
 from .answer import Answer, Table, plain
 from .columns import laid, terminal
 from .page import as_json, filled, framed, shell, without_script
@@ -338,11 +338,6 @@ def skeleton() -> str:
 # -- nodes in words -------------------------------------------------------------------------------
 
 
-def _bodies(thing: Any) -> list[Graph]:
-    """The graphs among a parameter's values."""
-    return [q for q in (thing if isinstance(thing, tuple) else (thing,)) if isinstance(q, Graph)]
-
-
 def _lines(node: Node, given: Graph | None = None) -> set[Line]:
     """The lines of source that made a node, and what is inside of it; none of what goes in."""
     if not node.inputs or (given is not None and node in given.inputs):
@@ -353,8 +348,7 @@ def _lines(node: Node, given: Graph | None = None) -> set[Line]:
         origin = n.origin if n.inputs else None
         if origin is not None:
             found.add((origin.filename, origin.line))
-        inner = [g for p in n.params.values() for g in _bodies(p)]
-        stack += [m for g in inner for m in g.nodes if m.inputs]
+        stack += [m for g in bodies_of(n).values() for m in g.nodes if m.inputs]
     return found
 
 
@@ -364,7 +358,8 @@ def _word(node: Node) -> str:
 
 def _params(node: Node) -> str:
     """What an operation was told, but for graphs."""
-    told = {k: p for k, p in node.params.items() if p is not None and not _bodies(p)}
+    below = {name.partition("[")[0] for name in bodies_of(node)}
+    told = {k: p for k, p in node.params.items() if p is not None and k not in below}
     return _short(" ".join(f"{k}={p!r}" for k, p in told.items()))
 
 

@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..graph import Graph, Node
+from ..graph import Node, bodies_of
 from .answer import norm
 from .fold import Folding, path_of
 from .operations import Operations
@@ -303,8 +303,7 @@ class Scene:
 
 def loop_of(node: Node) -> tuple[str, int] | None:
     """What repeats, and of how many operations its body is: of a scan, a while loop, a branch."""
-    params = [p if isinstance(p, tuple) else (p,) for p in node.params.values()]
-    bodies = [q for p in params for q in p if isinstance(q, Graph)]
+    bodies = bodies_of(node).values()
     if not bodies:
         return None
     length = node.params.get("length")

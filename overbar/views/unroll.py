@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import Graph, Node
+from ..graph import Graph, Node, bodies_of
 from ..primitive import PRIMITIVES
 from ..replay import interpret
 from ..spec import spec
@@ -65,7 +65,7 @@ class _Writer:
             return 1
         given = [self.record.values.get(x) for x in node.inputs]
         if any(v is None for v in given):  # of a loop in a loop the values come only later
-            trips, bodies = node.params.get("length", 8), _bodies(node)
+            trips, bodies = node.params.get("length", 8), list(bodies_of(node).values())
         else:
             trips, bodies = OPENERS[node.op.name](node, given)
         return trips * sum(self._size(n) for g in bodies for n in g.nodes)
@@ -178,11 +178,6 @@ class _Writer:
 def _said(i: int, n: int, loop: Node, turn: str) -> str:
     said = f"iteration {i + 1} of {n}"
     return f"{said} within {turn}" if turn else said
-
-
-def _bodies(node: Node) -> list[Graph]:
-    found = [p if isinstance(p, tuple) else (p,) for p in node.params.values()]
-    return [g for some in found for g in some if isinstance(g, Graph)]
 
 
 # -- how often, and which body -------------------------------------------------------------------
