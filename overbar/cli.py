@@ -3,10 +3,11 @@
     overbar demo                                  a network learns digits and explains a gradient
     overbar explain script.py:function            what a function computed, and its gradient
     overbar train data.csv --target COLUMN        a network for a table
+    overbar train digits --model lenet            a model of `ob.models` for what it is for
     overbar predict model.safetensors data.csv    what it says of other rows
 
 A mistake in what was asked or in a file is answered in words on standard error, with exit status 2;
-nothing is written then. The commands themselves are in `demo`, `asking` and `tabular`.
+nothing is written then. The commands themselves are in `demo`, `asking`, `tabular` and `lessons`.
 """
 
 from __future__ import annotations
@@ -30,8 +31,29 @@ examples:
   overbar train houses.csv --target price
   overbar train plants.npz --target species --hidden 32 --activation tanh
   overbar predict houses-model.safetensors new.csv --out prices.csv
+  overbar train digits --model lenet --epochs 5
+  overbar train letters.txt --model gpt --set layers=2 --steps 2000 --log run.csv
+  overbar train --resume letters-gpt.safetensors --steps 4000
+  overbar predict letters-gpt.safetensors "Dear " --length 200 --temperature 0.7
 
 Tables are CSV files with a header (comma, semicolon or tab), or .npz files of arrays."""
+
+_TRAIN = """\
+what there is to train:
+  a table (CSV or .npz), with --target COLUMN
+  mlp, lenet, alexnet   on digits (they come with overbar), or on a folder of pictures that has
+                        a folder for each class
+  charlstm, gpt         on a text file, or on sonnets (they come with overbar)
+  ntm                   on copy: sequences of random bits to be said again
+
+Epochs and steps count from the very beginning, also when a training is gone on with."""
+
+_PREDICT = """\
+what a model is asked:
+  a table's model       a table with its columns
+  mlp, lenet, alexnet   a picture, a folder of folders of them, or digits
+  charlstm, gpt         the beginning of a text, which it goes on with
+  ntm                   the length of a sequence"""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -73,10 +95,11 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="store_true", help="the version, and what it runs on")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", title="commands")
 
-    def command(name: str, text: str) -> argparse.ArgumentParser:
+    def command(name: str, text: str, more: str | None = None) -> argparse.ArgumentParser:
         made = commands.add_parser(
-            name, help=text, description=text[0].upper() + text[1:] + ".", formatter_class=shape
-        )
+            name, help=text, description=text[0].upper() + text[1:] + ".", epilog=more,
+            formatter_class=shape,
+        )  # fmt: skip
         made._positionals.title = "arguments"  # noqa: SLF001  (argparse offers no other way)
         return made
 
@@ -117,67 +140,79 @@ def parser() -> argparse.ArgumentParser:
         "-o", "--out", metavar="FILE", help="write it there (html: NAME.html); else it is shown"
     )
 
-    train = command("train", "train a network to predict one column of a table from the others")
-    train.add_argument("data", help="a CSV file with a header, or an .npz file of arrays")
-    train.add_argument("--target", required=True, metavar="COLUMN", help="the column to predict")
+    train = command("train", "train a network on a table, on pictures, on a text", _TRAIN)
     train.add_argument(
+        "data", nargs="?", help="a table, a folder of pictures, a text; digits, sonnets or copy"
+    )
+    train.add_argument(
+        "--model", metavar="NAME", help="mlp, lenet, alexnet, charlstm, gpt or ntm; none: a table"
+    )
+    train.add_argument(
+        "--resume", metavar="FILE", help="go on with the training in a file, exactly"
+    )
+    train.add_argument(
+        "--epochs", type=_whole, metavar="N", help="so many passes through the data (table: 200)"
+    )
+    train.add_argument("--steps", type=_whole, metavar="N", help="so many steps, with --model")
+    train.add_argument(
+        "--batch", "--batch-size", dest="batch_size", type=_whole, metavar="N",
+        help="rows per step (table: 32)",
+    )  # fmt: skip
+    train.add_argument(
+        "--lr", type=_rate, metavar="X", help="learning rate (depends on model and optimizer)"
+    )
+    train.add_argument(
+        "--seed", type=_seed, metavar="N", help="what the random numbers start from (0)"
+    )
+    train.add_argument("--set", action="append", metavar="NAME=VALUE", help="a size of the model")
+    train.add_argument(
+        "--out", metavar="FILE", help="where the model goes (DATA-MODEL.safetensors)"
+    )
+    train.add_argument("--log", metavar="FILE", help="a CSV file with a row for each epoch")
+    table = train.add_argument_group("of tables")
+    table.add_argument("--target", metavar="COLUMN", help="the column to predict")
+    table.add_argument(
         "--task",
         choices=("classification", "regression"),
         help="what to predict: classes or quantities (guessed)",
     )
-    train.add_argument(
+    table.add_argument(
         "--hidden",
         type=_sizes,
-        default=(64, 64),
         metavar="N,N,...",
-        help="sizes of the hidden layers (64,64); 0 for none",
+        help="sizes of the hidden layers (64,64; mlp: 100); 0 for none",
     )
-    train.add_argument(
+    table.add_argument(
         "--activation",
-        default="relu",
         metavar="NAME",
         help="relu, tanh, sigmoid, gelu, silu, elu or softplus (relu)",
     )
-    train.add_argument(
-        "--epochs",
-        type=_whole,
-        default=200,
-        metavar="N",
-        help="at most so many passes through the data (200)",
-    )
-    train.add_argument(
+    table.add_argument(
         "--patience",
         type=_whole,
-        default=20,
         metavar="N",
         help="stop after so many epochs without progress (20)",
     )
-    train.add_argument(
-        "--batch-size", type=_whole, default=32, metavar="N", help="rows per step (32)"
-    )
-    train.add_argument(
-        "--optimizer",
-        default="adam",
-        metavar="NAME",
-        help="adam, adamw, sgd, rmsprop or adagrad (adam)",
-    )
-    train.add_argument(
-        "--lr", type=_rate, metavar="X", help="learning rate (depends on the optimizer)"
-    )
-    train.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="what the random numbers start from (0)"
-    )
-    train.add_argument(
-        "--out", metavar="FILE", help="where the model goes (DATA-model.safetensors)"
+    table.add_argument(
+        "--optimizer", metavar="NAME", help="adam, adamw, sgd, rmsprop or adagrad (adam)"
     )
 
-    predict = command("predict", "apply a trained model to a table")
+    predict = command("predict", "ask a trained model", _PREDICT)
     predict.add_argument("model", help="a file that `overbar train` wrote")
-    predict.add_argument("data", help="a table with the columns it was trained on")
+    predict.add_argument("data", nargs="?", help="what it is asked, see below")
     predict.add_argument(
-        "--out",
-        metavar="FILE",
-        help="write the predictions there, as CSV (otherwise they are shown)",
+        "--out", metavar="FILE", help="write the answer there (otherwise it is shown)"
+    )
+    text = predict.add_argument_group("of texts")
+    text.add_argument(
+        "--length", type=_whole, default=200, metavar="N", help="so many characters more (200)"
+    )
+    text.add_argument(
+        "--temperature", type=_temperature, default=0.8, metavar="X",
+        help="0 takes the likeliest, 1 draws as it was learnt (0.8)",
+    )  # fmt: skip
+    text.add_argument(
+        "--seed", type=_seed, default=0, metavar="N", help="what the random numbers start from (0)"
     )
     return top
 
@@ -225,15 +260,72 @@ def _run(chosen: argparse.Namespace) -> int | None:
 
         _one_of("--view", chosen.view, asking.VIEWS)
         return asking.main(chosen.what, chosen.view, chosen.set, chosen.wrt, chosen.out)
-    from overbar import tabular
+    return _trained(chosen) if chosen.command == "train" else _predicted(chosen)
 
-    if chosen.command == "predict":
-        return tabular.predicted(chosen.model, chosen.data, chosen.out)
-    _one_of("--activation", chosen.activation, tabular.ACTIVATIONS)
-    _one_of("--optimizer", chosen.optimizer, tabular.OPTIMIZERS)
-    names = (field.name for field in dataclasses.fields(tabular.Plan))
-    plan = tabular.Plan(**{name: getattr(chosen, name) for name in names})
+
+_OF_TABLES = ("target", "task", "hidden", "activation", "patience", "optimizer")
+
+
+def _trained(chosen: argparse.Namespace) -> None:
+    """`overbar train`: a table, or a model of `ob.models`."""
+    from overbar import lessons, tabular
+
+    given = {name: x for name, x in vars(chosen).items() if x is not None}
+    run = {name: given.get(name) for name in ("epochs", "steps", "out", "log")}
+    if chosen.resume is not None:
+        kept = {"command", "version", "resume", *run}
+        _none_of(given.keys() - kept, "--resume goes on with the plan that is in the file")
+        return lessons.resume(chosen.resume, **run)
+    if chosen.model is not None:
+        _one_of("--model", chosen.model, lessons.HABITS)
+        sizes = _set(given.get("set", []))
+        for name in ("hidden", "activation") if chosen.model == "mlp" else ():
+            sizes |= {name: given.pop(name)} if name in given else {}
+        _none_of(given.keys() & set(_OF_TABLES), f"--model {chosen.model} does not take it")
+        return lessons.train(lessons.Plan.made(chosen.model, chosen.data, given, sizes), **run)
+    if chosen.data is None or chosen.target is None:
+        parser().error(
+            "the following is required: the data, and --target COLUMN of a table or --model NAME"
+        )
+    _none_of(given.keys() & {"steps", "set"}, "a table is trained for epochs, with --hidden")
+    _one_of("--activation", given.get("activation", "relu"), tabular.ACTIVATIONS)
+    _one_of("--optimizer", given.get("optimizer", "adam"), tabular.OPTIMIZERS)
+    names = {field.name for field in dataclasses.fields(tabular.Plan)}
+    plan = tabular.Plan(**{name: x for name, x in given.items() if name in names})
     return tabular.train(chosen.data, chosen.target, chosen.out, plan)
+
+
+def _predicted(chosen: argparse.Namespace) -> None:
+    """`overbar predict`."""
+    import overbar as ob
+    from overbar import lessons, tabular
+
+    saved = ob.load(chosen.model)
+    if lessons.is_lesson(saved):
+        return lessons.predicted(saved, chosen.model, chosen.data, chosen)
+    if chosen.data is None:
+        parser().error("the following is required: a table to predict from")
+    return tabular.predicted(saved, chosen.model, chosen.data, chosen.out)
+
+
+def _none_of(names: Any, why: str) -> None:
+    if names:
+        parser().error(f"--{min(names).replace('_', '-')} has no place here: {why}")
+
+
+def _set(pairs: list[str]) -> dict[str, Any]:
+    """`NAME=VALUE` with whole numbers, other numbers, sizes as 64,32, and words."""
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        name, equal, text = pair.partition("=")
+        if not equal:
+            parser().error(f"--set {pair}: wanted NAME=VALUE")
+        found[name] = text
+        for kind in (int, float, _sizes):
+            with contextlib.suppress(ValueError, argparse.ArgumentTypeError):
+                found[name] = kind(text)
+                break
+    return found
 
 
 def _one_of(option: str, name: str, known: Any) -> None:
@@ -275,6 +367,16 @@ def _rate(text: str) -> float:
     if not 0 < rate < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is no positive number")
     return rate
+
+
+def _seed(text: str) -> int:
+    if not re.fullmatch(r"-?[0-9]{1,18}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number")
+    return int(text)
+
+
+def _temperature(text: str) -> float:
+    return 0.0 if text in ("0", "0.0") else _rate(text)
 
 
 def _sizes(text: str) -> tuple[int, ...]:

@@ -17,7 +17,7 @@ import overbar as ob
 from overbar import nn
 from overbar.errors import DataError
 from overbar.terminal import progress, screen
-from overbar.training import fit, predict
+from overbar.training import predict
 
 HIDDEN, BATCH, RATE, MOMENTUM, DECAY = 32, 32, 0.2, 0.9, 3e-4
 """With any seed from 0 to 9: 98.1 to 98.9 % of the digits kept apart are recognised."""
@@ -85,10 +85,10 @@ def main(*, epochs: int = 30, seed: int = 0, out: str = "overbar-demo") -> None:
     optimizer = ob.optim.SGD(model.parameters(), lr=RATE, momentum=MOMENTUM, weight_decay=DECAY)
     schedule = ob.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs * len(loader))
     start = time.perf_counter()
-    with progress(to, epochs, len(loader)) as bar:
-        for epoch in fit(model, nn.functional.cross_entropy, optimizer, loader, epochs=epochs,
-                         schedule=schedule, after_batch=bar.batch, compiled=True):  # fmt: skip
-            bar.epoch(epoch.number, f"loss {epoch.loss:.4f}")
+    trainer = ob.Trainer(model, nn.functional.cross_entropy, optimizer, loader, schedule=schedule)
+    with progress(to, epochs, epochs * len(loader)) as bar:
+        for epoch in trainer.epochs(epochs, after_step=bar.step):
+            bar.epoch(epoch.number, str(epoch))
     seconds = time.perf_counter() - start
     guesses = predict(model, X_test).argmax(axis=1)
     right = int((guesses == y_test).sum())

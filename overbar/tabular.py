@@ -25,7 +25,7 @@ from overbar.data.recipe import Recipe, TextColumn
 from overbar.data.table import Table, counted, listed, read_table
 from overbar.errors import DataError, FileError, NonFiniteError
 from overbar.terminal import Row, Screen, progress, screen
-from overbar.training import fit, predict
+from overbar.training import predict
 
 ACTIVATIONS = {
     "relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "gelu": nn.GELU, "silu": nn.SiLU,
@@ -54,12 +54,15 @@ class Plan:
     seed: int = 0
     task: str | None = None
     patience: int = 20
+    log: str | None = None
 
 
 def train(data: str, target: str, out: str | None, plan: Plan) -> None:
     """Learn to predict a column; write the model to `out`."""
     table = read_table(data)
-    place = _writable(out or f"{Path(data).stem}-model.safetensors", not_over=[data])
+    place = writable(out or f"{Path(data).stem}-model.safetensors", not_over=[data])
+    if plan.log is not None:
+        writable(plan.log, not_over=[data, str(place)], name="--log")
     whole = Recipe.fit(table, target, task=plan.task)
     to = screen()
     to.title("train", f"{table.source}, {counted(table.rows, 'row')}, to predict {target!r}")
@@ -146,46 +149,39 @@ def _trained(
     to: Screen, model: Any, recipe: Recipe, X: dict, y: dict, plan: Plan, rng: Any
 ) -> tuple[int, str]:
     """Train until validation stops improving: the best epoch, and why it ended. Keeps the best."""
-    y = {name: learnable(recipe, part) for name, part in y.items()}
+    data = {name: (X[name], learnable(recipe, part)) for name, part in y.items()}
     loss = (
         nn.functional.cross_entropy if recipe.task == "classification" else nn.functional.mse_loss
     )
-    optimizer = _optimizer(model, plan)
-    loader = ob.data.DataLoader(
-        (X["train"], y["train"]), batch_size=plan.batch_size, shuffle=True, rng=rng
+    optimizer, loader = (
+        _optimizer(model, plan),
+        ob.data.DataLoader(data["train"], batch_size=plan.batch_size, shuffle=True, rng=rng),
     )
-    best, best_loss, kept, ended = 0, math.inf, model.state_dict(), ""
+    validation = ob.data.DataLoader(data["validation"], 4096) if len(y["validation"]) else None
+    trainer = ob.Trainer(
+        model, loss, optimizer, loader, validation=validation, patience=plan.patience, log=plan.log
+    )
+    ended = ""
     quiet = np.errstate(all="ignore")  # an explosion is told of below, in words
-    with quiet, progress(to, plan.epochs, len(loader)) as bar:
+    with quiet, progress(to, plan.epochs, plan.epochs * len(loader)) as bar:
         try:
-            for epoch in fit(
-                model, loss, optimizer, loader, epochs=plan.epochs, after_batch=bar.batch,
-                compiled=True,
-            ):  # fmt: skip
-                judged = epoch.loss
-                if len(y["validation"]):
-                    judged = loss(
-                        ob.asarray(predict(model, X["validation"])), y["validation"]
-                    ).item()
-                if not math.isfinite(epoch.loss):
-                    break
-                bar.epoch(epoch.number, f"loss {epoch.loss:.4f}  validation {judged:.4f}")
-                if judged < best_loss:
-                    best, best_loss, kept = epoch.number, judged, model.state_dict()
-                elif epoch.number - best >= plan.patience:
-                    ended = f", and {plan.patience} more brought nothing better"
-                    break
+            for epoch in trainer.epochs(plan.epochs, after_step=bar.step):
+                bar.epoch(epoch.number, str(epoch))
+            if trainer.stopped:
+                ended = f", and {plan.patience} more brought nothing better"
         except KeyboardInterrupt:
-            if not best:
+            if trainer.best is None:
                 raise
             ended = ", when you stopped it"
-    if not best:
-        raise NonFiniteError(
-            "the training loss was not a number before the first epoch was over",
-            hint=f"a smaller learning rate: --lr {float(optimizer.lr) / 10:g}",
-        )
-    model.load_state_dict(kept)
-    return best, ended
+        except NonFiniteError:
+            if trainer.best is None:
+                raise NonFiniteError(
+                    "the training loss was not a number before the first epoch was over",
+                    hint=f"a smaller learning rate: --lr {float(optimizer.lr) / 10:g}",
+                ) from None
+            ended = ", before the loss was no number any more"
+    trainer.restore_best()
+    return trainer.record.best, ended
 
 
 def _optimizer(model: Any, plan: Plan) -> Any:
@@ -289,11 +285,11 @@ def _treatment(column: Any) -> tuple[str, str]:
 # -- predicting -------------------------------------------------------------------------------
 
 
-def predicted(path: str, data: str, out: str | None) -> None:
+def predicted(saved: Any, path: str, data: str, out: str | None) -> None:
     """Apply a model to a table; write the predictions as CSV to `out`, or show them."""
-    model, recipe = opened(path)
+    model, recipe = checked(saved, path)
     table = read_table(data)
-    place = _writable(out, not_over=[path, data]) if out else None
+    place = writable(out, not_over=[path, data]) if out else None
     z = outputs(model, recipe.apply(table))
     notes = Screen(sys.stderr)
     for sentence in [*table.says, *recipe.says]:
@@ -304,7 +300,7 @@ def predicted(path: str, data: str, out: str | None) -> None:
             csv.writer(file, lineterminator="\n").writerows(rows)
         notes.line(f"{counted(table.rows, 'prediction')} written: {place}")
     else:
-        _show(rows, sys.stdout, notes)
+        show(rows, sys.stdout, notes)
     if recipe.target in table.columns:
         with contextlib.suppress(DataError):  # blank, or with classes that training did not have
             found = scores(recipe, z, recipe.targets(table))
@@ -316,7 +312,11 @@ def predicted(path: str, data: str, out: str | None) -> None:
 
 def opened(path: str) -> tuple[Any, Recipe]:
     """The model and the recipe in a file that `train` wrote."""
-    saved = ob.load(path)
+    return checked(ob.load(path), path)
+
+
+def checked(saved: Any, path: str) -> tuple[Any, Recipe]:
+    """The model and the recipe in what was loaded, if it is that."""
     if (
         not isinstance(saved, dict)
         or saved.get("kind") != _KIND
@@ -353,7 +353,7 @@ def _answers(recipe: Recipe, table: Table, z: np.ndarray) -> list[list[Any]]:
     return [["row", recipe.target, "probability"], *body]
 
 
-def _show(rows: list[list[Any]], file: TextIO, notes: Screen) -> None:
+def show(rows: list[list[Any]], file: TextIO, notes: Screen) -> None:
     """All rows as CSV into a pipe; the first few as a table on a terminal."""
     if not file.isatty():
         csv.writer(file, lineterminator="\n").writerows(rows)
@@ -370,17 +370,17 @@ def _show(rows: list[list[Any]], file: TextIO, notes: Screen) -> None:
         notes.line(f"and {len(rows) - len(shown):,} more: --out FILE writes all of them")
 
 
-def _writable(out: str, *, not_over: list[str]) -> Path:
+def writable(out: str, *, not_over: list[str], name: str = "--out") -> Path:
     """The place to write to, found wanting before anything long begins."""
     place = Path(out)
     if place.is_dir() or not place.parent.is_dir():
         raise DataError(
-            f"--out {out}: "
+            f"{name} {out}: "
             + ("this is a folder" if place.is_dir() else f"there is no folder {place.parent}")
         )
     for path in not_over:
         if place.exists() and Path(path).exists() and place.samefile(path):
-            raise DataError(f"--out {out} would overwrite what is read")
+            raise DataError(f"{name} {out} would overwrite what is read")
     if not os.access(place if place.exists() else place.parent, os.W_OK):
-        raise DataError(f"--out {out} cannot be written to")
+        raise DataError(f"{name} {out} cannot be written to")
     return place

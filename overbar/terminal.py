@@ -110,13 +110,13 @@ def complain(text: str) -> None:
 
 
 class Progress:
-    """How far a training is: told of batches and epochs. This one writes a line now and then."""
+    """How far a training is: told of steps and epochs. This one writes a line now and then."""
 
     def __init__(self, to: Screen, epochs: int) -> None:
         self.to, self.epochs = to, epochs
 
-    def batch(self, loss: float) -> None:
-        """One batch is done."""
+    def step(self, loss: float) -> None:
+        """One step is done."""
 
     def epoch(self, number: int, text: str) -> None:
         """One epoch is done."""
@@ -125,12 +125,15 @@ class Progress:
 
 
 class _Moving(Progress):
-    def __init__(self, to: Screen, epochs: int, batches: int, bar: Any) -> None:
+    def __init__(self, to: Screen, epochs: int, bar: Any, steps: int, done: int) -> None:
         super().__init__(to, epochs)
         self.bar = bar
-        self.task = bar.add_task("", total=epochs * batches, epoch=0, epochs=epochs, text="")
+        each = max(1, steps // max(1, epochs))
+        self.task = bar.add_task(
+            "", total=steps, completed=done, epoch=done // each, epochs=epochs, text=""
+        )
 
-    def batch(self, loss: float) -> None:
+    def step(self, loss: float) -> None:
         self.bar.advance(self.task)
 
     def epoch(self, number: int, text: str) -> None:
@@ -138,8 +141,8 @@ class _Moving(Progress):
 
 
 @contextlib.contextmanager
-def progress(to: Screen, epochs: int, batches: int) -> Iterator[Progress]:
-    """While it lasts, a bar on the terminal, or lines."""
+def progress(to: Screen, epochs: int, steps: int, done: int = 0) -> Iterator[Progress]:
+    """While it lasts, a bar on the terminal, or lines; `done` of all steps were made before."""
     if to.rich is None:
         yield Progress(to, epochs)
     else:
@@ -153,5 +156,5 @@ def progress(to: Screen, epochs: int, batches: int) -> Iterator[Progress]:
             TimeRemainingColumn(compact=True),
         )
         with Rich(*columns, console=to.rich, refresh_per_second=12) as bar:
-            yield _Moving(to, epochs, batches, bar)
+            yield _Moving(to, epochs, bar, steps, done)
     to.line()

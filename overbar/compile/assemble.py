@@ -20,12 +20,18 @@ from .control import control
 from .kernel import Kernel
 from .library import library
 from .machine import Machine
+from .matrices import matrices
 from .place import Buffer, Plan, Step
 from .runtime import runtime_text
 from .text import Function
 
 QUIET = 1_000_000
 """Programs with less work than so many multiply-adds (some 7 µs of it) run on one thread."""
+
+
+LONG = 50
+"""Steps from which on a segment's own function is not optimised: that took half of the compile time of a
+Transformer of twelve layers, and its calls take no longer."""
 
 
 class Native(NamedTuple):
@@ -96,7 +102,7 @@ class Assembly(Block):
         threads: int,
         habits: dict[str, Any] | None,
     ) -> None:
-        super().__init__(Program(machine, (control, library), habits), graph, donated)
+        super().__init__(Program(machine, (control, library, matrices), habits), graph, donated)
         self.threads = threads if self.work() > QUIET else 1
         self.shared = threads > 1 and (self.threads > 1 or habits is not None)
 
@@ -165,7 +171,13 @@ class Assembly(Block):
     def _entry(self, name: str, levels: Sequence[list[tuple[Step, int]]], workspace: int) -> None:
         plan, graph = self.plan, self.plan.graph
         arguments = [("ptr", "state"), *(("i64", n) for n in ("thread", "threads", "spin"))]
-        f = self.program.module.function(name, [*arguments, ("ptr", "table")], public=True)
+        steps = sum(map(len, levels))
+        f = self.program.module.function(
+            name,
+            [*arguments, ("ptr", "table")],
+            public=True,
+            attributes="nounwind" if steps <= LONG else "nounwind noinline optnone",
+        )
         first = {"input": 0, "output": len(graph.inputs)}
         first["constant"] = first["output"] + len(graph.outputs)
         fixed = first["constant"] + len(plan.constants)
@@ -185,6 +197,8 @@ class Assembly(Block):
             return slot(first[buffer.kind] + buffer.index)
 
         def run(step: Step, kernel: Kernel, part: Any) -> None:
+            if is_checked(step):
+                f.store(step.number, f.at(own, 8 - HEADER, "i8"), "i64")
             self.call(f, address, arena, step, kernel, own, part)
 
         for level in levels:

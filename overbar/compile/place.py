@@ -8,6 +8,7 @@ every other reader comes before and the kernel itself reads only the entry that 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -101,8 +102,8 @@ def steps_of(graph: Graph) -> list[Step]:
     return steps
 
 
-def levels(steps: list[Step], later: dict[int, set[int]]) -> bool:
-    """Give every step its level; False if the order wanted (`later`: more to wait for) is none."""
+def levels(steps: list[Step], later: dict[int, set[int]]) -> None:
+    """Give every step its level; `later` says what it must wait for besides its inputs."""
     waits = {s.number: s.after | later.get(s.number, set()) for s in steps}
     users: dict[int, list[int]] = {}
     for n, before in waits.items():
@@ -112,29 +113,27 @@ def levels(steps: list[Step], later: dict[int, set[int]]) -> bool:
     ready = [n for n, count in missing.items() if not count]
     for s in steps:
         s.level = 0
-    done = 0
     while ready:
         n = ready.pop()
-        done += 1
         for m in users.get(n, ()):
             steps[m].level = max(steps[m].level, steps[n].level + steps[n].length)
             missing[m] -= 1
             if not missing[m]:
                 ready.append(m)
-    return done == len(steps)
 
 
 def place(
     graph: Graph,
     donated: dict[int, int],
     lengths: Callable[[Plan, Step], tuple[int, int]],
-    checked: Callable[[Step], bool],
+    checks: Callable[[list[Step]], set[int]],
 ) -> Plan:
     """Decide order and memory.
 
     lengths   of a step: how many levels it takes, and bytes of scratch memory; asked once the
               buffers of inputs and outputs are known
-    checked   whether it may find an error: then it comes before what writes over an input
+    checks    the steps (by number) that may find an error: they come before what writes over an
+              input
     """
     steps = steps_of(graph)
     readers: dict[Node, list[Step]] = {}
@@ -142,7 +141,7 @@ def place(
         for x in s.inputs:
             readers.setdefault(x, []).append(s)
     writer = {y: s for s in steps for y in s.outputs}
-    kept, later = _donations(graph, donated, steps, readers, writer, checked)
+    kept, later = _donations(graph, donated, steps, readers, writer, checks(steps))
     plan = Plan(graph, steps, {}, kept)
     for i, x in enumerate(graph.inputs):
         plan.buffers[x] = Buffer("input", i, x.spec)
@@ -170,40 +169,47 @@ def _donations(
     steps: list[Step],
     readers: dict[Node, list[Step]],
     writer: dict[Node, Step],
-    checked: Callable[[Step], bool],
+    checks: set[int],
 ) -> tuple[dict[int, int], dict[int, set[int]]]:
     """Which donations can be had, and what the steps that write over inputs must wait for."""
     later: dict[int, set[int]] = {}
     kept: dict[int, int] = {}
-    wanted: list[tuple[int, int, int, set[int]]] = []
-    checks = {s.number for s in steps if checked(s)}
+    taken: set[int] = set()
+    results = Counter(graph.outputs)
+    users: dict[int, list[int]] = {}
+    for s in steps:
+        for n in s.after:
+            users.setdefault(n, []).append(s.number)
     for out, given in donated.items():
         y, x = graph.outputs[out], graph.inputs[given]
         step = writer.get(y)
-        if step is None or y.spec is not x.spec or x in graph.outputs:
+        if step is None or y.spec is not x.spec or not step.is_kernel:
             continue
-        if graph.outputs.count(y) > 1:
-            continue
-        if not step.is_kernel:
+        if given in taken or x in results or results[y] > 1:
             continue
         if x in step.inputs and not can_overwrite(step, x, y):
             continue
         others = {s.number for s in readers.get(x, []) if s is not step} | checks
-        if step.number in others:
-            continue
-        wanted.append((out, given, step.number, others))
-    if len({given for _, given, _, _ in wanted}) == len(wanted):  # as a rule all can be had at once
-        for _, _, number, others in wanted:
-            later.setdefault(number, set()).update(others)
-        if levels(steps, later):
-            return {out: given for out, given, _, _ in wanted}, later
-        later = {}
-    for out, given, number, others in wanted:
-        trial = {n: set(s) for n, s in later.items()}
-        trial.setdefault(number, set()).update(others)
-        if given not in kept.values() and levels(steps, trial):
-            later, kept[out] = trial, given
+        if step.number in others or not others.isdisjoint(_following(step.number, users)):
+            continue  # it would wait for itself
+        kept[out] = given
+        taken.add(given)
+        later.setdefault(step.number, set()).update(others)
+        for n in others:
+            users.setdefault(n, []).append(step.number)
     return kept, later
+
+
+def _following(number: int, users: dict[int, list[int]]) -> set[int]:
+    """The steps that wait for this one, directly or not."""
+    found: set[int] = set()
+    waiting = [number]
+    while waiting:
+        for n in users.get(waiting.pop(), ()):
+            if n not in found:
+                found.add(n)
+                waiting.append(n)
+    return found
 
 
 def can_overwrite(step: Step, x: Node, y: Node) -> bool:

@@ -1,19 +1,22 @@
 """Batches: rows of arrays in a given or shuffled order, a few at a time.
 
 `TensorDataset` keeps arrays side by side, `DataLoader` walks over them. Both hand out NumPy
-arrays and know nothing of gradients. The order of an epoch is drawn once, at its start, and is
-part of the loader's state, so that an interrupted epoch goes on where it stopped.
+arrays and know nothing of gradients. All that is random in an epoch is drawn once, at its start,
+and is part of the loader's state, so that an interrupted epoch goes on where it stopped.
 """
 
 from __future__ import annotations
 
+import contextlib
 import operator
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from overbar.errors import DataError
+
+from .prefetch import prefetch as walked_ahead
 
 Batch = tuple[np.ndarray, ...]
 
@@ -55,6 +58,10 @@ class DataLoader:
     with `drop_last`. `rng` is what draws the order: a generator with `.permutation(n)`; by
     default overbar's own, the one that `ob.random.seed` sets.
 
+    transform   (rng, *batch) -> batch: augmentation, or whatever else is done to a batch; `rng` is
+                a generator of NumPy's, seeded by the epoch and by the batch's number in it
+    prefetch    so many batches are made ahead, in a thread; they are the same batches
+
     Shapes:  arrays (n, ...)  ->  tuples of (batch_size, ...)
     Resume:  `state_dict()`, taken after any batch, says which batch is next and in what order
              the epoch runs; after `load_state_dict` the next epoch is the rest of that one.
@@ -78,22 +85,28 @@ class DataLoader:
         shuffle: bool = False,
         rng: Any = None,
         drop_last: bool = False,
+        *,
+        transform: Callable[..., Batch] | None = None,
+        prefetch: int = 0,
     ) -> None:
         if isinstance(data, tuple | list):
             data = TensorDataset(*data)
         elif isinstance(data, np.ndarray):
             data = TensorDataset(data)
-        if rng is not None and not hasattr(rng, "permutation"):
+        asked = ["permutation"] if transform is None else ["permutation", "integers"]
+        if rng is not None and not all(hasattr(rng, name) for name in asked):
             raise DataError(
                 "DataLoader: rng cannot draw an order",
                 got={"rng": rng},
-                want="a generator with .permutation(n)",
+                want=f"a generator with {' and '.join(f'.{name}' for name in asked)}",
                 hint="pass rng=ob.random.default_rng(seed)",
             )
         self.dataset = data
-        self.batch_size = _positive(batch_size)
+        self.batch_size = _counted("batch_size", batch_size, 1)
         self.shuffle, self.drop_last, self.rng = shuffle, drop_last, rng
-        self._order, self._next = None, 0  # of the epoch that runs: its rows, its next batch
+        self.transform, self.prefetch = transform, _counted("prefetch", prefetch, 0)
+        self._order, self._seed = None, None  # of the epoch that runs
+        self._next = 0  # the number of its next batch
         self._resuming = False
 
     def __len__(self) -> int:
@@ -103,37 +116,53 @@ class DataLoader:
     def __iter__(self) -> Iterator[Batch]:
         """The rest of a loaded epoch, or a new one, whose order is drawn now."""
         if not self._resuming:
-            self._order, self._next = self._drawn(), 0
+            self._draw()
         self._resuming = False
-        return self._batches(self._order, self._next)
+        return self._batches(self._order, self._seed, self._next)
 
-    def _drawn(self) -> np.ndarray | None:
-        """The rows in the order of a new epoch; None is the order they have."""
-        if not self.shuffle:
-            return None
+    def _draw(self) -> None:
+        """The order of a new epoch, None if it is that of the rows, and the transform's seed."""
         rng = self.rng
         if rng is None:
-            from overbar import random as rng
-        return np.asarray(rng.permutation(len(self.dataset)), np.int64)
+            from overbar import random
 
-    def _batches(self, order: np.ndarray | None, first: int) -> Iterator[Batch]:
-        rows = np.arange(len(self.dataset)) if order is None else order
-        for k in range(first, len(self)):
-            batch = self.dataset[rows[k * self.batch_size : (k + 1) * self.batch_size]]
-            if not isinstance(batch, tuple):
-                raise DataError(
-                    "DataLoader: the dataset did not give a tuple of arrays for an array of rows",
-                    got={"dataset[rows]": batch},
-                    want="a tuple with one array per kind of data",
-                )
-            self._order, self._next = order, k + 1
-            yield batch
-        self._order, self._next = None, 0
+            rng = random.default_generator()
+        self._order, self._seed, self._next = None, None, 0
+        if self.shuffle:
+            self._order = np.asarray(rng.permutation(len(self.dataset)), np.int64)
+        if self.transform is not None:
+            self._seed = int(rng.integers(0, 1 << 32))
+
+    def _batches(self, order: np.ndarray | None, seed: int | None, first: int) -> Iterator[Batch]:
+        made = (self._made(order, seed, k) for k in range(first, len(self)))
+        if self.prefetch:
+            made = walked_ahead(made, self.prefetch)
+        with contextlib.closing(made):  # type: ignore[type-var]  (both are generators)
+            for k, batch in enumerate(made, first):
+                self._order, self._seed, self._next = order, seed, k + 1
+                yield batch
+        self._order, self._seed, self._next = None, None, 0
+
+    def _made(self, order: np.ndarray | None, seed: int | None, k: int) -> Batch:
+        """Batch k of an epoch, from what was drawn at its start alone."""
+        start = k * self.batch_size
+        end = min(start + self.batch_size, len(self.dataset))
+        batch = self.dataset[np.arange(start, end) if order is None else order[start:end]]
+        if self.transform is not None and isinstance(batch, tuple):
+            batch = self.transform(np.random.default_rng([seed or 0, k]), *batch)
+        if not isinstance(batch, tuple):
+            raise DataError(
+                "DataLoader: the dataset, or the transform, did not give a tuple of arrays",
+                got={"batch": batch},
+                want="a tuple with one array per kind of data",
+            )
+        return batch
 
     def state_dict(self) -> dict:
         """Where the epoch stands: plain numbers and one array, for a checkpoint."""
         return {
             "order": None if self._order is None else self._order.copy(),
+            "seed": self._seed,
             "next": self._next,
             "rows": len(self.dataset),
             "batch_size": self.batch_size,
@@ -149,31 +178,34 @@ class DataLoader:
                 got={"state": repr(there)},
                 want=repr(here),
             )
-        order, upcoming = state["order"], int(state["next"])
+        order, seed, upcoming = state["order"], state.get("seed"), int(state["next"])
         if order is not None:
             order = np.array(order, np.int64)
             if not np.array_equal(np.sort(order), np.arange(len(self.dataset))):
                 raise DataError("DataLoader: the order in this state does not have each row once")
-        lost = self.shuffle and upcoming > 0 and order is None
-        if not 0 <= upcoming <= len(self) or lost or (order is not None and not self.shuffle):
+        drawn = [(self.shuffle, order), (self.transform is not None, seed)]
+        lost = upcoming > 0 and any(asked and thing is None for asked, thing in drawn)
+        extra = any(thing is not None and not asked for asked, thing in drawn)
+        if not 0 <= upcoming <= len(self) or lost or extra:
             raise DataError(
                 "DataLoader: this state does not fit the loader",
                 got={"next": upcoming, "order": "none" if order is None else "shuffled"},
-                want=f"next from 0 to {len(self)}, an order only with shuffle=True",
+                want=f"next from 0 to {len(self)}, an order only with shuffle=True, "
+                "a seed only with a transform",
             )
-        self._order, self._next = order, upcoming
-        self._resuming = order is not None or upcoming > 0
+        self._order, self._seed, self._next = order, seed, upcoming
+        self._resuming = order is not None or seed is not None or upcoming > 0
 
 
-def _positive(batch_size: Any) -> int:
+def _counted(name: str, n: Any, least: int) -> int:
     try:
-        size = operator.index(batch_size)
+        count = operator.index(n)
     except TypeError:
-        size = 0
-    if size < 1 or isinstance(batch_size, bool):
+        count = -1
+    if count < least or isinstance(n, bool):
         raise DataError(
-            "DataLoader: batch_size has to count rows",
-            got={"batch_size": batch_size},
-            want="an integer from 1 on",
+            f"DataLoader: {name} has to count",
+            got={name: n},
+            want=f"an integer from {least} on",
         )
-    return size
+    return count

@@ -171,9 +171,9 @@ def listed(things, most: int = 5) -> str:
     return ", ".join(words[:most]) + more
 
 
-def counted(count: int, noun: str) -> str:
+def counted(count: int, noun: str, nouns: str | None = None) -> str:
     """`1 row`, `2,000 rows`."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+    return f"{count:,} {noun if count == 1 else nouns or f'{noun}s'}"
 
 
 def read_table(path: str | os.PathLike) -> Table:

@@ -437,6 +437,32 @@ def test_an_index_outside_is_an_error_and_nothing_was_rebound():
         assert int(count) == before[1] + 1
 
 
+def test_positions_that_were_looked_at_are_no_reason_to_wait():
+    """All of an embedding's network is trained in place, though its own gradient comes last."""
+    table, w, b = param(5, 4, name="table"), param(4, 4, name="w"), param(4, name="b")
+    parameters = [table, w, b]
+    optimizer = ob.optim.Adam(parameters, lr=0.1)
+
+    @ob.jit
+    def step(i):
+        L = ob.mean((ob.tanh(table[i] @ w + b)[::2] + table[i][::2]) ** 2)
+        L.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        return L
+
+    good = np.array([0, 4, -5, 1])
+    step(good)
+    step(good)
+    places = [p.numpy().__array_interface__["data"] for p in parameters]
+    before = [p.numpy().copy() for p in parameters]
+    with pytest.raises(IndexingError, match="7"):
+        step(np.array([0, 1, 1, 7]))
+    assert all(np.array_equal(p.numpy(), x) for p, x in zip(parameters, before, strict=True))
+    step(good)
+    assert [p.numpy().__array_interface__["data"] for p in parameters] == places
+
+
 def test_an_exception_in_a_callback_leaves_everything_as_it_was():
     w = ob.tensor(np.ones(3))
     fail = []
