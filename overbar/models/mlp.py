@@ -12,7 +12,10 @@ from overbar.errors import DomainError, ShapeError
 
 __all__ = ["MLP"]
 
-_ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "gelu": nn.GELU}
+_ACTIVATIONS = {
+    "relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "gelu": nn.GELU,
+    "identity": nn.Identity,
+}  # fmt: skip
 
 
 class MLP(nn.Module):
