@@ -9,6 +9,7 @@ it goes into. Its first coefficients are then rounded one by one, the others fou
 so that the rounding of one is made good by those after it. Needs mpmath.
 """
 
+import functools
 import sys
 from pathlib import Path
 
@@ -138,7 +139,62 @@ def series(f, near, at=1e-12):
     return lambda x: f(x) if abs(x) > at else mp.mpf(near)
 
 
+@functools.cache
+def inverse_erf(w):
+    """y / x with erf y = x, for w = −log(1 − x²)"""
+    x = mp.sqrt(-mp.expm1(-w))
+    return mp.erfinv(x) / x if x else mp.sqrt(mp.pi) / 2
+
+
+@functools.cache
+def inverse_erfc(s):
+    """y − s with erfc y = exp(−s²), by Newton's steps for its logarithm."""
+    y = s
+    for _ in range(60):
+        rest = mp.erfc(y)
+        step = (s * s + mp.log(rest)) / (2 / mp.sqrt(mp.pi) * mp.exp(-y * y) / rest)
+        y += step
+        if abs(step) < mp.mpf(10) ** -45:
+            break
+    return y - s
+
+
+@functools.cache
+def stirling(w):
+    """(log Γ(x) − (x − ½) log x + x − ½ log 2π) x, w = 1 / x²"""
+    x = 1 / mp.sqrt(w)
+    return (mp.loggamma(x) - (x - 0.5) * mp.log(x) + x - mp.log(2 * mp.pi) / 2) * x
+
+
+@functools.cache
+def modulus_and_phase(n, w):
+    """(P, Q x) of Jₙ(x) = √(2/πx) (P cos χ − Q sin χ), χ = x − (2n + 1) π/4, w = 1 / x²"""
+    x = 1 / mp.sqrt(w)
+    j, y, chi = mp.besselj(n, x), mp.bessely(n, x), x - (2 * n + 1) * mp.pi / 4
+    scale, c, s = mp.sqrt(mp.pi * x / 2), mp.cos(chi), mp.sin(chi)
+    return scale * (j * c + y * s), scale * (y * c - j * s) * x
+
+
+@functools.cache
+def between_zeros(n, z):
+    """Jₙ(x) without its zeros up to 8, and without x of J₁; z = x²"""
+    if not z:
+        z = mp.mpf(10) ** -30
+    x = mp.sqrt(z)
+    zeros = [mp.besseljzero(n, k) for k in (1, 2)]
+    return mp.besselj(n, x) / (x**n) / mp.fprod(z - zero**2 for zero in zeros)
+
+
+@functools.cache
+def scaled_bessel_i(n, u):
+    """Iₙ(x) e⁻ˣ √x, u = 1 / x"""
+    if u < mp.mpf(10) ** -12:
+        return 1 / mp.sqrt(2 * mp.pi)
+    return mp.besseli(n, 1 / u) * mp.exp(-1 / u) / mp.sqrt(u)
+
+
 LN2 = mp.log(2)
+PSI_ZERO = mp.findroot(lambda x: mp.psi(0, x), 1.46)
 QUARTER_PI = mp.pi / 4 * mp.mpf("1.001")
 HALF_LN2 = LN2 / 2 * mp.mpf("1.0005")
 
@@ -247,6 +303,102 @@ POLYNOMIALS = {
         "log(1 + f) = 2s + s³ (2/3 + s² ATANH_LONG(s²)), s = f / (2 + f), √½ <= 1 + f <= √2",
         series(lambda z: (doubled_atanh(z) - mp.mpf(2) / 3) / z, mp.mpf(2) / 5, 1e-10),
         0, (mp.sqrt(2) - 1) ** 4, {8: 7}, lambda z: z**2,
+    ),
+    "LOG_GAMMA": (
+        "log Γ(2 + r) = r LOG_GAMMA(r), |r| <= 1/2",
+        functools.cache(series(lambda r: mp.loggamma(2 + r) / r, 1 - mp.euler)),
+        -0.5, 0.5, {8: 17}, lambda r: r / mp.loggamma(2 + r) if abs(r) > 1e-12 else mp.mpf(2),
+    ),
+    "STIRLING": (
+        "log Γ(x) = (x − ½) log x − x + ½ log 2π + STIRLING(1/x²) / x, x >= 4.5",
+        series(stirling, mp.mpf(1) / 12),
+        0, 1 / mp.mpf("4.499") ** 2, {8: 8},
+        series(lambda w: mp.sqrt(w) / mp.loggamma(1 / mp.sqrt(w)), 0, 1e-40),
+    ),
+    "PSI": (
+        "ψ(1.5 + r) = (1.5 + r − x₀) PSI(r), |r| <= 1/2, ψ(x₀) = 0",
+        functools.cache(lambda r: mp.psi(0, 1.5 + r) / (1.5 + r - PSI_ZERO)),
+        -0.5, 0.5, {8: 20}, lambda r: (1.5 + r - PSI_ZERO) / mp.psi(0, 1.5 + r),
+    ),
+    "PSI_TAIL": (
+        "ψ(x) = log x − 1/(2x) − PSI_TAIL(1/x²) / x², x >= 4",
+        functools.cache(series(
+            lambda w: (-mp.log(w) / 2 - mp.sqrt(w) / 2 - mp.psi(0, 1 / mp.sqrt(w))) / w,
+            mp.mpf(1) / 12,
+        )),
+        0, 1 / mp.mpf("3.999") ** 2, {8: 8}, lambda w: w,
+    ),
+    "TRIGAMMA_TAIL": (
+        "ψ'(x) = 1/x + 1/(2x²) + TRIGAMMA_TAIL(1/x²) / x³, x >= 4",
+        functools.cache(series(
+            lambda w: (mp.psi(1, 1 / mp.sqrt(w)) - mp.sqrt(w) - w / 2) / mp.sqrt(w) ** 3,
+            mp.mpf(1) / 6,
+        )),
+        0, 1 / mp.mpf("3.999") ** 2, {8: 9}, lambda w: w,
+    ),
+    "ERFINV": (
+        "erf⁻¹ x = x ERFINV(w − 2.5), w = −log(1 − x²) <= 5",
+        lambda r: inverse_erf(r + 2.5), -2.5, 2.5005, {8: 22}, lambda r: 1 / inverse_erf(r + 2.5),
+    ),
+    "ERFINV_TAIL": (
+        "erfc⁻¹ q = s + ERFINV_TAIL(s / (s + 2) − 0.65), s = √(−log q), 2.35 <= s <= 6",
+        lambda v: inverse_erfc(2 * (v + 0.65) / (0.35 - v)), mp.mpf("2.35") / mp.mpf("4.35") - 0.65,
+        0.1001, {8: 15}, lambda v: (0.35 - v) / (v + 0.65) / 2,
+    ),
+    "ERFINV_END": (
+        "erfc⁻¹ q = s + ERFINV_END(s / (s + 8) − 0.6), s = √(−log q), 6 <= s <= 27.4",
+        lambda v: inverse_erfc(8 * (v + 0.6) / (0.4 - v)), mp.mpf(6) / 14 - 0.6001,
+        mp.mpf("27.4") / mp.mpf("35.4") - 0.6, {8: 19}, lambda v: (0.4 - v) / (v + 0.6) / 8,
+    ),
+    "BESSEL_I0": (
+        "I₀(x) = 1 + a BESSEL_I0(a), a = x²/4, x <= 7.75",
+        functools.cache(series(lambda a: (mp.besseli(0, 2 * mp.sqrt(a)) - 1) / a, 1)),
+        0, mp.mpf("7.751") ** 2 / 4, {8: 13},
+        lambda a: a / mp.besseli(0, 2 * mp.sqrt(a)),
+    ),
+    "BESSEL_I0_FAR": (
+        "I₀(x) = eˣ / √x BESSEL_I0_FAR(1/x − 1/16), x >= 7.75",
+        lambda v: scaled_bessel_i(0, v + 0.0625), -0.0625, 0.0666, {8: 22},
+        lambda v: 1 / scaled_bessel_i(0, v + 0.0625),
+    ),
+    "BESSEL_J0": (
+        "J₀(x) = (x² − z₁²) (x² − z₂²) BESSEL_J0(x² − 32), zₖ its zeros, x <= 8",
+        lambda z: between_zeros(0, z + 32), -32, 32.01, {8: 17},
+        lambda z: 1 / between_zeros(0, z + 32),
+    ),
+    "BESSEL_P0": (
+        "J₀(x) = √(2/πx) (P cos χ − Q sin χ), χ = x − π/4, x >= 8: P of 1/x²",
+        series(lambda w: modulus_and_phase(0, w)[0], 1), 0, 0.01563, {8: 11}, lambda w: 1,
+    ),
+    "BESSEL_Q0": (
+        "and x Q",
+        series(lambda w: modulus_and_phase(0, w)[1], -0.125), 0, 0.01563, {8: 11},
+        mp.sqrt,
+    ),
+    "BESSEL_I1": (
+        "I₁(x) = x/2 (1 + a BESSEL_I1(a)), a = x²/4, x <= 7.75",
+        series(lambda a: (mp.besseli(1, 2 * mp.sqrt(a)) / mp.sqrt(a) - 1) / a, 0.5),
+        0, mp.mpf("7.751") ** 2 / 4, {8: 13},
+        lambda a: a * mp.sqrt(a) / mp.besseli(1, 2 * mp.sqrt(a)) if a else mp.mpf(0),
+    ),
+    "BESSEL_I1_FAR": (
+        "I₁(x) = eˣ / √x BESSEL_I1_FAR(1/x − 1/16), x >= 7.75",
+        lambda v: scaled_bessel_i(1, v + 0.0625), -0.0625, 0.0666, {8: 23},
+        lambda v: 1 / scaled_bessel_i(1, v + 0.0625),
+    ),
+    "BESSEL_J1": (
+        "J₁(x) = x (x² − z₁²) (x² − z₂²) BESSEL_J1(x² − 32), zₖ its zeros, x <= 8",
+        lambda z: between_zeros(1, z + 32), -32, 32.01, {8: 17},
+        lambda z: 1 / between_zeros(1, z + 32),
+    ),
+    "BESSEL_P1": (
+        "J₁(x) = √(2/πx) (P cos χ − Q sin χ), χ = x − 3π/4, x >= 8: P of 1/x²",
+        series(lambda w: modulus_and_phase(1, w)[0], 1), 0, 0.01563, {8: 11}, lambda w: 1,
+    ),
+    "BESSEL_Q1": (
+        "and x Q",
+        series(lambda w: modulus_and_phase(1, w)[1], 0.375), 0, 0.01563, {8: 11},
+        mp.sqrt,
     ),
 }  # fmt: skip
 

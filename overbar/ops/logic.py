@@ -176,6 +176,8 @@ round_ = elementwise(
     "round", namespace=None, forward=lambda xp, x, *, decimals: xp.round(x, decimals),
     partials=FLAT, text=lambda x, decimals: f"round({x}{f', {decimals}' * bool(decimals)})",
     complex=True, samples=lambda r: [((r(3, 2),), {"decimals": d}) for d in (0, 1)],
+    native=lambda b, x, *, decimals: b.intrinsic("rint", x) if x.floating else x,
+    declines=lambda node: node.params["decimals"] != 0,
     doc="The nearest number with so many decimals; halves to even.",
 )  # fmt: skip
 floor_divide = elementwise(

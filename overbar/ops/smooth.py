@@ -304,8 +304,7 @@ power = elementwise(
     complex=True,
     domain=((0.5, 2.0), (-2.0, 2.0)),
     partials=(_base_partial, _exponent_partial),
-    native=lambda b, x, y: b.call("pow", x, y),
-    declines=lambda node: not node.spec.floating,  # whole numbers wrap, and refuse to be inverted
+    native=lambda b, x, y: b.call("pow", x, y) if x.floating else b.whole_power(x, y),
     doc="x to the power y.",
 )
 

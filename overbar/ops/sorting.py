@@ -16,15 +16,16 @@ from ..apply import apply
 from ..errors import DomainError, ShapeError, UnknownValueError
 from ..handle import Tensor, as_tensor, asarray
 from ..primitive import FLAT, Primitive, public, shared
-from ..spec import Spec, one_axis, spec
+from ..spec import one_axis, spec
 from .arithmetic import where
 from .index import gather_, getitem, stretch
 from .join import concat
-from .logic import equal, isnan, less, less_equal, logical_not
+from .logic import equal, isnan, logical_not
 from .movement import astype, permute_dims
 from .reduce import any
-from .repeat import broadcast_to, kept, reshape, sum
+from .repeat import broadcast_to, kept, reshape
 from .running import merged
+from .searching import searchsorted_
 
 # -- primitives -------------------------------------------------------------------------------
 
@@ -99,6 +100,9 @@ reorder = Primitive(
         ((r(2, 3), np.array([[2, 0, 1], [0, 1, 2]])), {"axis": 1}),
         ((r(0), np.zeros(0, int)), {"axis": 0}),
     ],
+    entry=lambda b, i, x, order, *, axis: x(
+        *i[:axis], b.position(order(*i), x.shape[axis]), *i[axis + 1 :]
+    ),
     doc="x permuted along an axis, each row in its own way.",
 )
 
@@ -120,35 +124,6 @@ sort_ = Primitive(
     doc="The entries in ascending (or descending) order along an axis; NaN is the greatest.",
 )  # fmt: skip
 
-
-def _search_shape(x1: Spec, x2: Spec, *, side: str) -> Spec:
-    if x1.ndim != 1:
-        raise ShapeError("searchsorted: a sorted list has one axis", got={"x1": x1})
-    return spec(x2.shape, np.dtype(np.intp))
-
-
-def _search_lanes(n: int, mapped: Any, x1: Any, x2: Any, *, side: str) -> Any:
-    if not mapped[0]:
-        return searchsorted_(x1, x2, side=side)
-    x2 = x2 if mapped[1] else broadcast_to(x2, (n, *x2.shape))
-    wide = reshape(x2, (n, 1, *x2.shape[1:]))
-    rows = reshape(x1, (*x1.shape, *(1,) * (x2.ndim - 1)))
-    return sum(astype(less(rows, wide) if side == "left" else less_equal(rows, wide), np.intp), 1)
-
-
-searchsorted_ = Primitive(
-    "searchsorted",
-    forward=lambda xp, x1, x2, *, side: xp.searchsorted(x1, x2, side=side),
-    shape=_search_shape,
-    vjp=FLAT,
-    jvp=FLAT,
-    batch=_search_lanes,
-    text="place of {1} in {0}",
-    samples=lambda r: [
-        ((np.array([-1.0, 0.0, 1.0]), r(3, 2)), {"side": s}) for s in ("left", "right")
-    ],
-    doc="Where to put entries into a sorted list so that it stays sorted.",
-)
 
 # -- sorting ----------------------------------------------------------------------------------
 

@@ -90,6 +90,8 @@ polygamma_ = elementwise(
     partials=(lambda _y, x, *, n: polygamma_(x, n=n + 1),),
     text=lambda x, n: f"ψ({x})" if n == 0 else f"ψ⁽{n}⁾({x})",
     samples=lambda r: [((abs(r(3, 2)) + 0.5,), {"n": n}) for n in (0, 1, 2)],
+    native=lambda b, x, *, n: b.call(("digamma", "trigamma")[n], x),
+    declines=lambda node: node.params["n"] > 1,
     doc="The n-th derivative of the digamma function.",
 )  # fmt: skip
 
@@ -98,9 +100,17 @@ def _psi(x: Any) -> Any:
     return polygamma_(x, n=0)
 
 
+def _gammaln(xp: Any, x: Any) -> Any:
+    """SciPy's, which is infinite where 1 / x is."""
+    y = scipy_special().gammaln(x)
+    with np.errstate(divide="ignore"):
+        return xp.where((xp.abs(x) < 1e-300) & (x != 0), -xp.log(xp.abs(x)), y)[()].astype(y.dtype)
+
+
 gammaln = elementwise(
-    "gammaln", namespace="special", forward=from_scipy("gammaln"), domain=(0.5, 4.0),
+    "gammaln", namespace="special", forward=_gammaln, domain=(0.5, 4.0),
     text="log |Γ({0})|", tex=r"\log|\Gamma({0})|", partials=(lambda _y, x: _psi(x),),
+    native=lambda b, x: b.call("gammaln", x),
     doc="The logarithm of the size of the gamma function.",
 )  # fmt: skip
 gamma = elementwise(
@@ -112,6 +122,7 @@ betaln = elementwise(
     "betaln", namespace="special", arity=2, forward=from_scipy("betaln"), domain=(0.5, 4.0),
     text="log |B({0}, {1})|", tex=r"\log|B({0}, {1})|",
     partials=(lambda _y, a, b: _psi(a) - _psi(a + b), lambda _y, a, b: _psi(b) - _psi(a + b)),
+    native=lambda b, x, y: b.call("betaln", x, y),
     doc="The logarithm of the size of the beta function.",
 )  # fmt: skip
 beta = elementwise(
@@ -178,6 +189,8 @@ bessel_i = elementwise(
             0.5 * (bessel_i(x, n=n - 1) + bessel_i(x, n=n + 1)) if n else bessel_i(x, n=1)
         ),
     ),
+    native=lambda b, x, *, n: b.call(f"i{n}", x),
+    declines=lambda node: node.params["n"] > 1,
     doc="The modified Bessel function of the first kind, of whole order.",
 )
 bessel_j = elementwise(
@@ -192,6 +205,8 @@ bessel_j = elementwise(
             0.5 * (bessel_j(x, n=n - 1) - bessel_j(x, n=n + 1)) if n else -bessel_j(x, n=1)
         ),
     ),
+    native=lambda b, x, *, n: b.call(f"j{n}", x),
+    declines=lambda node: node.params["n"] > 1,
     doc="The Bessel function of the first kind, of whole order.",
 )
 
@@ -217,12 +232,14 @@ for _op, _letter in ((bessel_i, "I"), (bessel_j, "J")):
 erfinv = elementwise(
     "erfinv", namespace="special", forward=from_scipy("erfinv"), domain=(-0.9, 0.9),
     text="erf⁻¹ {0}", tex=r"\operatorname{{erf}}^{{-1}} {0}",
-    partials=(lambda y, _x: (0.5 * math.sqrt(math.pi)) * exp(y * y),), doc="The inverse of erf.",
+    partials=(lambda y, _x: (0.5 * math.sqrt(math.pi)) * exp(y * y),),
+    native=lambda b, x: b.call("erfinv", x), doc="The inverse of erf.",
 )  # fmt: skip
 ndtri = elementwise(
     "ndtri", namespace="special", forward=from_scipy("ndtri"), domain=(0.05, 0.95),
     text="Φ⁻¹({0})", tex=r"\Phi^{{-1}}({0})",
     partials=(lambda y, _x: math.sqrt(2 * math.pi) * exp(0.5 * y * y),),
+    native=lambda b, x: b.call("ndtri", x),
     doc="The inverse of the standard normal distribution function.",
 )  # fmt: skip
 

@@ -45,7 +45,47 @@ def _odd_root(x):
     return mp.sign(x) * mp.cbrt(abs(x))
 
 
+def _erfc_inverse(q):
+    """By Newton's steps for log erfc."""
+    s = y = mp.sqrt(-mp.log(q))
+    for _ in range(80):
+        rest = mp.erfc(y)
+        step = (s * s + mp.log(rest)) / (2 / mp.sqrt(mp.pi) * mp.exp(-y * y) / rest)
+        y += step
+        if abs(step) < mp.mpf(10) ** -30 * y:
+            break
+    return y
+
+
+def _erf_inverse(x):
+    return mp.sign(x) * _erfc_inverse(1 - abs(x)) if abs(x) > 0.9 else mp.erfinv(x)
+
+
+def _quantile(p):
+    if abs(p - 0.5) < 0.45:
+        return mp.sqrt(2) * mp.erfinv(2 * p - 1)
+    return mp.sqrt(2) * mp.sign(p - 0.5) * _erfc_inverse(2 * min(p, 1 - p))
+
+
+def _log_gamma(x):
+    return mp.re(mp.loggamma(x)) if x > 0 else mp.log(abs(mp.gamma(x)))
+
+
+def _log_beta(a, b):
+    return _log_gamma(a) + _log_gamma(b) - _log_gamma(a + b)
+
+
 REFERENCE = {
+    "gammaln": _log_gamma,
+    "digamma": lambda x: mp.psi(0, x),
+    "trigamma": lambda x: mp.psi(1, x),
+    "betaln": _log_beta,
+    "erfinv": _erf_inverse,
+    "i0": lambda x: mp.besseli(0, x),
+    "i1": lambda x: mp.besseli(1, x),
+    "j0": lambda x: mp.besselj(0, x),
+    "j1": lambda x: mp.besselj(1, x),
+    "ndtri": _quantile,
     "exp": mp.exp,
     "exp2": lambda x: mp.mpf(2) ** x,
     "expm1": mp.expm1,
@@ -94,7 +134,9 @@ DOMAIN = {
     "gelu_tanh": (-30, 1e90), "softplus": (-800, 1e300), "log_sigmoid": (-1e300, 800),
     "asin": (-1, 1), "acos": (-1, 1), "acosh": (1, INF), "atanh": (-1, 1), "erf": (-30, 30),
     "erfc": (-30, 30), "ndtr": (-50, 50), "gelu": (-50, 50), "scaled_erfc": (-27, 1e150),
-    "log_ndtr": (-1e150, 40), "mills": (-1e150, 40), "sqrt": (0, INF),
+    "log_ndtr": (-1e150, 40), "mills": (-1e150, 40), "sqrt": (0, INF), "gammaln": (0, INF),
+    "digamma": (0, INF), "trigamma": (0, INF), "erfinv": (-1, 1), "ndtri": (0, 1),
+    "i0": (-720, 720), "i1": (-720, 720), "j0": (-1e5, 1e5), "j1": (-1e5, 1e5),
 }  # fmt: skip
 
 # Where formulas meet, results overflow, or digits are easily lost: points are put around these.
@@ -123,6 +165,9 @@ HARD = {
     "erf": [0.82, 0.875, 3.92, 5.92], "erfc": [0.5, 26.5, 27.2, 9.3, 10.1],
     "ndtr": [-37.5, -38.5, -13, -14.2], "gelu": [-37.5, -38.5, -13, -14.4, 1],
     "scaled_erfc": [-26.6, -9.4, 1e8], "log_ndtr": [-1, 0, 38], "mills": [-1, 0, 38, -1e9],
+    "gammaln": [0.5, 1, 1.5, 2, 2.5, 3.5, 4.5, 2.5e305], "digamma": [1, 1.4616, 2, 3, 4],
+    "trigamma": [1, 4, 1e154], "erfinv": [0.9966, 1], "ndtri": [0.0017, 0.5, 0.9983, 1],
+    "i0": [7.75, 713], "i1": [7.75, 713], "j0": [2.4048, 5.5201, 8], "j1": [3.8317, 7.0156, 8],
     "sqrt": [1, 2.3e-308], "cbrt": [1, 8, math.sqrt(2), 2.3e-308],
 }  # fmt: skip
 
@@ -224,6 +269,10 @@ def pairs(rng, name, kind, n):
         ys.append(rng.uniform(-reach, reach, base.size) / np.log(base.astype(np.float64)))
         xs.append(rng.integers(-20, 20, n))
         ys.append(rng.integers(-20, 20, n))
+    elif name == "betaln":
+        xs, ys = [10 ** rng.uniform(-5, 6, n)], [10 ** rng.uniform(-5, 6, n)]
+        xs, ys = [*xs, rng.uniform(0, 10, n)], [*ys, rng.uniform(0, 200, n)]
+        xs, ys = [*xs, rng.uniform(-3, 0, n // 4)], [*ys, 10 ** rng.uniform(1, 6, n // 4)]
     elif name == "logaddexp":
         xs, ys = [20 * near[0], 700 * near[0], x[:m]], [20 * near[1], 700 * near[1], y[:m]]
     else:

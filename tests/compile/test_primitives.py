@@ -65,7 +65,11 @@ def test_a_native_rule_is_right_at_the_edges(op, dtype):
     samples, params = first_sample(op)
     if any(x.dtype.kind not in "fb" for x in samples):
         pytest.skip("of whole numbers")
-    grid = np.meshgrid(*[np.array(EDGES, dtype)] * min(op.arity, 2), indexing="ij")
+    if op.name == "betaln":
+        pytest.skip("SciPy's is infinite at denormal numbers: test_vmath holds it against mpmath")
+    # of J₀(10³⁰) SciPy has no digit: it rounds x − π/4
+    edges = [x for x in EDGES if op.name != "bessel_j" or x != 1e30]
+    grid = np.meshgrid(*[np.array(edges, dtype)] * min(op.arity, 2), indexing="ij")
     xs = [g.copy() for g in grid]
     xs += [np.full(xs[0].shape, 0.25, dtype)] * (op.arity - len(xs))
     xs = [

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.special
 
 from overbar.compile import vmath
 from overbar.compile.text import Module
@@ -31,6 +32,9 @@ pytestmark = pytest.mark.native
 
 MACHINES = ["avx512", "avx2", "generic"]
 ULPS = 2.5
+MORE = {"gammaln": 12, "digamma": 4, "erfinv": 4, "ndtri": 4, "betaln": 12}
+MORE |= {"i0": 5, "i1": 5, "j0": 20, "j1": 8}
+"""Of what is no basic function: gammaln near 1.5 is a difference."""
 INF, NAN = math.inf, math.nan
 LOG_2 = math.log(2)
 UNARY = [name for name in vmath.NAMES if vmath.ARITY[name] == 1]
@@ -82,9 +86,13 @@ def compiled(name, kind, machine="host"):
 
 def _check_with_mpmath(x, name, kind):
     y = compiled(name, kind)(x)
-    off = [ulps(b, exact(name, a), kind) for a, b in zip(x, y, strict=True)]
+    wave = [
+        abs(2 / math.pi / float(a)) ** 0.5 if name in ("j0", "j1") and abs(a) > 8 else 0 for a in x
+    ]
+    off = [ulps(b, exact(name, a), kind, f) for a, b, f in zip(x, y, wave, strict=True)]
     k = int(np.argmax(off))
-    assert off[k] <= ULPS, f"{off[k]:.2f} ulp at {x[k]!r}, {float(x[k]).hex()}: {y[k]!r}"
+    said = f"{off[k]:.2f} ulp at {x[k]!r}, {float(x[k]).hex()}: {y[k]!r}"
+    assert off[k] <= MORE.get(name, ULPS), said
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -150,6 +158,10 @@ EDGES = {
     "scaled_erfc": (1, 1, 0, INF), "log_ndtr": (-LOG_2, -LOG_2, -0.0, -INF),
     "mills": (math.sqrt(2 / math.pi), math.sqrt(2 / math.pi), 0, INF),
     "sqrt": (0, -0.0, INF, NAN), "cbrt": (0, -0.0, INF, -INF),
+    "gammaln": (INF, INF, INF, -INF), "digamma": (-INF, INF, INF, NAN),
+    "trigamma": (INF, INF, 0, INF), "erfinv": (0, -0.0, NAN, NAN), "ndtri": (-INF, -INF, NAN, NAN),
+    "i0": (1, 1, NAN, NAN), "i1": (0, -0.0, NAN, NAN), "j0": (1, 1, NAN, NAN),
+    "j1": (0, -0.0, NAN, NAN),
 }  # fmt: skip
 
 
@@ -173,6 +185,7 @@ def test_numbers_outside_the_domain_give_nan(kind):
         "log": [-1.0, -1e-40], "log2": [-1.0], "log10": [-1.0], "log1p": [-1.5, -1e30],
         "asin": [1.5, -1.0000002, 1e30], "acos": [1.5, -1.0000002, 1e30], "atanh": [1.5, -2.0],
         "acosh": [0.5, 0.0, -1.0, -5.0, -1e30], "sqrt": [-1.0, -1e-40],
+        "erfinv": [1.5, -1.0000002, 1e30], "ndtri": [-1e-40, 1.0000002], "digamma": [-1.0, -7.0],
     }.items():  # fmt: skip
         assert np.isnan(compiled(name, kind)(xs)).all(), name
 
@@ -214,10 +227,10 @@ def test_functions_of_two_numbers_agree_with_mpmath(name, kind, rng):
     x, y = pairs(rng, name, kind, 250)
     z = compiled(name, kind)(x, y)
     for a, b, c in zip(x, y, z, strict=True):
-        # log(eˣ + eʸ) passes through 0, where it is as good as its greater argument
-        floor = max(float(a), float(b), key=abs) if name == "logaddexp" else 0
-        off = ulps(c, exact_pair(name, a, b), kind, abs(floor))
-        assert off <= ULPS, (name, off, a, b, c)
+        # log(eˣ + eʸ) passes through 0, where it is as good as its greater argument; so does log B
+        floor = {"logaddexp": max(abs(float(a)), abs(float(b))), "betaln": 1}.get(name, 0)
+        off = ulps(c, exact_pair(name, a, b), kind, floor)
+        assert off <= MORE.get(name, ULPS), (name, off, a, b, c)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -227,6 +240,7 @@ def test_functions_of_two_special_numbers_agree_with_numpy(name, kind):
     x, y = (v.ravel() for v in np.meshgrid(np.array(few, KINDS[kind]), np.array(few, KINDS[kind])))
     z = compiled(name, kind)(x, y)
     theirs = {"pow": np.power, "atan2": np.arctan2, "hypot": np.hypot, "logaddexp": np.logaddexp}
+    theirs["betaln"] = scipy.special.betaln
     with np.errstate(all="ignore"):
         r = theirs[name](x, y)
     for a, b, c, d in zip(x, y, z, r, strict=True):

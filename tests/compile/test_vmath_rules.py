@@ -102,8 +102,8 @@ def test_whole_numbers_to_whole_powers_wrap_as_in_numpy(dtype):
         np.testing.assert_array_equal(got, x**n)
 
 
-def test_what_has_no_native_form_is_left_to_numpy():
-    """Whole numbers to a power not known before; orders of the error function's integrals."""
+def test_what_native_code_cannot_do_is_left_to_numpy():
+    """Whole numbers to negative powers; orders of the error function's integrals."""
     x, y = np.array([2, 3, -4]), np.array([5, 0, 3])
     np.testing.assert_array_equal(compiled(PRIMITIVES["power"], [x, y], {}), x**y)
     with pytest.raises(ValueError, match="negative integer powers"):

@@ -19,7 +19,18 @@ import inspect
 import numpy as np
 
 from ..text import Module
-from . import error, exponential, inverse, logarithm, logistic, powers, trigonometric
+from . import (
+    bessel,
+    error,
+    exponential,
+    gammas,
+    inverse,
+    logarithm,
+    logistic,
+    powers,
+    quantiles,
+    trigonometric,
+)
 
 _TOPICS = {
     exponential: "exp exp2 expm1 tanh sinh cosh",
@@ -29,6 +40,9 @@ _TOPICS = {
     inverse: "asin acos atan atan2 asinh acosh atanh",
     error: "erf erfc ndtr gelu scaled_erfc log_ndtr mills",
     powers: "sqrt cbrt pow hypot",
+    gammas: "gammaln digamma trigamma betaln",
+    quantiles: "erfinv ndtri",
+    bessel: "i0 i1 j0 j1",
 }
 _FORMULAS = {
     name: getattr(topic, name) for topic, names in _TOPICS.items() for name in names.split()

@@ -238,3 +238,189 @@ ATANH_LONG = {
         "0x1.3b1364c99a385p-3 0x1.11206f1b2c6b1p-3 0x1.de3d74ba551d9p-4 0x1.eac591ec446ecp-4"
     ),
 }
+# log Γ(2 + r) = r LOG_GAMMA(r), |r| <= 1/2
+LOG_GAMMA = {
+    8: _numbers(  # 2^-56.2
+        "0x1.b0ee6072093cep-2 0x1.4a34cc4a60fa6p-2 -0x1.13e001a55757cp-4 0x1.51322ac7d7c12p-6 "
+        "-0x1.e404fc21cac7ep-8 0x1.7add6eaf3e83fp-9 -0x1.38ac5c03e0619p-10 "
+        "0x1.0b36aec18db3dp-11 -0x1.d3fd673f89ff7p-13 0x1.a12813644d92dp-14 "
+        "-0x1.78d965ebc9cf7p-15 0x1.57ffe9740b8aap-16 -0x1.3d450b83c239ep-17 "
+        "0x1.26be734f9de67p-18 -0x1.094832b4f1ce4p-19 0x1.e49ee5afd58c4p-21 "
+        "-0x1.36d68a2f35f88p-21 0x1.3d5b98586a1efp-22"
+    ),
+}
+# log Γ(x) = (x − ½) log x − x + ½ log 2π + STIRLING(1/x²) / x, x >= 4.5
+STIRLING = {
+    8: _numbers(  # 2^-64.5
+        "0x1.5555555555548p-4 -0x1.6c16c16bcc27fp-9 0x1.a01a00730bbd4p-11 "
+        "-0x1.3812e7520ef97p-11 0x1.b9240c420030cp-11 -0x1.f2679f6106285p-10 "
+        "0x1.83480aa2caba4p-8 -0x1.3df2cd50efbffp-6 0x1.529676d10b796p-5"
+    ),
+}
+# ψ(1.5 + r) = (1.5 + r − x₀) PSI(r), |r| <= 1/2, ψ(x₀) = 0
+PSI = {
+    8: _numbers(  # 2^-53.3
+        "0x1.e6f0cbb873616p-1 -0x1.b1cb63005ee71p-2 0x1.eca189b8e6fbfp-3 "
+        "-0x1.2feeeb98ae97fp-3 0x1.8512e59046248p-4 -0x1.fb44201fccb6bp-5 "
+        "0x1.4de9aa0d31866p-5 -0x1.b9f8b474b2c12p-6 0x1.2564749600388p-6 "
+        "-0x1.8634ce10b57e4p-7 0x1.03c02bea0430bp-7 -0x1.5a1645e4d6c21p-8 "
+        "0x1.cd3975ba85517p-9 -0x1.3269bcf88033dp-9 0x1.98437b5eb598bp-10 "
+        "-0x1.1a5667353d03ep-10 0x1.79e74533bded5p-11 -0x1.7547fefea92d5p-12 "
+        "0x1.e6493ea9ccefcp-13 -0x1.8bbfc7a2445cep-12 0x1.0c7b3ec4b5e23p-12"
+    ),
+}
+# ψ(x) = log x − 1/(2x) − PSI_TAIL(1/x²) / x², x >= 4
+PSI_TAIL = {
+    8: _numbers(  # 2^-57.7
+        "0x1.55555555552bep-4 -0x1.1111110daec83p-7 0x1.04103ae66596cp-8 "
+        "-0x1.110e5522e0974p-8 0x1.efc84e92a7bbep-8 -0x1.5269caf2e8f3dp-6 "
+        "0x1.25d41c579d573p-4 -0x1.e5dd8f0b4748fp-3 0x1.dc4b145325fa8p-2"
+    ),
+}
+# ψ'(x) = 1/x + 1/(2x²) + TRIGAMMA_TAIL(1/x²) / x³, x >= 4
+TRIGAMMA_TAIL = {
+    8: _numbers(  # 2^-57.0
+        "0x1.55555555552d5p-3 -0x1.1111110f13f25p-5 0x1.86185d1fe506dp-6 "
+        "-0x1.110fda22aa2f2p-5 0x1.361b8e66bde01p-4 -0x1.00a401e80c9f7p-2 "
+        "0x1.148b61f8af59bp+0 -0x1.41223698c8b2fp+2 0x1.3019be3b6122ap+4 "
+        "-0x1.3529c4691cb16p+5"
+    ),
+}
+# erf⁻¹ x = x ERFINV(w − 2.5), w = −log(1 − x²) <= 5
+ERFINV = {
+    8: _numbers(  # 2^-54.4
+        "0x1.805c5cfcedef5p+0 0x1.f91e8993f0d14p-3 -0x1.11c3c302e0922p-8 "
+        "-0x1.4863cdfb61adfp-10 0x1.c9b437edb03cdp-13 -0x1.4f47fe71633dap-18 "
+        "-0x1.ca92281ac7352p-19 0x1.01037e1ada36ap-21 0x1.ccffd6309e53dp-27 "
+        "-0x1.752fd213cb762p-27 0x1.f2c73f2c7230fp-31 0x1.070374d666045p-33 "
+        "-0x1.1175d81792985p-35 0x1.00d498f532cb5p-40 0x1.2b4797c72ea96p-41 "
+        "-0x1.57c66371dbd2ep-44 -0x1.34952bbaf1939p-49 0x1.158e00e54ccc9p-49 "
+        "-0x1.febef8b5c8bbdp-53 -0x1.0c694dc9bd49ap-55 0x1.80417bdeac7fbp-57 "
+        "0x1.21409d3edb309p-62 -0x1.078555849fa9cp-62"
+    ),
+}
+# erfc⁻¹ q = s + ERFINV_TAIL(s / (s + 2) − 0.65), s = √(−log q), 2.35 <= s <= 6
+ERFINV_TAIL = {
+    8: _numbers(  # 2^-55.9
+        "-0x1.084bee9be851ap-2 0x1.1fb2283b5c836p-1 0x1.6b33b4a57f59bp-2 "
+        "-0x1.f282b0c4bac91p-2 0x1.b0227e68795f9p+0 -0x1.e0163b662bce3p-1 "
+        "0x1.60556a2ce7d43p+1 0x1.5c808d96a5bb7p+1 0x1.042f5054ea993p+2 0x1.3a7be5b8ceaecp+4 "
+        "0x1.80e563489edabp+4 0x1.5674a611787f6p+6 0x1.5f1b66378da6cp+7 0x1.bd834576e4d1dp+8 "
+        "0x1.6c2284f47f784p+10 0x1.637efb8756a39p+11"
+    ),
+}
+# erfc⁻¹ q = s + ERFINV_END(s / (s + 8) − 0.6), s = √(−log q), 6 <= s <= 27.4
+ERFINV_END = {
+    8: _numbers(  # 2^-59.4
+        "-0x1.05aab501f4809p-3 0x1.7158aa71d7001p-2 -0x1.fb432cf79ff86p-3 "
+        "0x1.4c8419dbb7686p-2 -0x1.70f79bf950e7cp-3 0x1.c16e3eff355f6p-3 0x1.65279b9f63f33p-2 "
+        "-0x1.e82aa50bfe804p-2 0x1.4c36e92296efep+1 -0x1.7d2eb21d58077p+1 "
+        "0x1.4e3b711da59b7p+3 -0x1.32a578f9618cbp+3 0x1.1ef53d062584dp+5 "
+        "-0x1.4f1bf11e07dc3p+4 0x1.edd0fbbc45787p+6 -0x1.5ea7ae438266ep+1 "
+        "0x1.28b408d1c1782p+8 0x1.bccac17d15018p+4 0x1.8501062e16f0ap+11 "
+        "0x1.2ed70860b21bfp+12"
+    ),
+}
+# I₀(x) = 1 + a BESSEL_I0(a), a = x²/4, x <= 7.75
+BESSEL_I0 = {
+    8: _numbers(  # 2^-55.1
+        "0x1.ffffffffffff9p-1 0x1.0000000000083p-2 0x1.c71c71c71ae26p-6 0x1.c71c71c740ec1p-10 "
+        "0x1.23456787c6e2p-14 0x1.02e85c2818bb8p-19 0x1.522a413fceda9p-25 "
+        "0x1.522a6d0fa7bdcp-31 0x1.0b2f7e24f4488p-37 0x1.561b125385ba6p-44 "
+        "0x1.68beb13a2f056p-51 0x1.4915a490a596p-58 0x1.a1fb124e78616p-66 "
+        "0x1.f36e570be4eedp-73"
+    ),
+}
+# J₀(x) = (x² − z₁²) (x² − z₂²) BESSEL_J0(x² − 32), zₖ its zeros, x <= 8
+BESSEL_J0 = {
+    8: _numbers(  # 2^-54.3
+        "0x1.2bc29174dd587p-10 -0x1.15d87e4b8d5b1p-14 0x1.99e65104a68f3p-20 "
+        "-0x1.5059ea69f5916p-26 0x1.6409a6fd79d52p-33 -0x1.08db6a2dd9989p-40 "
+        "0x1.250f537ab4c6fp-48 -0x1.f633eaa6b0687p-57 0x1.577f66032844ep-65 "
+        "-0x1.801f4388fe5bp-74 0x1.65f0dfd19298ep-83 -0x1.1ac3130b7cb14p-92 "
+        "0x1.747595e3480f4p-102 0x1.f3c75a8faedefp-115 0x1.6f1423d570563p-118 "
+        "-0x1.20632ee440722p-122 -0x1.2f1324817ea2fp-130 0x1.06fc6e7fbb1cap-134"
+    ),
+}
+# J₀(x) = √(2/πx) (P cos χ − Q sin χ), χ = x − π/4, x >= 8: P of 1/x²
+BESSEL_P0 = {
+    8: _numbers(  # 2^-55.6
+        "0x1p+0 -0x1.1ffffffffbfaep-4 0x1.cb5fffc138f8p-4 -0x1.251ebd15edb81p-1 "
+        "0x1.84ae4607c71ccp+2 -0x1.b68b99716a297p+6 0x1.6eaf67432b366p+11 "
+        "-0x1.81d46a5be412cp+16 0x1.9db46dd9d7bcep+21 -0x1.6d58af44b5856p+26 "
+        "0x1.aea123cf5e818p+30 -0x1.e48a75b5f33b2p+33"
+    ),
+}
+# and x Q
+BESSEL_Q0 = {
+    8: _numbers(  # 2^-57.0
+        "-0x1.fffffffffff97p-4 0x1.2bffffff4805bp-4 -0x1.d11dfd017cc0ap-3 "
+        "0x1.ba4ae3b62378cp+0 -0x1.85e2c4ba97bep+4 0x1.1161b06665d47p+9 "
+        "-0x1.0baafeb11a5a2p+14 0x1.347a0c04c05bdp+19 -0x1.55b81492e4cfdp+24 "
+        "0x1.2cc39a3d89bcbp+29 -0x1.5b486b3294604p+33 0x1.7c35b474ea94cp+36"
+    ),
+}
+# I₁(x) = x/2 (1 + a BESSEL_I1(a)), a = x²/4, x <= 7.75
+BESSEL_I1 = {
+    8: _numbers(  # 2^-57.7
+        "0x1.ffffffffffffep-2 0x1.5555555555596p-4 0x1.c71c71c71bc21p-8 0x1.6c16c16c255b9p-12 "
+        "0x1.845c8a0b7e663p-17 0x1.27e4fb8d51863p-22 0x1.522a42313fe31p-28 "
+        "0x1.2c977257f6426p-34 0x1.ab7fe4b3e49f5p-41 0x1.f193ba2c0234dp-48 "
+        "0x1.e13c50d524f55p-55 0x1.93cedd92b4101p-62 0x1.e4ddb211e94e1p-70 "
+        "0x1.05adafd046ab5p-76"
+    ),
+}
+# I₁(x) = eˣ / √x BESSEL_I1_FAR(1/x − 1/16), x >= 7.75
+BESSEL_I1_FAR = {
+    8: _numbers(  # 2^-54.8
+        "0x1.8ebe783a8403p-2 -0x1.3f796198ee647p-3 -0x1.cbc54df1ded8ep-5 "
+        "-0x1.f89c230325f8ep-5 -0x1.ec8e11e71ccedp-4 -0x1.76138aad450a1p-2 "
+        "-0x1.ad8b5d3aaa232p+0 -0x1.7275575346831p+3 -0x1.91dfe74c56debp+6 "
+        "-0x1.221d700528c49p+9 0x1.d61fd361f1b3cp+12 0x1.e4938a69441a9p+17 "
+        "0x1.7fc8d64cbbb25p+20 -0x1.0d2800d3e8a33p+25 -0x1.de4c1a498401fp+28 "
+        "0x1.031cdd16690e3p+32 0x1.4823e65f72886p+36 -0x1.f9c70107e2aecp+38 "
+        "-0x1.377f02b326e92p+43 0x1.c37b0987ef7cbp+45 0x1.7474dab5a37c9p+49 "
+        "-0x1.1e3554673fad1p+52 -0x1.a0b77050afcdbp+54 0x1.5f69282c9af55p+57"
+    ),
+}
+# J₁(x) = x (x² − z₁²) (x² − z₂²) BESSEL_J1(x² − 32), zₖ its zeros, x <= 8
+BESSEL_J1 = {
+    8: _numbers(  # 2^-54.0
+        "0x1.98ec1eee7c01ap-13 -0x1.1adb1329ed87p-17 0x1.4c9bd11c0aa05p-23 "
+        "-0x1.c5a7fc38dd047p-30 0x1.9ac7788fc248cp-37 -0x1.0af8bb98a793dp-44 "
+        "0x1.06438a647bc18p-52 -0x1.941a81f399379p-61 0x1.f6298da2b7bf7p-70 "
+        "-0x1.0138c056cc8fep-78 0x1.ba1435dc2bdb5p-88 -0x1.400b88e444dc2p-97 "
+        "0x1.0102899a4c76ap-106 -0x1.3414adf9cc876p-113 -0x1.070e85b33d736p-119 "
+        "0x1.5824032b45556p-124 0x1.0d8f27d648ad9p-131 -0x1.581b05b3d934cp-136"
+    ),
+}
+# J₁(x) = √(2/πx) (P cos χ − Q sin χ), χ = x − 3π/4, x >= 8: P of 1/x²
+BESSEL_P1 = {
+    8: _numbers(  # 2^-55.5
+        "0x1p+0 0x1.dffffffffbbbfp-4 -0x1.274fffdeb35ffp-3 0x1.5a6a2a7cc727bp-1 "
+        "-0x1.b8825424357eep+2 0x1.e4c707ad027f4p+6 -0x1.8eefe3e711607p+11 "
+        "0x1.9facde5efee0fp+16 -0x1.bb3ef1d9db325p+21 0x1.8640baead4aabp+26 "
+        "-0x1.cb3421aa6924p+30 0x1.021510e595806p+34"
+    ),
+}
+# and x Q
+BESSEL_Q1 = {
+    8: _numbers(  # 2^-56.9
+        "0x1.7ffffffffffe4p-2 -0x1.a3ffffff3c2c7p-4 0x1.1c3cfe689b8d9p-2 -0x1.fe568b9ce0c1p+0 "
+        "0x1.b3c42ab98d4p+4 -0x1.2b7fe0d7efa67p+9 0x1.2176b244fbafbp+14 "
+        "-0x1.4af3571efa9dap+19 0x1.6cebca2586cbep+24 -0x1.404eebb162749p+29 "
+        "0x1.71354c7a0cd22p+33 -0x1.93b9cdacdaa99p+36"
+    ),
+}
+# I₀(x) = eˣ / √x BESSEL_I0_FAR(1/x − 1/16), x >= 7.75
+BESSEL_I0_FAR = {
+    8: _numbers(  # 2^-53.8
+        "0x1.9bd428ad249a5p-2 0x1.b87969bb93b2p-5 0x1.1daa72b5ae63ep-5 0x1.75e5ee75a8348p-5 "
+        "0x1.8e513ef72c81fp-4 0x1.3f4998b660539p-2 0x1.7d0a337a0423dp+0 0x1.51d464908edc5p+3 "
+        "0x1.72e02ddd4e042p+6 0x1.02f19b57b7461p+9 -0x1.ddcfbb9a811b1p+12 "
+        "-0x1.ca1ccdbee3081p+17 -0x1.44f8110f3dff5p+20 0x1.f92f07c81643dp+24 "
+        "0x1.9a586456edff3p+28 -0x1.b1e9af08e02fap+31 -0x1.091fc25c29d5fp+36 "
+        "0x1.3548498cac75ap+38 0x1.c721f64be3c6fp+42 -0x1.3f396428d7acep+44 "
+        "-0x1.dc6908b7681edp+48 0x1.51d2d78da5f78p+49 0x1.c51a96cde3f45p+53"
+    ),
+}

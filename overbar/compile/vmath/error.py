@@ -109,7 +109,7 @@ def gelu(x: Any) -> Any:
 # -- of a float32 computed in float64: seldom used, and short this way --------------------------
 
 
-def _widely(formula: Any) -> Any:
+def widely(formula: Any) -> Any:
     """The formula for float64, used for float32 too."""
 
     def of_both(x: Any) -> Any:
@@ -136,7 +136,7 @@ def _scaled_half(x: Any) -> Any:
     return _scaled(y, fma(x, low, fma(x, high, -y)))
 
 
-@_widely
+@widely
 def scaled_erfc(x: Any) -> Any:
     """exp(x²) erfc x; left of 0 it is 2 exp(x²) less what it is on the right."""
     right = _scaled(size(x))
@@ -144,7 +144,7 @@ def scaled_erfc(x: Any) -> Any:
     return where(x < 0.0, fma(p, a, a) * b - right, right)
 
 
-@_widely
+@widely
 def log_ndtr(x: Any) -> Any:
     """log Φ(x): of the tail left of 0, of one less the tail right of it."""
     half_square = x * x * 0.5
@@ -153,7 +153,7 @@ def log_ndtr(x: Any) -> Any:
     return where(x < 0.0, left, log1p(-_tail(above(x, 0.0), _NDTR)))
 
 
-@_widely
+@widely
 def mills(x: Any) -> Any:
     """The normal density over the normal distribution function."""
     u = size(x)

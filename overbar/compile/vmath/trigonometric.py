@@ -49,7 +49,7 @@ def _reduced(x: Any) -> tuple[Any, Any, Any]:
     return bits(z), r, where(size(r) > 0.0625, low, 0.0)
 
 
-def _sin_cos(r: Any) -> tuple[Any, Any]:
+def sin_cos(r: Any) -> tuple[Any, Any]:
     """sin r and cos r for |r| <= π/4."""
     z = r * r
     return fma(r * z, polynomial(z, SIN), r), fma(z, fma(z, polynomial(z, COS), -0.5), 1.0)
@@ -57,7 +57,7 @@ def _sin_cos(r: Any) -> tuple[Any, Any]:
 
 def _sin_of(q: Any, r: Any, _low: Any) -> Any:
     """± sin r or ± cos r, by the last two bits of q."""
-    sine, cosine = _sin_cos(r)
+    sine, cosine = sin_cos(r)
     y = where((q & 1) != 0, cosine, sine)
     return number(bits(y) ^ ((q & 2) << (format_of(y).bits - 2)))
 

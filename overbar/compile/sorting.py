@@ -1,0 +1,182 @@
+"""Sorting: lines of numbers put in order, stable, by the bits of keys.
+
+A number becomes a whole number without sign that is the greater, the greater it is; NaN the
+greatest. Those are sorted digit by digit, from the last one, by counting: every pass keeps the
+order of equals. A digit that is the same in all is passed over. Short lines are sorted by
+insertion.
+
+Source:  Knuth (1998), The Art of Computer Programming 3, 5.2.1 and 5.2.5.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..graph import Node
+from .access import row_major
+from .scalar import BOOL, INT, Builder, Scalar
+from .text import Function, Module, type_of
+
+SHORT = 64
+"""Numbers that are sorted by insertion."""
+LONGEST = 1 << 20
+"""Numbers of a line; the memory for more is left to NumPy to find."""
+_TOP = -(1 << 63)
+
+
+def room(count: int) -> int:
+    """Bytes that the sorting of such a line needs: keys and places, twice, and the counts."""
+    return (4 * count + 8 * 256) * 8
+
+
+def is_long(node: Node) -> bool:
+    """Whether its lines are left to NumPy."""
+    return node.inputs[0].spec.shape[node.params["axis"]] > LONGEST
+
+
+def _key(b: Builder, x: Scalar) -> Scalar:
+    """The key of a number, in 64 bits."""
+    if x.floating:
+        bits, last = 8 * x.dtype.itemsize, 8 * x.dtype.itemsize - 1
+        whole = np.dtype(f"int{bits}")
+        i = b.make(f"bitcast {x.type} {x.name} to i{bits}", whole)
+        flip = (i >> last) | b.constant(np.iinfo(whole).min, whole)
+        key = b.where(b.isnan(x), b.constant(-1, whole), i ^ flip)
+        return b.cast(Scalar(b, key.name, np.dtype(f"uint{bits}")), INT)
+    if x.dtype.kind == "i":
+        return b.cast(x, INT) ^ b.constant(_TOP, INT)
+    return b.cast(x, INT)
+
+
+def _number(b: Builder, key: Scalar, dtype: np.dtype) -> Scalar:
+    """The number of a key."""
+    if dtype.kind == "f":
+        bits = 8 * dtype.itemsize
+        whole = np.dtype(f"int{bits}")
+        k = b.cast(key, whole)
+        least = b.constant(np.iinfo(whole).min, whole)
+        i = b.where(k < 0, k ^ least, ~k)
+        return b.make(f"bitcast i{bits} {i.name} to {type_of(dtype)}", dtype)
+    if dtype.kind == "i":
+        return b.cast(key ^ b.constant(_TOP, INT), dtype)
+    return b.cast(key, dtype)
+
+
+def _order(module: Module, dtype: np.dtype, places: bool) -> str:
+    """The name of the function that sorts a line: the address of its keys, behind them where each
+    was. `down`: the greatest first.
+    """
+    name = f"ob.{'argsort' if places else 'sort'}.{dtype.name}"
+    arguments = [("ptr", "X"), ("i64", "step"), ("i64", "n"), ("ptr", "room"), ("i64", "down")]
+
+    def write() -> None:
+        f = module.function(name, arguments, result="ptr", attributes="noinline nounwind")
+        _write(f, Builder(f), dtype, places)
+
+    return module.once(name, write)
+
+
+def _write(f: Function, b: Builder, dtype: np.dtype, places: bool) -> None:
+    # what is signed or floating fills 64 bits after the sign is turned; others as many as they have
+    passes = 8 if dtype.kind == "i" else dtype.itemsize
+    keys = f.variable("ptr", "%room", align=8)
+    other = f.variable("ptr", f.at("%room", f.mul("%n", 2), "i64"), align=8)
+    counts = f.at("%room", f.mul("%n", 4), "i64")
+
+    def take(pointer: str, i: Any) -> tuple[str, str]:
+        at = f.add(i, "%n")
+        return f.load(f.at(pointer, i, "i64"), "i64"), (
+            f.load(f.at(pointer, at, "i64"), "i64") if places else ""
+        )
+
+    def put(pointer: str, i: Any, what: tuple[str, str]) -> None:
+        f.store(what[0], f.at(pointer, i, "i64"), "i64")
+        if places:
+            f.store(what[1], f.at(pointer, f.add(i, "%n"), "i64"), "i64")
+
+    kind = type_of(dtype)
+    with f.loop(0, "%n") as i:
+        raw = f.load(f.at("%X", f.mul(i, "%step"), kind), kind)
+        x = Scalar(b, raw, dtype)
+        if dtype == BOOL:
+            x = Scalar(b, raw, np.dtype(np.uint8))
+        elif places and x.floating:
+            x = x + 0.0  # −0 and 0 are equal: they keep their order
+        put("%room", i, (f.let(f"xor i64 {_key(b, x).name}, %down"), str(i)))
+
+    short = f.let(f"icmp sle i64 %n, {SHORT}")
+    with f.when(short):
+        with f.loop(1, "%n") as i:
+            mine = take("%room", i)
+            j = f.variable("i64", i, align=8)
+            with f.forever() as leave:
+                leave(f.let(f"icmp eq i64 {f.get(j)}, 0"))
+                before = take("%room", f.sub(f.get(j), 1))
+                leave(f.let(f"icmp ule i64 {before[0]}, {mine[0]}"))
+                put("%room", f.get(j), before)
+                f.set(j, f.sub(f.get(j), 1))
+            put("%room", f.get(j), mine)
+        f.give("%room")
+        f.dead()
+
+    def digit(key: str, p: int) -> str:
+        return f.let(f"and i64 {f.let(f'lshr i64 {key}, {8 * p}')}, 255")
+
+    with f.loop(0, passes * 256) as i:
+        f.store(0, f.at(counts, i, "i64"), "i64")
+    with f.loop(0, "%n") as i:
+        key = f.load(f.at("%room", i, "i64"), "i64")
+        for p in range(passes):
+            at = f.at(counts, f.add(digit(key, p), 256 * p), "i64")
+            f.store(f.add(f.load(at, "i64"), 1), at, "i64")
+    for p in range(passes):
+        mine = f.at(counts, 256 * p, "i64")
+        now, then = f.get(keys), f.get(other)
+        first = f.load(f.at(mine, digit(f.load(now, "i64"), p), "i64"), "i64")
+        with f.when(f.let(f"icmp ne i64 {first}, %n")):
+            total = f.variable("i64", 0, align=8)
+            with f.loop(0, 256) as d:
+                count = f.load(f.at(mine, d, "i64"), "i64")
+                f.store(f.get(total), f.at(mine, d, "i64"), "i64")
+                f.set(total, f.add(f.get(total), count))
+            with f.loop(0, "%n") as i:
+                what = take(now, i)
+                at = f.at(mine, digit(what[0], p), "i64")
+                place = f.load(at, "i64")
+                f.store(f.add(place, 1), at, "i64")
+                put(then, place, what)
+            f.set(keys, then)
+            f.set(other, now)
+    f.give(f.get(keys))
+
+
+def ordered(w: Any, pointers: Sequence[str]) -> None:
+    """The entries along an axis in order, or where they were."""
+    f, b, node = w.f, w.b, w.node
+    x = node.inputs[0].spec
+    axis, places = node.params["axis"], node.op.name == "argsort"
+    count, step = x.shape[axis], row_major(x.shape)[axis]
+    low, high = w.lines(math.prod(x.shape) // count, count * 16)
+    w.workspace = room(count)
+    down = -1 if node.params["descending"] and places else 0
+    order, kind = _order(f.module, x.dtype, places), type_of(x.dtype)
+    with f.loop(low, high) as line:
+        start = f.add(f.mul(f.div(line, step), count * step), f.mod(line, step))
+        given = [("ptr", f.at(pointers[0], start, kind)), ("i64", step), ("i64", count)]
+        found = f.call(order, "ptr", *given, ("ptr", "%workspace"), ("i64", down))
+        with f.loop(0, count) as i:
+            at = i
+            if node.params["descending"] and not places:
+                at = f.sub(count - 1, i)
+            at = f.add(at, count) if places else at
+            y = Scalar(b, f.load(f.at(found, at, "i64"), "i64"), INT)
+            if not places:
+                y = _number(b, y, x.dtype)
+            w.put(pointers[1], f.add(start, f.mul(i, step)), y)
+
+
+WRITERS: dict[str, Callable[[Any, Sequence[str]], None]] = {"sort": ordered, "argsort": ordered}
