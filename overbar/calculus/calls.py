@@ -17,6 +17,7 @@ from ..errors import DTypeError, ShapeError, StructureError
 from ..graph import Graph, Node
 from ..handle import Tensor, as_tensor, asarray
 from ..ops.arithmetic import where
+from ..ops.logic import zeros_of
 from ..ops.movement import Parts, parts
 from ..ops.repeat import broadcast_to, reshape
 from ..primitive import Primitive, shared
@@ -44,13 +45,25 @@ def whole(n: int, mapped: Sequence[bool], xs: Sequence[Any]) -> list[Any]:
 
 # -- calls ------------------------------------------------------------------------------------
 
+barrier_ = Primitive(
+    "barrier", numbers=True, forward=lambda xp, x, *others: x, shape=lambda x, *others: x,
+    vjp=shared(lambda wanted, y_bar, _y, *_xs: [y_bar, *[None] * (len(_xs) - 1)], 2),
+    jvp=shared(lambda dots, _y, *_xs: zeros_of(_y) if dots[0] is None else dots[0]),
+    batch=lambda n, mapped, x, *others: barrier_(*whole(n, mapped[:1], (x,)), *others),
+    text="{0}", tex="{0}", moves=True, complex=True,
+    samples=lambda r: [((r(3, 2), r(4)), {}), ((r(), r(2), r(0)), {})],
+    doc="x, not before the others are there: what is made of it is made then, and not shared.",
+)  # fmt: skip
+
 
 def _call_back(wanted: Sequence[bool], y_bars: Any, _ys: Any, *xs: Any, graph: Graph) -> list[Any]:
     inputs = tuple(i for i in floating(graph.inputs) if wanted[i])
     outputs = arrived(y_bars)
-    bars = parts(call_(*xs, *(y_bars[j] for j in outputs), graph=pulled(graph, inputs, outputs)))
-    found = dict(zip(inputs, bars, strict=True))
-    return [found.get(i) for i in range(len(xs))]
+    found = [y_bars[j] for j in outputs]
+    late = [barrier_(x, *found) for x in xs]  # or a compiler would keep what the first run computed
+    bars = parts(call_(*late, *found, graph=pulled(graph, inputs, outputs)))
+    x_bars = dict(zip(inputs, bars, strict=True))
+    return [x_bars.get(i) for i in range(len(xs))]
 
 
 def _call_dot(dots: Sequence[Any], _ys: Any, *xs: Any, graph: Graph) -> Any:

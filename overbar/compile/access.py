@@ -16,8 +16,8 @@ from ..graph import Node
 from ..ops.index import counts
 from .text import Function, Index
 
-VIEWS = {"transpose", "reshape", "broadcast", "slice", "alias", "stop_gradient"}
-"""The operations that are views."""
+VIEWS = {"transpose", "reshape", "broadcast", "slice", "alias", "stop_gradient", "barrier"}
+"""The operations that are views: of their first input; others of a barrier's it waits for."""
 
 Shape = tuple[int, ...]
 
@@ -47,6 +47,22 @@ def is_view(node: Node) -> bool:
 def base_of(x: Node) -> Node:
     """What a chain of views is a view of."""
     while is_view(x):
+        x = x.inputs[0]
+    return x
+
+
+def awaited(x: Node) -> list[Node]:
+    """What the barriers in a chain of views wait for."""
+    found: list[Node] = []
+    while is_view(x):
+        found += x.inputs[1:]
+        x = x.inputs[0]
+    return found
+
+
+def without_views(x: Node) -> Node:
+    """What is seen in other ways, but all of it: no slice is gone through."""
+    while x.op.name in ("reshape", "transpose", "broadcast", "alias", "stop_gradient"):
         x = x.inputs[0]
     return x
 
@@ -140,7 +156,7 @@ def reshaped(old: Shape, strides: Shape, new: Shape) -> Shape | None:
 def is_plain(node: Node) -> bool:
     """Whether a view only adds, drops or repeats axes: its other axes are its input's, in order."""
     match node.op.name:
-        case "alias" | "stop_gradient" | "broadcast":
+        case "alias" | "stop_gradient" | "barrier" | "broadcast":
             return True
         case "reshape":
             x = node.inputs[0].spec.shape

@@ -7,14 +7,14 @@ done. Between native segments stand the operations that have no native form: the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 from ..graph import Graph, Node
 from .access import Strided, strided
 from .alike import merged
-from .block import Block, Program
+from .block import QUIET, Block, Program, shared
 from .checks import HEADER, Checks, is_checked
 from .control import control
 from .kernel import Kernel
@@ -23,15 +23,10 @@ from .machine import Machine
 from .matrices import matrices
 from .place import Buffer, Plan, Step
 from .runtime import runtime_text
-from .text import Function
-
-QUIET = 1_000_000
-"""Programs with less work than so many multiply-adds (some 7 µs of it) run on one thread."""
-
 
 LONG = 50
-"""Steps from which on a segment's own function is not optimised: that took half of the compile time of a
-Transformer of twelve layers, and its calls take no longer."""
+"""The function of a segment with more steps is not optimised: that was half of the time it took to
+compile a Transformer of twelve layers, and the code is as fast without."""
 
 
 class Native(NamedTuple):
@@ -102,7 +97,8 @@ class Assembly(Block):
         threads: int,
         habits: dict[str, Any] | None,
     ) -> None:
-        super().__init__(Program(machine, (control, library, matrices), habits), graph, donated)
+        others = control, library, matrices
+        super().__init__(Program(machine, others, habits, threads), graph, donated)
         self.threads = threads if self.work() > QUIET else 1
         self.shared = threads > 1 and (self.threads > 1 or habits is not None)
 
@@ -196,10 +192,10 @@ class Assembly(Block):
                 return f.at(arena, buffer.offset, "i8")
             return slot(first[buffer.kind] + buffer.index)
 
-        def run(step: Step, kernel: Kernel, part: Any) -> None:
+        def run(step: Step, kernel: Kernel, part: Any, *more: tuple[str, str]) -> None:
             if is_checked(step):
                 f.store(step.number, f.at(own, 8 - HEADER, "i8"), "i64")
-            self.call(f, address, arena, step, kernel, own, part)
+            self.call(f, address, arena, step, kernel, own, part, *more)
 
         for level in levels:
             jobs = self.jobs(level)
@@ -208,34 +204,15 @@ class Assembly(Block):
                     with f.loop(0, kernel.parts) as part:
                         run(step, kernel, part)
             else:
-                self._shared(f, jobs, counters, run)
+                apart = [job for job in jobs if not job[1].together]
+                if apart:
+                    written = [(partial(run, step, kernel), kernel.parts) for step, kernel in apart]
+                    shared(self.program, f, written, counters)
+                for step, kernel in jobs:
+                    if kernel.together:
+                        run(step, kernel, 0, ("ptr", counters), ("i64", "%spin"))
             if any(is_checked(step) for step, _ in level):
                 with f.when(f.let(f"icmp ne i64 {f.load(record, 'i64')}, 0")):
                     f.give()
                     f.dead()
         f.give()
-
-    def _shared(
-        self,
-        f: Function,
-        jobs: Sequence[tuple[Step, Kernel]],
-        counters: str,
-        run: Callable[[Step, Kernel, Any], None],
-    ) -> None:
-        """A level's parts, each taken by the thread that comes first; then all are done."""
-        parts = sum(kernel.parts for _, kernel in jobs)
-        record = f.at(counters, self.program.counters, "i64")
-        self.program.counters += 8  # a cache line of its own
-        did = f.variable("i64", 0)
-        with f.forever() as leave:
-            taken = f.call("take", "i64", ("ptr", record), ("i64", 0), ("i64", parts))
-            leave(f.let(f"icmp sge i64 {taken}, {parts}"))
-            f.set(did, f.add(f.get(did), 1))
-            start = 0
-            for step, kernel in jobs:
-                part = f.sub(taken, start)
-                with f.when(f.let(f"icmp ult i64 {part}, {kernel.parts}")):
-                    run(step, kernel, part)
-                start += kernel.parts
-        numbers = [("i64", n) for n in (0, f.get(did), parts, "%spin")]
-        f.call("finish", "void", ("ptr", record), *numbers)

@@ -5,21 +5,25 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ..graph import Graph, Node, bodies_of
-from .checks import HEADER, Checks, is_checked
+from .checks import HEADER, Checks, first_checks
 from .kernel import Kernel
-from .layout import sizes_of
+from .layout import CONVOLUTIONS, CORES, sizes_of
 from .machine import Machine
 from .operations import NEST, PRODUCT
 from .place import Buffer, Plan, Step, place
 from .products import product_stages
 from .split import nest
 from .stages import Stages
-from .text import Function, Module
+from .text import Function, Index, Module
+
+QUIET = 1_000_000
+"""Programs with less work than so many multiply-adds (some 7 µs of it) run on one thread."""
 
 Others = Callable[["Program", Step, Sequence[int], str], Stages | None]
 """Writes what is neither a nest nor a product; see `control`, `library`."""
@@ -55,9 +59,13 @@ class Program:
     """What all graphs of a program share: the module, and the kernels made so far."""
 
     def __init__(
-        self, machine: Machine, others: Sequence[Others], habits: dict[str, Any] | None = None
+        self,
+        machine: Machine,
+        others: Sequence[Others],
+        habits: dict[str, Any] | None = None,
+        threads: int = 1,
     ) -> None:
-        self.machine, self.others = machine, tuple(others)
+        self.machine, self.others, self.threads = machine, tuple(others), threads
         self.module, self.checks = Module(machine.bits, habits), Checks()
         self.made: dict[Any, Stages] = {}
         self.refused: dict[Node, str] = {}  # why a loop has no native form
@@ -101,14 +109,14 @@ def work_of(node: Node) -> int:
     if node.op is PRODUCT or node.op is NEST:
         (graph,) = graphs
         total = 8 * math.prod(node.params["axes"]) * len(graph.outputs)
-        return total + sum(work_of(n) for n in graph.nodes if n.op.name == "einsum")
+        return total + sum(work_of(n) for n in graph.nodes if n.op.name in CORES)
     if node.op.name == "einsum":
         return math.prod(sizes_of(node).values())
     if graphs:
         inner = sum(work_of(n) for g in graphs for n in g.nodes if n.inputs)
         return inner * node.params.get("length", 8)
     sizes = [x.spec.size for x in (node, *node.inputs) if not isinstance(x.spec, tuple)]
-    if node.op.name.startswith("conv"):
+    if node.op.name in CONVOLUTIONS:
         return math.isqrt(math.prod(sizes))  # exact where nothing is padded
     return 8 * sum(sizes)
 
@@ -119,7 +127,7 @@ class Block:
     def __init__(self, program: Program, graph: Graph, donated: dict[int, int]) -> None:
         self.program = program
         self.stages: dict[int, tuple[Stages, list[Buffer]]] = {}
-        self.plan = place(graph, donated, self._lengths, is_checked)
+        self.plan = place(graph, donated, self._lengths, first_checks)
 
     def _lengths(self, plan: Plan, step: Step) -> tuple[int, int]:
         found = self.program.stages(plan, step) if step.native else None
@@ -165,21 +173,63 @@ class Block:
         kernel: Kernel,
         workspace: str,
         part: Any,
+        *more: tuple[str, str],
     ) -> None:
         """Call a kernel of the block for one part."""
-        if is_checked(step):
-            f.store(step.number, f.at(workspace, 8 - HEADER, "i8"), "i64")
         pointers = [("ptr", address(b)) for b in self.stages[step.number][1]]
         scratch = "null"
         if step.number in self.plan.scratch:
             scratch = f.at(arena, self.plan.scratch[step.number], "i8")
-        f.call(kernel.name, "void", *pointers, ("ptr", scratch), ("ptr", workspace), ("i64", part))
+        given = [("ptr", scratch), ("ptr", workspace), ("i64", part)]
+        f.call(kernel.name, "void", *pointers, *given, *more)
 
-    def serial(
-        self, f: Function, address: Callable[[Buffer], str], arena: str, workspace: str
+    def inside(
+        self,
+        f: Function,
+        address: Callable[[Buffer], str],
+        arena: str,
+        turn: Index | None,
     ) -> None:
-        """All of it, one after the other, by one thread."""
+        """All of it, in another kernel: by all threads (see `shared`), or by one."""
         for level in self.levels()[0]:
-            for step, kernel in self.jobs(level):
-                with f.loop(0, kernel.parts) as part:
-                    self.call(f, address, arena, step, kernel, workspace, part)
+            jobs = [
+                (partial(self.call, f, address, arena, step, kernel, "%workspace"), kernel.parts)
+                for step, kernel in self.jobs(level)
+            ]
+            if turn is not None:
+                shared(self.program, f, jobs, "%counters", turn=turn)
+                continue
+            for write, parts in jobs:
+                with f.loop(0, parts) as part:
+                    write(part)
+
+
+def shared(
+    program: Program,
+    f: Function,
+    jobs: Sequence[tuple[Callable[[Index], object], int]],
+    counters: str,
+    *,
+    turn: Index = 0,
+) -> None:
+    """The parts of several jobs, each taken by the thread that comes first; then all are done.
+
+    jobs    what writes a part, given its number, and how many parts there are
+    turn    how often the threads have been here before, in this call of the program
+    """
+    every = sum(parts for _, parts in jobs)
+    record = f.at(counters, program.counters, "i64")
+    program.counters += 8  # a cache line of its own
+    did = f.variable("i64", 0)
+    with f.forever() as leave:
+        taken = f.call("take", "i64", ("ptr", record), ("i64", turn), ("i64", every))
+        leave(f.let(f"icmp sge i64 {taken}, {every}"))
+        f.set(did, f.add(f.get(did), 1))
+        start = 0
+        for write, parts in jobs:
+            part = f.sub(taken, start)
+            with f.when(f.let(f"icmp ult i64 {part}, {parts}")):
+                write(part)
+            start += parts
+    numbers = [("i64", n) for n in (turn, f.get(did), every, "%spin")]
+    f.call("finish", "void", ("ptr", record), *numbers)

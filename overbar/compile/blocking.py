@@ -31,6 +31,9 @@ PARTS = 8
 RUN = 1024
 """Bytes of a row that a part should read at least where reading is all."""
 
+LOW = 128
+"""Rows of a product whose B is read only a few times: what it waits for is memory."""
+
 CROWDED = 9.5
 """Cycles of a step of K, at least, if every one finds its line of A in the second cache only."""
 
@@ -240,20 +243,19 @@ def _dotted(
 def _tiled(
     p: Product, machine: Machine, turned: bool, wanted: tuple[int, int], general: bool
 ) -> Iterator[tuple[float, Plan]]:
-    lanes, size, tall = machine.lanes(p.dtype), SIZE[p.dtype], height(machine)
-    # Low products: wider tiles, so that enough sums are under way.
-    most = 2 if p.m > 6 or general else min(8, 3 * machine.registers // 4 // p.m)
-    wide = min(most, -(-p.n // lanes))
-    columns = wide * lanes
-    full, rest = divmod(p.n, columns)
-    count = full + bool(rest)
-    level = sum(times for _, times in heights(p.m, tall))
+    lanes, size = machine.lanes(p.dtype), SIZE[p.dtype]
     far = p.b[0] * size >= PAGE and p.k > 64
     for pack_a, pack_b in itertools.product((False, True), repeat=2):
         if (p.b[1] != 1 and not pack_b) or (1 not in p.a and not pack_a):
             continue
         if pack_b and not far and p.b[1] == 1:
             continue
+        tall, most = _shape(p, machine, far and not pack_b, general)
+        wide = min(most, -(-p.n // lanes))
+        columns = wide * lanes
+        full, rest = divmod(p.n, columns)
+        count = full + bool(rest)
+        level = sum(times for _, times in heights(p.m, tall))
         deep = 2 * machine.l1 / 3 / (columns * size) if far else 0.8 * machine.l1 / (tall * size)
         if p.a[0] == 1 and p.a[1] * size >= PAGE // 4:
             deep = min(deep, machine.l2 // PAGE)
@@ -288,6 +290,24 @@ def _tiled(
             )
             if cut >= min(count, wanted[1]):
                 break
+
+
+def _shape(p: Product, machine: Machine, far: bool, general: bool) -> tuple[int, int]:
+    """Rows of a tile, and vectors at most; `far`: a row of B begins in another page than the last.
+
+    Low products have wider tiles, so that enough sums are under way. So have those of up to `LOW`
+    rows whose B comes from main memory: a tile waits for each row of B anew, and should get more of
+    it then than two vectors (8 x 4096 x 9216: 14.2 ms with 8 x 2 vectors, 8.5 with twice 4 x 6).
+    """
+    tall, sums = height(machine), 3 * machine.registers // 4
+    if general:
+        return tall, 2
+    if p.m <= 6:
+        return tall, min(8, sums // p.m)
+    if far and p.m <= LOW and p.n * p.k * SIZE[p.dtype] > machine.l2:
+        low = tall // 3 if p.m <= tall else tall // 2
+        return low, sums // low
+    return tall, 2
 
 
 def _crowded(p: Product, machine: Machine, depth: int) -> bool:

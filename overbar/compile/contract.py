@@ -2,15 +2,23 @@
 
 A product is an einsum of two operands, one letter for each axis. A transpose in front of it or
 behind it only changes the letters; a broadcast operand loses letters; a sum behind it drops one.
-What is left are the products a micro-kernel can compute, and plain sums of products.
+What is left are the products a micro-kernel can compute, and plain sums of products. The greatest
+of windows are read where they are found.
 """
 
 from __future__ import annotations
+
+import math
+from collections.abc import Sequence
 
 from ..graph import Graph, Node
 from ..primitive import PRIMITIVES
 from ..spec import spec
 from .rewrite import make, rebuilt, with_inputs
+from .winners import greatest, pooled, read_winners
+
+STREAMED, LONG = 1 << 22, 512
+"""Numbers of a matrix, and of its rows, from which on its product with a vector is for `gemm`."""
 
 
 def contract(graph: Graph) -> Graph:
@@ -26,13 +34,18 @@ def contract(graph: Graph) -> Graph:
             uses[x] = uses.get(x, 0) + 1
     for y in graph.outputs:
         uses[y] = uses.get(y, 0) + 1
+    won = read_winners(graph)
     lone: set[Node] = set()  # new nodes with a single consumer
 
     def replace(node: Node, inputs: tuple[Node, ...]) -> Node:
         if node in leaves or not inputs:
             return node
+        if node in won:
+            return pooled(node, inputs[0])
         now = with_inputs(node, inputs)
-        if node.op.name == "einsum":
+        if node.op.name == "along":
+            now = greatest(now)
+        elif node.op.name == "einsum":
             now = _ended(_simplest(_absorbed(now)))
         elif node.op.name in ("transpose", "sum") and inputs[0] in lone:
             now = _behind(now) or now
@@ -133,13 +146,37 @@ def _simplest(node: Node) -> Node:
         columns = [c for c in b if c not in a and sizes[c] > 1]
         if over and rows and columns and set(output) >= {*rows, *columns}:
             return node
-    every = output + "".join(dict.fromkeys(c for t in terms for c in t if c not in output))
+        if any(_is_streamed(x, t, output) for x, t in zip(node.inputs, terms, strict=True)):
+            return node
+    every = _in_order(terms, output, sizes)
     spread = [_spread(x, t, every, sizes, node) for x, t in zip(node.inputs, terms, strict=True)]
     y = spread[0]
     if len(spread) == 2:
         y = make(PRIMITIVES["multiply"], spread, {}, y.spec, node)
-    summed = tuple(range(len(output), len(every)))
+    summed = tuple(a for a, c in enumerate(every) if c not in output)
     return _summed(y, summed, node) if summed else y
+
+
+def _is_streamed(x: Node, here: str, output: str) -> bool:
+    """Whether an operand is a matrix for a vector, and too large for any cache: `gemm` reads it as
+    fast as memory can, a plain sum at two thirds of that.
+    """
+    real = [a for a, n in enumerate(x.spec.shape) if n > 1]
+    if len(real) != 2 or x.spec.size < STREAMED or x.spec.shape[real[1]] < LONG:
+        return False
+    return (here[real[0]] in output) != (here[real[1]] in output)
+
+
+def _in_order(terms: Sequence[str], output: str, sizes: dict[str, int]) -> str:
+    """The axes of a sum of products, those of the result in its order: as the larger operand lies,
+    if that can be, so that its rows are read one after the other.
+    """
+    summed = "".join(dict.fromkeys(c for t in terms for c in t if c not in output))
+    large = max(terms, key=lambda t: math.prod(sizes[c] for c in t))
+    if set(large) >= {*output, *summed} and [c for c in large if c in output] == list(output):
+        return large
+    real = [c for c in large if sizes[c] > 1]
+    return summed + output if real and real[-1] in output else output + summed
 
 
 def _summed(x: Node, axis: tuple[int, ...], at: Node) -> Node:

@@ -2,7 +2,8 @@
 
 A loop keeps each carry in two memories, one read and one written, which change places after every
 step; a carry that the body can write over its old value has one. The rows of a scan are read and
-written where they lie. All of it is one kernel of one part.
+written where they lie. All of it is one kernel of one part, for one thread; a scan whose steps are
+worth it is run by all threads together, which share the kernels of every step.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import NamedTuple
 
 from ..graph import Graph
 from .access import base_of, is_dense
-from .block import Block, Program
+from .block import QUIET, Block, Program, shared, work_of
 from .bodies import LOOPS
 from .kernel import Kernel
 from .passes import lowered
@@ -29,6 +30,10 @@ def control(program: Program, step: Step, numbers: Sequence[int], name: str) -> 
         return None
     writer = {"scan": Scan, "while": While, "switch": Switch}[step.node.op.name]
     return writer(program, step, numbers, name).written()
+
+
+TOGETHER = 1_000_000
+"""From so many multiply-adds in a step on, all threads take part in a scan."""
 
 
 class Carry(NamedTuple):
@@ -51,10 +56,13 @@ class Control:
         self.outputs = {y.params["index"]: f"%p{of[y]}" for y in step.outputs}
         self.count = max(numbers, default=-1) + 1
         self.scratch = 0
+        self.together = False
 
     def written(self) -> Stages | None:
         """The kernel's function."""
+        threads, self.program.threads = self.program.threads, 1  # of what is inside
         blocks = self.blocks()
+        self.program.threads = threads
         if not all(b.is_native and not b.plan.constants for b in blocks):
             foreign = {s.node.op.name for b in blocks for s in b.plan.steps if not s.native}
             said = f"{', '.join(sorted(foreign))} in its body" if foreign else "arrays in its body"
@@ -62,10 +70,12 @@ class Control:
             return None
         arguments = [("ptr", f"p{k}") for k in range(self.count)]
         arguments += [("ptr", "scratch"), ("ptr", "workspace"), ("i64", "part")]
+        if self.together:
+            arguments += [("ptr", "counters"), ("i64", "spin")]
         self.function = self.program.module.function(self.name, arguments)
         self.write(*blocks)
         self.function.give()
-        return Stages((Kernel(self.name, 1, 0),), self.scratch)
+        return Stages((Kernel(self.name, 1, 0, self.together),), self.scratch)
 
     def blocks(self) -> list[Block]:
         """The bodies."""
@@ -94,31 +104,39 @@ class Control:
             name, "void", ("ptr", target), ("ptr", source), ("i64", size), ("i1", "false")
         )
 
-    def run(self, block: Block, inputs: Sequence[str], outputs: Sequence[str], arena: str) -> None:
-        """A body, once."""
+    def run(
+        self,
+        block: Block,
+        inputs: Sequence[str],
+        outputs: Sequence[str],
+        arena: str,
+        turn: Index | None = None,
+    ) -> None:
+        """A body, once; `turn` says for the how-manieth time, if all threads do it together."""
 
         def address(buffer: Buffer) -> str:
             if buffer.kind == "arena":
                 return self.function.at(arena, buffer.offset, "i8")
             return (inputs if buffer.kind == "input" else outputs)[buffer.index]
 
-        block.serial(self.function, address, arena, "%workspace")
+        block.inside(self.function, address, arena, turn)
 
     # -- carries ------------------------------------------------------------------------------
 
     def carried(self, starts: Sequence[str], block: Block) -> list[Carry]:
         """The carries of a loop, with what they start from copied in."""
-        found = []
+        found, copies = [], []
         for j, start in enumerate(starts):
             spec = block.plan.graph.outputs[j].spec
             size = spec.size * spec.dtype.itemsize
             memory = self.room(size)
-            self.copy(start, memory, size)
+            copies.append((start, memory, size))
             now = self.function.variable("ptr", memory, align=8)
             after = None
             if j not in block.plan.donated:
                 after = self.function.variable("ptr", self.room(size), align=8)
             found.append(Carry(now, after, size))
+        self.copied(copies)
         return found
 
     def turn(self, carries: Sequence[Carry]) -> None:
@@ -132,13 +150,34 @@ class Control:
 
     def finish(self, carries: Sequence[Carry]) -> None:
         """Into the results."""
-        for j, (now, _, size) in enumerate(carries):
-            if j in self.outputs:
-                self.copy(self.function.get(now), self.outputs[j], size)
+        self.copied(
+            [
+                (self.function.get(now), self.outputs[j], size)
+                for j, (now, _, size) in enumerate(carries)
+                if j in self.outputs
+            ]
+        )
+
+    def copied(self, copies: Sequence[tuple[str, str, int]]) -> None:
+        """Numbers from one memory to another, several times: where, whereto, how many bytes."""
+
+        def all_of_them(_part: Index) -> None:
+            for source, target, size in copies:
+                self.copy(source, target, size)
+
+        if not self.together:
+            all_of_them(0)
+        elif copies:
+            shared(self.program, self.function, [(all_of_them, 1)], "%counters")
 
 
 class Scan(Control):
     """A loop over the rows of arrays."""
+
+    def __init__(self, program: Program, step: Step, numbers: Sequence[int], name: str) -> None:
+        super().__init__(program, step, numbers, name)
+        work, length = work_of(step.node), step.node.params["length"]
+        self.together = program.threads > 1 and work > QUIET and work > TOGETHER * length
 
     def blocks(self) -> list[Block]:
         k, c = self.params["constants"], self.params["carries"]
@@ -172,7 +211,8 @@ class Scan(Control):
                 else:
                     place = f.mul(t, y.spec.size)
                     outputs.append(f.at(self.outputs[j], place, type_of(y.spec.dtype)))
-            self.run(block, [*self.inputs[:k], *now, *rows], outputs, arena)
+            turn = step if self.together else None
+            self.run(block, [*self.inputs[:k], *now, *rows], outputs, arena, turn)
             self.turn(carries)
         self.finish(carries)
 

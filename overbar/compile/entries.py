@@ -60,7 +60,7 @@ class Entries:
             view = strided(x)
             if view is not None and view.root in self.inputs:
                 found = self.fetch(self.pointers[view.root], linear(f, view, at), x.spec.dtype)
-                found.within = view.root.params.get("within")
+                found.within, found.source = view.root.params.get("within"), view.root
                 return found
             return self.read(x.inputs[0], source(f, x, at))
         return self.apply(x, at, lambda i: self.read(i, at if i.spec.ndim else ()))
@@ -127,19 +127,50 @@ class Reader(Builder):
     def __init__(self, function: Function, checks: Any) -> None:
         super().__init__(function)
         self.checks = checks
+        self.looked: set[tuple[Node | None, int]] = set()
+
+    def refuse(self, condition: Scalar) -> None:
+        """Leave the call to the interpreter, if that holds."""
+        if self.checks is not None:
+            self.checks.refuse(self.function, condition.name)
 
     def position(self, i: Scalar, size: int) -> Scalar:
         """A position along an axis of this size, counted from the front. One outside is noted as
         an error, and read as the nearest one.
         """
-        within, i = i.within, self.cast(i, INT)
-        i.within = within
-        i = self.where(i < 0, i + size, i)
+        source, i = i.source, self._from_front(i, size)
         if i.within is not None and i.within[0] >= 0 and i.within[1] < size:
             return i
-        if self.checks is not None:
+        if self.checks is not None and (source, size) not in self.looked:
             self.checks.position(self, i, size)
         return self.minimum(self.maximum(i, 0), max(size - 1, 0))
+
+    def _from_front(self, i: Scalar, size: int) -> Scalar:
+        within, i = i.within, self.cast(i, INT)
+        i.within = within
+        return self.where(i < 0, i + size, i)
+
+    def look_at(self, pointer: str, array: Node, size: int, parts: int) -> None:
+        """Check a part of an array of positions, all at once: then nothing is left to decide where
+        they are used.
+        """
+        f, count, kind = self.function, array.spec.size, type_of(array.spec.dtype)
+        each = -(-count // parts)
+        low = f.mul("%part", each) if parts > 1 else 0
+        high = f.least(f.add(low, each), count)
+        outside = f.variable("i64", 0)
+
+        def position(at: Index) -> Scalar:
+            x = Scalar(self, f.load(f.at(pointer, at, kind), kind), array.spec.dtype)
+            return self._from_front(x, size)
+
+        with f.loop(low, high) as at:
+            i = position(at)
+            bad = f.let(f"zext i1 {((i < 0) | (i >= size)).name} to i64")
+            f.set(outside, f.let(f"or i64 {f.get(outside)}, {bad}"))
+        with f.when(f.let(f"icmp ne i64 {f.get(outside)}, 0")), f.loop(low, high) as at:
+            self.checks.position(self, position(at), size)
+        self.looked.add((array, size))
 
 
 class _Unread:

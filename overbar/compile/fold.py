@@ -13,10 +13,13 @@ from typing import Any
 import numpy as np
 
 from ..elementwise import Elementwise
-from ..graph import Graph, Node
+from ..graph import Graph, Node, number
 from ..primitive import PRIMITIVES
 from ..spec import spec
 from .rewrite import constant, is_constant, make, rebuilt, with_inputs
+
+PARTS = 8
+"""So many arrays, at most, are joined: the kernel has a loop for each."""
 
 SMALL = 4096
 """Constants of at most so many entries are computed while compiling."""
@@ -182,7 +185,57 @@ def _of_one(node: Node) -> Node | None:
     return None
 
 
+def _side_by_side(node: Node) -> Node | None:
+    """A sum of arrays each in its own part of zeros, the parts one after the other along one axis,
+    is the arrays joined: the gradient of what was cut into parts. (+ 0, as −0 + 0 is 0.)
+    """
+    parts = _parts(node)
+    if parts is None or len(parts) > PARTS:
+        return None
+    bounds = [p.params["index"] for p in parts]
+    whole = node.spec.shape
+    axes = [a for a in range(len(whole)) if any(b[a] != bounds[0][a] for b in bounds)]
+    if len(axes) != 1 or any(step != 1 for b in bounds for _, _, step in b):
+        return None
+    (axis,) = axes
+    parts.sort(key=lambda p: p.params["index"][axis][0])
+    end = 0
+    for p in parts:
+        start, count, _ = p.params["index"][axis]
+        if start != end:
+            return None
+        end += count
+    pieces = [_with_shape(p.inputs[0], p.params["inner"], p) for p in parts]
+    if (*pieces[0].spec.shape[:axis], end, *pieces[0].spec.shape[axis + 1 :]) != whole:
+        return None
+    joined = make(PRIMITIVES["concat"], pieces, {"axis": axis}, node.spec, node)
+    return make(node.op, (joined, number(0)), {}, node.spec, node)
+
+
+def _parts(node: Node) -> list[Node] | None:
+    """The nodes that place arrays in zeros, if it is a sum of those."""
+    if node.op.name == "place":
+        return [node]
+    if node.op.name != "add":
+        return None
+    found: list[Node] = []
+    for x in node.inputs:
+        parts = _parts(x)
+        if parts is None or len(found) + len(parts) > PARTS:
+            return None
+        found += parts
+    return found
+
+
+def _with_shape(x: Node, shape: tuple[int, ...], at: Node) -> Node:
+    if x.spec.shape == shape:
+        return x
+    params = {"shape": shape}
+    return make(PRIMITIVES["reshape"], (x,), params, spec(shape, x.spec.dtype), at)
+
+
 IDENTITIES: dict[str, tuple[Callable[[Node], Node | None], ...]] = {
+    "add": (_side_by_side,),
     "multiply": (_drops(0, 1), _drops(1, 1), _negated),
     "divide": (_drops(1, 1),),
     "subtract": (_drops(1, 0),),

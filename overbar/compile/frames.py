@@ -57,6 +57,7 @@ class Frame:
              the counters, the error record
     cells    one per input, for the values of Python numbers
     record   (check, value, step): check is 0 as long as nothing is wrong
+    memory   the arena and the workspaces
     """
 
     def __init__(
@@ -67,12 +68,13 @@ class Frame:
         arena: int,
         workspace: int,
         counters: int,
+        memory: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> None:
         fixed = len(inputs) + outputs + len(constants)
         self.table = np.zeros(fixed + 5, np.int64)  # the last is for what nobody reads
         self.address = address_of(self.table)
-        self.arena = aligned((arena,), np.dtype(np.uint8))
-        self.workspace = aligned((workspace,), np.dtype(np.uint8))
+        byte = np.dtype(np.uint8)
+        self.memory = memory or (aligned((arena,), byte), aligned((workspace,), byte))
         self.counters = aligned((max(counters, 1),), np.dtype(np.int64))
         self.record = np.zeros(3, np.int64)
         self.cells = [np.zeros((), native_order(s.dtype)) if s.weak else None for s in inputs]
@@ -81,7 +83,7 @@ class Frame:
         for i, cell in enumerate(self.cells):
             if cell is not None:
                 self.table[i] = address_of(cell)
-        parts = self.arena, self.workspace, self.counters, self.record
+        parts = *self.memory, self.counters, self.record
         for i, part in enumerate(parts):
             self.table[fixed + i] = address_of(part)
         self.constants = constants  # they live as long as their addresses

@@ -13,7 +13,7 @@ entries and no other input has to wait for that kernel; what others need is stor
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ import numpy as np
 from ..graph import CONST, EMPTY, INPUT, Graph, Node
 from ..primitive import PRIMITIVES
 from ..spec import Specs
-from .access import is_plain
+from .access import awaited, is_plain
 from .kinds import Sizes, is_pointwise, kind_of, real_axes, reduced_axes
 from .operations import NEST, PRODUCT
 from .rewrite import make, with_inputs
@@ -180,10 +180,19 @@ class Grouping:
         return x
 
     def _sources(self, node: Node) -> list[Node]:
-        """The computed nodes that a node reads, through views and free nodes."""
-        found, stack = [], list(node.inputs)
+        """The computed nodes that have to be there before a node is."""
+        return self._computed(node.inputs)
+
+    def _computed(self, nodes: Iterable[Node], *, awaits: bool = True) -> list[Node]:
+        """The computed nodes behind these, through views and free nodes; and, if `awaits`, those
+        that barriers among them wait for.
+        """
+        found, stack = [], list(nodes)
         while stack:
-            x = self._base(stack.pop())
+            x = stack.pop()
+            if awaits:
+                stack.extend(awaited(x))
+            x = self._base(x)
             if x in self.free:
                 stack.extend(x.inputs)
             elif x in self.home:
@@ -224,7 +233,7 @@ class Grouping:
     def _settle(self, node: Node) -> None:
         """Into the youngest kernel of an input that it fits, or into a new one."""
         sources = self._sources(node)
-        found = {self.home[x].number for x in sources}
+        found = {self.home[x].number for x in self._computed(node.inputs, awaits=False)}
         for number in sorted(found, reverse=True):
             kernel = self.kernels[number]
             whole = self._fits(kernel, node)
@@ -344,10 +353,12 @@ class Grouping:
                     )
                 continue
             kept = [n for n in kernel.members if n in stored]
-            inner, roots, computed = self._inner(kernel, kept)
+            inner, roots, computed, waits = self._inner(kernel, kept)
             params = {"axes": kernel.axes, "reduced": tuple(sorted(kernel.reduced)), "graph": inner}
             op = PRODUCT if kernel.kind == "product" else NEST
-            given = tuple(self._outside(r, made) for r in roots)
+            given = [self._outside(r, made) for r in roots]
+            if given and waits:
+                given[0] = _late(given[0], [self._outside(w, made) for w in waits])
             if len(kept) == 1:
                 whole = made[kept[0]] = make(op, given, params, kept[0].spec, kept[0])
             else:
@@ -389,14 +400,20 @@ class Grouping:
 
     def _outside(self, x: Node, made: dict[Node, Node]) -> Node:
         """A node of the new graph for one of the old: views and free nodes come along."""
-        if x not in made:
+        if x not in made and x.op.name == "barrier":
+            waits = [self._outside(w, made) for w in self._computed(x.inputs[1:])]
+            made[x] = _late(self._outside(x.inputs[0], made), waits)
+        elif x not in made:
             made[x] = with_inputs(x, tuple(self._outside(i, made) for i in x.inputs))
         return made[x]
 
-    def _inner(self, kernel: Kernel, kept: Sequence[Node]) -> tuple[Graph, list[Node], list[Node]]:
-        """A kernel as a graph of its own, the nodes outside that are its inputs, and those that it
-        computes.
+    def _inner(
+        self, kernel: Kernel, kept: Sequence[Node]
+    ) -> tuple[Graph, list[Node], list[Node], list[Node]]:
+        """A kernel as a graph of its own, the nodes outside that are its inputs, those that it
+        computes, and those outside that it waits for.
         """
+        waits: dict[Node, None] = {}
         roots: dict[Node, Node] = {}
         inside: dict[Node, Node] = {}
         members = set(kernel.members)
@@ -407,7 +424,10 @@ class Grouping:
         def local(x: Node) -> Node:
             if x in inside:
                 return inside[x]
-            if x in members or self.kinds[x] == "view" or x in self.free:
+            if x.op.name == "barrier" and self.kinds[x] == "view":
+                waits.update(dict.fromkeys(self._computed(x.inputs[1:])))
+                now = local(x.inputs[0])
+            elif x in members or self.kinds[x] == "view" or x in self.free:
                 now = make(x.op, [local(i) for i in x.inputs], x.params, x.spec, x)
             elif not x.inputs and x.value is not None and x.spec.size == 1 and x not in operands:
                 now = x
@@ -421,7 +441,13 @@ class Grouping:
             local(node)
         given = list(roots)
         computed = [x for x in inside if x not in roots]
-        return Graph([roots[r] for r in given], [inside[n] for n in kept]), given, computed
+        graph = Graph([roots[r] for r in given], [inside[n] for n in kept])
+        return graph, given, computed, [w for w in waits if w not in members]
+
+
+def _late(x: Node, waits: Sequence[Node]) -> Node:
+    """x, for whoever has to wait for these."""
+    return make(PRIMITIVES["barrier"], (x, *waits), EMPTY, x.spec, x) if waits else x
 
 
 def _positions(x: Node) -> dict[str, Any]:
@@ -440,7 +466,7 @@ def _below(view: Node, where: list[int | None]) -> list[int | None]:
     if view.op.name == "broadcast":
         new = view.spec.ndim - x.spec.ndim
         return [None if n == 1 else where[a + new] for a, n in enumerate(x.spec.shape)]
-    if view.op.name in ("alias", "stop_gradient"):
+    if view.op.name in ("alias", "stop_gradient", "barrier"):
         return where
     real = [where[a] for a, n in enumerate(view.spec.shape) if n != 1]
     return [None if n == 1 else real.pop(0) for n in x.spec.shape]

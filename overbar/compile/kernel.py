@@ -10,8 +10,11 @@ class Kernel(NamedTuple):
 
     parts        how many parts its work has; any order, any thread, several at a time
     workspace    bytes of memory that each thread brings along, aligned to 64; contents are free
+    together     it is one part, which all threads run at the same time: they share the work inside,
+                 and it gets `ptr counters, i64 spin` as well
     """
 
     name: str
     parts: int
     workspace: int
+    together: bool = False

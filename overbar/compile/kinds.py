@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from ..graph import Node
 from .access import is_view
-from .layout import is_product
+from .layout import CONVOLUTIONS, is_convolution, is_product
 from .scalar import can_hold
 
 Sizes = tuple[int, ...]
 WHOLE = {
-    "conv", "conv_input", "conv_weight", "scatter", "add_along", "cumsum", "argmax", "argmin",
-    "pool_winners", "window_sum", "window_spread",
+    *CONVOLUTIONS, "scatter", "add_along", "cumsum", "argmax", "argmin",
+    "pool_winners", "max_pool", "window_sum", "window_spread", "running_product", "recurrence",
+    "sort", "argsort",
 }  # fmt: skip
 """Operations whose operands lie in memory row by row."""
 
@@ -38,7 +39,7 @@ def kind_of(node: Node) -> str:
         return "entry"
     if node.op.reduces and all(x.spec.size for x in node.inputs):
         return "reduction"
-    if is_product(node):
+    if is_product(node) or is_convolution(node):
         return "product"
     return "other"
 

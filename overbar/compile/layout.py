@@ -12,6 +12,11 @@ from typing import NamedTuple
 from ..graph import Node
 from .access import Strided, row_major, strided
 from .contract import letters_of
+from .taps import AXES
+
+CONVOLUTIONS = frozenset({"conv", "conv_input", "conv_weight"})
+CORES = CONVOLUTIONS | {"einsum"}
+"""What a kernel of kind "product" has at its heart: sums of products."""
 
 
 class Axis(NamedTuple):
@@ -51,7 +56,27 @@ def is_product(node: Node) -> bool:
     m, n, k, batch = groups(terms, output, sizes)
     lone = set("".join(terms)) ^ {*m, *n, *k, *batch}
     real = [c for c in output if sizes[c] > 1]
-    return bool(m and n and k and real[-1] not in batch and all(sizes[c] == 1 for c in lone))
+    if not (k and (m or n) and all(sizes[c] == 1 for c in lone)):
+        return False
+    return real[-1] not in batch
+
+
+def is_convolution(node: Node) -> bool:
+    """Whether it is one of the three faces of a convolution, and has a native form."""
+    arrays = (node, *node.inputs)
+    return (
+        node.op.name in CONVOLUTIONS
+        and node.spec.ndim <= AXES + 2
+        and node.spec.dtype.name in ("float32", "float64")
+        and all(x.spec.size and x.spec.dtype == node.spec.dtype for x in arrays)
+    )
+
+
+def result_letters(node: Node) -> str:
+    """A letter for each axis of its result; of a product its own."""
+    if node.op.name in CONVOLUTIONS:
+        return "abcde"[: node.spec.ndim]
+    return letters_of(node)[1]
 
 
 def sizes_of(node: Node) -> dict[str, int]:
@@ -121,8 +146,10 @@ def _merged(axes: list[Axis]) -> list[Axis]:
 
 def _main(axes: list[Axis]) -> tuple[Axis, list[Axis]]:
     """The axis that a matrix has, and the others: the one with neighbours in the result, else the
-    longest.
+    longest. A vector has one of size 1.
     """
+    if not axes:
+        return Axis(1, (0, 0), ""), []
     chosen = next((x for x in axes if x.strides[-1] == 1), None)
     if chosen is None:
         chosen = max(axes, key=lambda x: x.size)

@@ -21,6 +21,7 @@ import numpy as np
 
 from ..graph import Node
 from .access import Strided, base_of, linear, row_major
+from .checks import looked_at
 from .entries import Entries
 from .machine import Machine
 from .phases import BLOCK, COSTLY, TILE, Shape, is_reduction
@@ -124,6 +125,7 @@ class Writer(Entries):
     def rows(self) -> None:
         """The whole work of a part."""
         shape, f = self.shape, self.function
+        self.look_at_positions()
         if shape.across is not None:
             self.in_blocks(shape.across)
             return
@@ -139,6 +141,17 @@ class Writer(Entries):
                 self.tile_start = start
                 self.tile = start, f.least(f.add(start, TILE), high)
                 self.row()
+
+    def look_at_positions(self) -> None:
+        """Before the loops: those that lie in memory."""
+        b = self.builder
+        if b.checks is None or any(n.op.name == "slice" for n in self.graph.nodes):
+            return
+        for n in self.shape.members:
+            for array, size in looked_at(n) or () if n.op.entry is not None else ():
+                known = "within" in array.params or (array, size) in b.looked
+                if array in self.inputs and not known:
+                    b.look_at(self.pointers[array], array, size, self.shape.parts)
 
     def in_blocks(self, across: int) -> None:
         """Two loops over blocks, and two inside each, so that both arrays are read along memory."""

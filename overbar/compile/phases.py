@@ -15,15 +15,19 @@ from .access import base_of, is_view, strided
 from .entries import cuts
 from .kinds import reduced_axes
 
-TILE = 128
+TILE = 512
 """Columns summed at a time."""
 BLOCK = 32
 """Sides of the blocks in which an array is read that lies across."""
 SHARED = 16384
 """Entries (weighted by what they cost) worth being a part of their own."""
 
-PIECES = 8
+PIECES = 9
 """So many loops, at most, for what is put together of parts."""
+THIN = 8
+"""Parts that are thinner share a loop, which decides at every entry."""
+FEW = 4096
+"""Below so many entries there is one loop for all parts."""
 
 COSTLY = {"exp", "log", "tanh", "sigmoid", "erf", "power", "sin", "cos", "gelu", "divide", "sqrt"}
 
@@ -73,6 +77,10 @@ class Shape:
             for a, places in enumerate(real):
                 ends[a].update(places)
         ranges = {a: list(pairwise(sorted(e))) for a, e in ends.items() if len(e) > 2}
+        if math.prod(map(len, ranges.values())) > PIECES:
+            if math.prod(self.axes) < FEW:
+                return [{}]
+            ranges = {a: _thin_as_one(parts) for a, parts in ranges.items()}
         if math.prod(map(len, ranges.values())) > PIECES:
             return [{}]
         combined = itertools.product(*ranges.values())
@@ -179,6 +187,19 @@ class Shape:
 
     def _is_tiled(self, axis: int | None) -> bool:
         return self.columns and axis == len(self.axes) - 1
+
+
+def _thin_as_one(parts: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Parts of an axis, neighbours that are thin as one."""
+    found: list[tuple[int, int]] = []
+    was_thin = False
+    for first, end in parts:
+        thin = end - first < THIN
+        if thin and was_thin:
+            first, _ = found.pop()
+        found.append((first, end))
+        was_thin = thin
+    return found
 
 
 def is_reduction(n: Node) -> bool:

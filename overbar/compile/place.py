@@ -15,7 +15,8 @@ from typing import Any
 
 from ..graph import Graph, Node
 from ..spec import Spec
-from .access import base_of, is_plain, is_view, strided
+from .access import awaited, base_of, is_plain, is_view, strided
+from .layout import CORES
 from .operations import NEST, PRODUCT
 from .phases import Shape, is_reduction
 
@@ -96,7 +97,8 @@ def steps_of(graph: Graph) -> list[Step]:
         steps.append(step)
     writer = {y: s for s in steps for y in s.outputs}
     for step in steps:
-        step.after = {writer[x].number for x in step.inputs if x in writer}
+        late = [base_of(w) for x in step.node.inputs for w in awaited(x)]
+        step.after = {writer[x].number for x in (*step.inputs, *late) if x in writer}
         if isinstance(step.node.spec, tuple):
             step.outputs.sort(key=lambda y: y.params["index"])
     return steps
@@ -236,7 +238,7 @@ def can_overwrite(step: Step, x: Node, y: Node) -> bool:
             if is_reduction(n) and not shape.whole[made]:
                 return False
     for n in using:
-        if n.op.name == "einsum" or n.op.entry is not None:
+        if n.op.name in CORES or n.op.entry is not None:
             return False
         for i in n.inputs:
             if base_of(i) is root and not _is_the_entry(i, root):

@@ -18,7 +18,7 @@ what arrived where it belongs.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from .kernel import Kernel
@@ -91,12 +91,31 @@ def pooling(module: Module, machine: Machine, p: Pooling, *, epilogue: str | Non
               rows channels, columns places
     """
     name = module.numbered(f"pool_{p.face}", (p, epilogue))
-    how = _plan(p, machine)
+    seen = _plain(p, machine)
+    how = _plan(seen, machine, of=0 if seen is p else p.channels)
     module.once(name, lambda: _write(module, machine, how, name, epilogue))
     return Kernel(name, how.parts, how.workspace)
 
 
 # -- the plan ---------------------------------------------------------------------------------
+
+
+def _plain(p: Pooling, machine: Machine) -> Pooling:
+    """Sums along some axes only, of channels first: every plane as an image whose channels, last in
+    memory, are the numbers of the axes behind those.
+    """
+    left = 0
+    for size, stride, padding in zip(p.size[:0:-1], p.stride[:0:-1], p.padding[:0:-1], strict=True):
+        if (size, stride, padding) != (1, 1, (0, 0)):
+            break
+        left += 1
+    wide = math.prod(p.space[len(p.space) - left :])
+    if p.face not in ("sum", "spread") or p.x_last or p.y_last or wide < machine.lanes(p.dtype):
+        return p
+    axes = {x: getattr(p, x)[:-left] for x in ("space", "size", "count", "stride", "padding")}
+    return replace(
+        p, batch=p.batch * p.channels, channels=wide, x_last=True, y_last=True, **axes
+    )  # fmt: skip
 
 
 class _Ways(NamedTuple):
@@ -118,6 +137,7 @@ class _Plan:
 
     direct   both have channels last: no turning
     planes   both have channels first: a block may reach over several images
+    of       so many images here are the planes of one (see `_plain`); 0: they are what they are
     """
 
     p: Pooling
@@ -130,6 +150,7 @@ class _Plan:
     rows: int
     row_groups: int
     parts: int
+    of: int
 
     @property
     def back(self) -> bool:
@@ -165,7 +186,7 @@ class _Plan:
         return sum(self.rooms)
 
 
-def _plan(p: Pooling, machine: Machine) -> _Plan:
+def _plan(p: Pooling, machine: Machine, of: int) -> _Plan:
     back, lanes = p.face in ("chosen", "spread"), machine.lanes(p.dtype)
     ways = []
     for n, m, k, s, (before, _) in zip(p.space, p.count, p.size, p.stride, p.padding, strict=True):
@@ -192,7 +213,7 @@ def _plan(p: Pooling, machine: Machine) -> _Plan:
     parts = 1 if wanted == 1 else min(2 * PARTS, blocks * row_groups)
     rows = -(-total // row_groups)
     return _Plan(
-        p, lanes, tuple(ways), axis, direct, planes, blocks, rows, row_groups, parts
+        p, lanes, tuple(ways), axis, direct, planes, blocks, rows, row_groups, parts, of
     )  # fmt: skip
 
 
@@ -441,7 +462,12 @@ def _finish(
     row = math.prod(w.result for w in how.ways[how.axis + 1 :])
     begin, end = (f.mul(i, row) for i in rows)
     first = [("ptr", "%X"), ("ptr", "%result")]
-    if p.x_last if how.back else p.y_last:
+    if how.of:
+        image, channel = f.div(n, how.of), f.mod(n, how.of)
+        ends = (f.mul(begin, p.channels), f.mul(end, p.channels))
+        block = (image, channel, f.add(channel, 1), *ends)
+        f.call(epilogue, "void", *first, *(("i64", i) for i in block))
+    elif p.x_last if how.back else p.y_last:
         before = f.mul(n, places)
         ends = (0, f.add(before, begin), f.add(before, end), low, high)
         f.call(epilogue, "void", *first, *(("i64", i) for i in ends))

@@ -106,7 +106,8 @@ class Prepared:
         self._single = alone and traced.outs == [Tensor]
         self._single_plain = alone and traced.outs == [Plain]
         self.quick: Callable[[tuple[Any, ...]], Any] | None = None
-        self.loops = not self._rebinds and self._steady()
+        refuses = self.program.assembled.checks.may_refuse
+        self.loops = not self._rebinds and self._steady() and not refuses
         if program.timed >= TIMED:
             self.quick = self._quick()
 
@@ -338,6 +339,8 @@ class Prepared:
             tidied = self._tidied(leaves)
             ran = False if tidied is None else self._entered(tidied, made)
         if ran is None:
+            if program.assembled.checks.is_refusal(self.frame.record):
+                return MISS
             raise program.failed(self.frame.record)
         if not ran:
             return MISS
@@ -383,6 +386,8 @@ class Prepared:
             value = blank(of) if large else empty(shape, dtype)
             ran = enter(leaves, value)
             if ran is None:
+                if program.assembled.checks.is_refusal(record):
+                    return MISS
                 raise program.failed(record)
             if not ran:
                 return MISS

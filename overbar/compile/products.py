@@ -1,28 +1,29 @@
-"""A product of matrices as stages, and what is done with every entry of it.
+"""A product of matrices, or a convolution, as stages, and what is done with every entry of it.
 
-The product itself is `gemm`'s. After each block of it is complete, and still in the nearest cache,
-the kernel's other operations are applied to the block's entries: bias, activation, masks, the
-update of a parameter.
+The sums themselves are `gemm`'s and `convolution`'s. After each block of them is complete, and
+still in the nearest cache, the kernel's other operations are applied to the block's entries: bias,
+activation, masks, the update of a parameter.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
 from ..graph import Node
 from .access import Strided, base_of, is_view, linear, row_major, strided
-from .contract import letters_of
+from .convolution import convolution
 from .entries import Entries
+from .faces import convolution_of, faced
 from .gemm import Product, product
 from .kernel import Kernel
-from .layout import Arrangement, arrangement
+from .layout import CONVOLUTIONS, CORES, Arrangement, arrangement, result_letters
 from .machine import Machine
 from .nest import attributes
 from .scalar import Scalar
 from .slices import sliced
-from .stages import Stages
+from .stages import Stages, whole_lines
 from .text import Function, Index, Module
 
 
@@ -31,8 +32,8 @@ def product_stages(
 ) -> Stages:
     """The functions of a kernel of kind `product`; `buffers` as for `split.nest`."""
     graph = node.params["graph"]
-    core = next(n for n in graph.nodes if n.op.name == "einsum")
-    lies = arrangement(core)
+    core = next(n for n in graph.nodes if n.op.name in CORES)
+    lies = faced(core) if core.op.name in CONVOLUTIONS else arrangement(core)
     if lies is None:
         raise AssertionError(f"a product whose operands are not even: {core}")
     count = len(graph.inputs)
@@ -51,41 +52,48 @@ def product_stages(
     named = [n for _, n in arguments[:-2]]
     if block:
         _after(module, name, named)
+    room = whole_lines(scratch)
 
-    def stage(kernel: Kernel, operands: Callable[[Function], list[str]]) -> Kernel:
-        f = module.function(kernel_name(kernel), arguments, attributes="nounwind")
+    def stage(own: str, kernel: Kernel, operands: Sequence[str]) -> Kernel:
+        f = module.function(own, arguments, attributes="nounwind")
         table = "null"
         if block:
             table = f.variable(f"[{last + 2} x ptr]").place
             for i, n in enumerate(named):
                 f.store(f"%{n}", f.at(table, i, "ptr"), "ptr")
-        given = [*operands(f), table, "%workspace"]
-        f.call(kernel.name, "void", *(("ptr", x) for x in given), ("i64", "%part"))
+        first, second = (_start(f, x, pointers) for x in core.inputs)
+        where = {
+            "first": first, "second": second, "between": f.at("%scratch", room, "i8"),
+            "result": place, "table": table, "workspace": "%workspace",
+        }  # fmt: skip
+        f.call(kernel.name, "void", *(("ptr", where[x]) for x in operands), ("i64", "%part"))
         f.give()
-        return Kernel(f.name, kernel.parts, kernel.workspace)
+        return Kernel(own, kernel.parts, kernel.workspace)
 
-    def kernel_name(kernel: Kernel) -> str:
-        return name if kernel is not first else f"{name}.slices"
+    kernels, between = _kernels(module, machine, core, lies, after)
+    names = [*(f"{name}.{i}" for i in range(len(kernels) - 1)), name]
+    stages = [stage(own, *each) for own, each in zip(names, kernels, strict=True)]
+    return Stages(tuple(stages), room + between if between else scratch)
 
-    def starts(f: Function) -> list[str]:
-        return [_start(f, x, pointers) for x in core.inputs]
 
+def _kernels(
+    module: Module, machine: Machine, core: Node, lies: Arrangement, after: str | None
+) -> tuple[list[tuple[Kernel, tuple[str, ...]]], int]:
+    """What computes the sums: kernels one after the other, each with the names of the pointers that
+    it gets, and how many bytes lie `between` them.
+    """
+    if core.op.name in CONVOLUTIONS:
+        made = convolution(module, machine, convolution_of(core), epilogue=after)
+        given = ("first", "second", "result", "table", "between", "workspace")
+        return [(kernel, given) for kernel in made.kernels], made.scratch
     numbers = _numbers(core, lies)
-    first: Kernel | None = None
     cut = sliced(module, machine, numbers, epilogue=after)
     if cut is None:
-        whole = product(module, machine, numbers, epilogue=after)
-        return Stages((stage(whole, lambda f: [*starts(f), place]),), scratch)
-    first, room = cut.partial, -(-scratch // 64) * 64
-
-    def between(f: Function) -> str:
-        return f.at("%scratch", room, "i8")
-
-    stages = (
-        stage(cut.partial, lambda f: [*starts(f), between(f)]),
-        stage(cut.gathered, lambda f: [between(f), place]),
-    )
-    return Stages(stages, room + cut.between)
+        given = ("first", "second", "result", "table", "workspace")
+        return [(product(module, machine, numbers, epilogue=after), given)], 0
+    partial = ("first", "second", "between", "table", "workspace")
+    gathered = ("between", "result", "table", "workspace")
+    return [(cut.partial, partial), (cut.gathered, gathered)], cut.between
 
 
 def _room(
@@ -170,7 +178,7 @@ class Block(Entries):
         self.core, self.lies, self.place = core, lies, place
         given = set(graph.inputs)
         self.members = {n for n in graph.nodes if n.inputs and n not in given and not is_view(n)}
-        letters = zip(letters_of(core)[1], core.spec.shape, strict=True)
+        letters = zip(result_letters(core), core.spec.shape, strict=True)
         self.sizes = {c: n for c, n in letters if n != 1}
         self.axes = {c: a for a, c in enumerate(self.sizes)}
         self._write([(y, p) for y, p in results if not (y is core and p == place)])
@@ -203,6 +211,8 @@ class Block(Entries):
         """
         f = self.function
         whole = [c for c in letters if c in self.axes]
+        if not whole:
+            return
         if self._as_one(whole):
             at[self.axes[whole[-1]]] = i
             return

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from ..context import within
-from ..errors import IndexingError, OverbarError
+from ..errors import IndexingError
 from ..graph import Graph
 from ..handle import Tensor, from_value
 from ..rebinding import moves, rebind
@@ -27,7 +27,7 @@ from ..replay import interpret
 from ..spec import Spec
 from .access import Strided, base_of, strided
 from .assemble import Fallback
-from .checks import checked_nodes
+from .checks import Undecided, checked_nodes
 from .family import Family
 from .frames import Frame, native_order, tidy
 from .objects import address_of
@@ -179,12 +179,18 @@ class Compiled:
         return all(s.level > last for s in plan.steps if not written.isdisjoint(s.outputs))
 
     def frame(self) -> Frame:
-        """Memory for one more call in progress."""
-        made = self.assembled
+        """For one more call in progress, in the memory of one that is over."""
+        made, spare = self.assembled, self._spare()
         return Frame(
             self.specs, made.outputs, self.constants, made.arena,
-            made.workspace * max(made.threads, 1), made.counters,
+            made.workspace * max(made.threads, 1), made.counters, spare and spare.memory,
         )  # fmt: skip
+
+    def _spare(self) -> Frame | None:
+        try:
+            return self._frames.pop()
+        except IndexError:
+            return None
 
     def head(self, frame: Frame, body: int) -> dict[str, int]:
         """What `gate.run` has to know."""
@@ -200,6 +206,12 @@ class Compiled:
         self, traced: Traced, leaves: Sequence[Any], accept: Accept | None = None
     ) -> list[Tensor]:
         """One call; the results."""
+        try:
+            return self._called(traced, leaves, accept)
+        except Undecided:
+            return Interpreted(traced.graph).call(traced, leaves, accept)
+
+    def _called(self, traced: Traced, leaves: Sequence[Any], accept: Accept | None) -> list[Tensor]:
         alone = not self.gives_way()
         with _Borrowed(self) as frame:
             call = Running(self, frame)
@@ -238,6 +250,12 @@ class Compiled:
 
     def values(self, inputs: Sequence[Any]) -> list[Any]:
         """The outputs of the graph for these values of its inputs."""
+        try:
+            return self._values(inputs)
+        except Undecided:
+            return interpret(self.graph, inputs)
+
+    def _values(self, inputs: Sequence[Any]) -> list[Any]:
         with _Borrowed(self) as frame:
             call = Running(self, frame)
             for i, value in enumerate(inputs):
@@ -256,10 +274,12 @@ class Compiled:
         written = sum(self.specs[i].size * self.specs[i].dtype.itemsize for i in self.written)
         return written <= self.seconds * COPIED and others_run()
 
-    def failed(self, record: np.ndarray) -> OverbarError:
+    def failed(self, record: np.ndarray) -> Exception:
         """The error of a check: which index was outside, and where."""
         check, value, step = (int(x) for x in record)
         size = self.assembled.checks.sizes[check - 1]
+        if size is None:
+            return Undecided()
         nodes = checked_nodes(self.assembled.plan.steps[step])
         index = value - size if value < 0 else value
         node = next((n for n in nodes if n.origin is not None), nodes[0])
@@ -287,10 +307,7 @@ class _Borrowed:
         self.program = program
 
     def __enter__(self) -> Frame:
-        try:
-            self.frame = self.program._frames.pop()
-        except IndexError:
-            self.frame = self.program.frame()
+        self.frame = self.program._spare() or self.program.frame()
         return self.frame
 
     def __exit__(self, *_: object) -> None:

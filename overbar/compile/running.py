@@ -183,7 +183,7 @@ class Running:
         if buffer.kind == "arena":
             dtype = native_order(buffer.spec.dtype)
             stop = buffer.offset + buffer.spec.size * dtype.itemsize
-            return self.frame.arena[buffer.offset : stop].view(dtype).reshape(buffer.spec.shape)
+            return self.frame.memory[0][buffer.offset : stop].view(dtype).reshape(buffer.spec.shape)
         if buffer.kind == "constant":
             return self.program.constants[buffer.index]
         found = self.arrays[buffer.index] if buffer.kind == "input" else self.made[buffer.index]

@@ -14,7 +14,7 @@ import numpy as np
 from ..graph import Node
 from ..spec import Spec
 from . import vmath
-from .text import TYPES, Function, fused, literal, type_of
+from .text import TYPES, Function, Module, fused, literal, type_of
 
 BOOL = np.dtype(bool)
 INT = np.dtype(np.int64)
@@ -37,9 +37,10 @@ class Scalar:
 
     known     its value, if it is a constant
     within    of a position: its least and its greatest value
+    source    the array that it was read from, if it was
     """
 
-    __slots__ = ("builder", "dtype", "known", "name", "within")
+    __slots__ = ("builder", "dtype", "known", "name", "source", "within")
     __hash__ = None  # type: ignore[assignment]
 
     def __init__(
@@ -52,6 +53,7 @@ class Scalar:
     ) -> None:
         self.builder, self.name, self.dtype = builder, name, dtype
         self.known, self.within = known, within
+        self.source: Node | None = None
 
     @property
     def type(self) -> str:
@@ -280,6 +282,19 @@ class Builder:
         called = self.function.call(full, xs[0].type, *((x.type, x.name) for x in xs))
         return Scalar(self, called, xs[0].dtype)
 
+    def refuse(self, condition: Scalar) -> None:
+        """Leave the call to the interpreter, if that holds."""
+        raise NotImplementedError
+
+    def whole_power(self, x: Scalar, y: Scalar) -> Scalar:
+        """xʸ of whole numbers, which wraps; NumPy has the word for y < 0."""
+        if x.dtype.kind == "i":
+            self.refuse(y < 0)
+        module, name = self.function.module, f"ob.power.{x.dtype.name}"
+        module.once(name, lambda: _write_power(module, name, x))
+        given = [(x.type, x.name), (x.type, y.name)]
+        return Scalar(self, self.function.call(name, x.type, *given), x.dtype)
+
     def fused(self, a: Scalar, b: Scalar, c: Scalar) -> Scalar:
         """a b + c, rounded once"""
         return Scalar(self, fused(self.function, a.name, b.name, c.name, a.type), a.dtype)
@@ -311,3 +326,19 @@ class Builder:
     def isnan(self, x: Scalar) -> Scalar:
         """Whether it is NaN."""
         return x._condition(x, "uno", "ne") if x.floating else self.constant(False, BOOL)
+
+
+def _write_power(module: Module, name: str, like: Scalar) -> None:
+    """Squared, and times x where the exponent has a 1, from its lowest digit up."""
+    kind = like.type
+    f = module.function(name, [(kind, "x"), (kind, "y")], result=kind, attributes="nounwind")
+    total, square, rest = (f.variable(kind, start, align=8) for start in (1, "%x", "%y"))
+    with f.forever() as leave:
+        left, x = f.get(rest), f.get(square)
+        leave(f.let(f"icmp eq {kind} {left}, 0"))
+        odd = f.let(f"trunc {kind} {left} to i1")
+        factor = f.let(f"select i1 {odd}, {kind} {x}, {kind} 1")
+        f.set(total, f.let(f"mul {kind} {f.get(total)}, {factor}"))
+        f.set(square, f.let(f"mul {kind} {x}, {x}"))
+        f.set(rest, f.let(f"lshr {kind} {left}, 1"))
+    f.give(f.get(total))

@@ -1,4 +1,4 @@
-"""Operations whose entries wait for each other: adding at positions, running sums, arg max.
+"""Operations whose entries wait for each other: adding at positions, running sums, sorting.
 
 Each is one function, a loop nest written by hand. What can be cut into independent lines is: the
 lines are the parts.
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..graph import Node
+from . import sorting
 from .access import row_major
 from .entries import Reader
 from .kernel import Kernel
@@ -33,7 +34,7 @@ class Written:
         module = program.module
         self.f: Function = module.function(name, arguments, attributes=attributes(program.machine))
         self.b = Reader(self.f, program.checks)
-        self.node, self.parts = node, 1
+        self.node, self.parts, self.workspace = node, 1, 0
 
     def entry(self, pointer: str, place: Index, dtype: np.dtype) -> Scalar:
         """A number in memory."""
@@ -132,6 +133,36 @@ def cumsum(w: Written, pointers: Sequence[str]) -> None:
             w.put(pointers[1], place, now)
 
 
+def running_product(w: Written, pointers: Sequence[str]) -> None:
+    """The products of the entries up to each one; of the `others`, those before it."""
+    f, b, dtype, params = w.f, w.b, w.node.spec.dtype, w.node.params
+    count, low, high, step = _walk(w, params["axis"])
+    with f.loop(low, high) as line:
+        start = _start(f, line, count, step)
+        total = f.variable(type_of(dtype), b.constant(1, dtype).name)
+        with f.loop(0, count) as k:
+            place = f.add(start, f.mul(f.sub(count - 1, k) if params["reverse"] else k, step))
+            before = Scalar(b, f.get(total), dtype)
+            now = before * w.entry(pointers[0], place, dtype)
+            f.set(total, now.name)
+            w.put(pointers[1], place, before if params["others"] else now)
+
+
+def recurrence(w: Written, pointers: Sequence[str]) -> None:
+    """sₜ = aₜ sₜ₋₁ + bₜ, each operation rounded."""
+    f, b, dtype, params = w.f, w.b, w.node.spec.dtype, w.node.params
+    count, low, high, step = _walk(w, params["axis"])
+    with f.loop(low, high) as line:
+        start = _start(f, line, count, step)
+        state = f.variable(type_of(dtype), b.constant(0, dtype).name)
+        with f.loop(0, count) as k:
+            place = f.add(start, f.mul(f.sub(count - 1, k) if params["reverse"] else k, step))
+            grown = w.entry(pointers[0], place, dtype) * Scalar(b, f.get(state), dtype)
+            now = grown + w.entry(pointers[1], place, dtype)
+            f.set(state, now.name)
+            w.put(pointers[2], place, now)
+
+
 def extreme(w: Written, pointers: Sequence[str]) -> None:
     """Where the greatest (or least) entry is: the first of equals; a NaN is the greatest."""
     f, b, node = w.f, w.b, w.node
@@ -165,7 +196,12 @@ WRITERS: dict[str, Callable[[Written, Sequence[str]], None]] = {
     "cumsum": cumsum,
     "argmax": extreme,
     "argmin": extreme,
+    "running_product": running_product,
+    "recurrence": recurrence,
+    **sorting.WRITERS,
 }
+ALIKE = {"recurrence"}
+"""Those whose operands are of the result's dtype."""
 
 
 def serial(program: Any, node: Node, name: str, arguments: Any, pointers: Any) -> Kernel | None:
@@ -173,7 +209,11 @@ def serial(program: Any, node: Node, name: str, arguments: Any, pointers: Any) -
     writer = WRITERS.get(node.op.name)
     if writer is None or 0 in (x.spec.size for x in (node, *node.inputs)):
         return None
+    if node.op.name in ALIKE and any(x.spec.dtype != node.spec.dtype for x in node.inputs):
+        return None
+    if node.op.name in sorting.WRITERS and sorting.is_long(node):
+        return None
     w = Written(program, node, name, arguments)
     writer(w, pointers)
     w.f.give()
-    return Kernel(name, w.parts, 0)
+    return Kernel(name, w.parts, w.workspace)

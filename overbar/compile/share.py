@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..graph import CONST, Graph, Node
+from .access import base_of
 from .rewrite import rebuilt, with_inputs
 
 _APART = {"callback", "deferred"}
@@ -28,6 +29,8 @@ def share(graph: Graph) -> Graph:
             return node
         if node.op.name == "alias" and node not in ends and node.spec is inputs[0].spec:
             return inputs[0]
+        if node.op.name == "barrier" and not any(base_of(x).inputs for x in inputs[1:]):
+            return inputs[0]  # what it waits for is there from the start
         key = key_of(node, inputs)
         if key is None:
             return with_inputs(node, inputs)

@@ -26,7 +26,7 @@ class Stages(NamedTuple):
 ARGUMENTS = [
     ("ptr noalias readonly", "first"),
     ("ptr noalias readonly", "second"),
-    ("ptr noalias", "result"),
+    ("ptr", "result"),  # an epilogue may reach it through X as well
     ("ptr", "X"),
     ("ptr noalias", "scratch"),
     ("ptr noalias", "workspace"),

@@ -76,6 +76,13 @@ class Module:
         """Whether a function of this name is there."""
         return name in self._functions
 
+    def get(self, name: str) -> Function:
+        """The function of this name that was written line by line."""
+        found = self._functions[name]
+        if isinstance(found, str):
+            raise TypeError(f"{name} came as text")
+        return found
+
     def add(self, name: str, text: str) -> str:
         """A function that is already text."""
         self._functions.setdefault(name, text)
@@ -126,6 +133,7 @@ class Function:
         attributes: str,
     ) -> None:
         self.module, self.name, self.arguments = module, name, tuple(arguments)
+        self.result = result
         self._head = (result, public, attributes)
         self._entry: list[str] = []
         self._lines: list[str] = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import overbar as ob
@@ -17,14 +19,22 @@ class AlexNet(nn.Module):
     been 227 numbers across; a border of 2 gives the same 55.
 
     Shapes:  x (N, 3, 224, 224)  ->  logits (N, classes)
+    checkpoint: in training the layers up to a pooling keep what goes in only, and are computed
+             again on the way back.
     Source:  Krizhevsky, Sutskever, Hinton (2012), ImageNet classification with deep convolutional
              neural networks.
     """
 
     def __init__(
-        self, classes: int = 1000, dropout: float = 0.5, *, rng: Any = None, dtype: Any = None
+        self,
+        classes: int = 1000,
+        dropout: float = 0.5,
+        *,
+        checkpoint: bool = False,
+        rng: Any = None,
+        dtype: Any = None,
     ) -> None:
-        self.classes, self.dropout = classes, dropout
+        self.classes, self.dropout, self.checkpoint = classes, dropout, checkpoint
         how = {"rng": rng, "dtype": dtype}
 
         def brightness() -> nn.Module:  # their α = 10⁻⁴ multiplies the sum over n = 5 channels
@@ -59,4 +69,17 @@ class AlexNet(nn.Module):
         )
 
     def forward(self, x: Any) -> ob.Tensor:
-        return self.classifier(self.features(x))
+        if not (self.checkpoint and self.training):
+            return self.classifier(self.features(x))
+        for stage in self._stages():
+            x = ob.checkpoint(stage)(x)
+        return self.classifier(x)
+
+    def _stages(self) -> Iterator[Callable[[Any], ob.Tensor]]:
+        """The features up to each pooling, as functions."""
+        layers: list[Any] = []
+        for layer in self.features:
+            layers.append(layer)
+            if isinstance(layer, nn.MaxPool2d):
+                yield lambda x, layers=tuple(layers): functools.reduce(lambda y, f: f(y), layers, x)
+                layers.clear()

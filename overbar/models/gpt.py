@@ -62,6 +62,7 @@ class GPT(nn.Module):
     The last linear map is the token embedding itself: one parameter in two places.
 
     Shapes:  index (N, T), T up to `context`  ->  logits (N, T, vocabulary)
+    checkpoint: in training a block keeps what goes in only, and is computed again on the way back.
     Source:  Radford et al. (2019), Language models are unsupervised multitask learners.
     Example:
         >>> model = ob.models.GPT(50, context=16, width=8, heads=2, layers=2)
@@ -78,11 +79,12 @@ class GPT(nn.Module):
         layers: int = 4,
         dropout: float = 0.0,
         *,
+        checkpoint: bool = False,
         rng: Any = None,
         dtype: Any = None,
     ) -> None:
         self.vocabulary, self.context, self.width, self.heads = vocabulary, context, width, heads
-        self.layers, self.dropout = layers, dropout
+        self.layers, self.dropout, self.checkpoint = layers, dropout, checkpoint
         how = {"rng": rng, "dtype": dtype}
         self.tokens = nn.Embedding(vocabulary, width, **how)
         self.places = nn.Embedding(context, width, **how)
@@ -101,8 +103,9 @@ class GPT(nn.Module):
                 want=f"index: (N, T), T up to {self.context}",
             )
         x = self.drop(self.tokens(index) + self.places(ob.arange(index.shape[1])))
+        again = self.checkpoint and self.training
         for block in self.blocks:
-            x = block(x)
+            x = ob.checkpoint(block)(x) if again else block(x)
         return self._logits(x)
 
     def _logits(self, x: ob.Tensor) -> ob.Tensor:

@@ -15,6 +15,7 @@ import numpy as np
 
 import overbar as ob
 from overbar.errors import DTypeError, OverbarError, RebindError, ShapeError, StructureError
+from overbar.graph import newborn, note_call
 from overbar.trees import touch
 
 from .roles import role_of
@@ -55,11 +56,14 @@ class Module:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if "_named" not in vars(self):
             self._name_all()
+        since = newborn()
         try:
-            return self.forward(*args, **kwargs)
+            result = self.forward(*args, **kwargs)
         except OverbarError as error:
             _located(error, self)
             raise
+        note_call(result, since, vars(self).get("_named", ""), type(self).__name__)
+        return result
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the module computes; each subclass says."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 import overbar as ob
 from overbar.errors import ShapeError
 
@@ -40,6 +42,10 @@ class NTM(Module):
 
     Write heads then erase and add, M ← M (1 − w e) + w a, and read heads read w M.
 
+    Start:   all heads look at the first row, and move rather than search: the bias of the gate is
+             near −2, that of the sharpness γ = 1 + softplus near 2. A head that looks everywhere
+             at once, as a random start has it, gets the same small gradient from every row; one
+             that looks somewhere finds out at once what a step to the left or right would bring.
     Shapes:  x (T, N, d)  ->  y (T, N, o), and the state; the outputs are logits
     Source:  Graves, Wayne, Danihelka (2014), Neural Turing machines. The memory starts as a small
              constant: Collier, Beel (2018), Implementing neural Turing machines.
@@ -74,7 +80,13 @@ class NTM(Module):
         self.address = Linear(hidden_size, heads * (width + 6), **how)
         self.content = Linear(hidden_size, write_heads * 2 * width, **how)
         self.out = Linear(hidden_size + reads, output_size, **how)
-        self.first_at = Parameter(init.normal((heads, rows), **how))
+        bias: Any = self.address.bias
+        told = np.zeros((heads, width + 6), bias.dtype)
+        told[:, width + 1], told[:, width + 5] = -2, 2  # the gate, the sharpness
+        self.address.bias = Parameter(bias.detach() + told.ravel())
+        looked = np.zeros((heads, rows), told.dtype)
+        looked[:, 0] = 8
+        self.first_at = Parameter(ob.tensor(looked))
         self.first_read = Parameter(init.uniform((reads,), 0.01, **how))
 
     def start(self, n: int) -> NTMState:
@@ -138,6 +150,10 @@ class NTM(Module):
 
 
 def _cosines(key: ob.Tensor, memory: ob.Tensor) -> ob.Tensor:
-    """cos of the angles between keys (N, heads, width) and rows (N, rows, width)."""
+    """cos of the angles between keys (N, heads, width) and rows (N, rows, width).
+
+    A row hardly written has no direction yet, and a gradient of |k| / |m| would make one of it that
+    grows without bound from step to step; so lengths below 1/10 count less and less.
+    """
     lengths = ob.sum(key * key, -1)[..., None] * ob.sum(memory * memory, -1)[:, None]
-    return key @ memory.mT / ob.sqrt(lengths + 1e-12)
+    return key @ memory.mT / ob.sqrt(lengths + 0.01)

@@ -114,16 +114,24 @@ class TransformerEncoder(Module):
 
     Shapes:  as the layer's; parameters layers.0.*, layers.1.*, ..., norm.*
     encoder_layer: is copied num_layers times: all start alike, as in PyTorch.
+    checkpoint: in training a layer keeps what goes in only, and is computed again on the way back.
     Example:
         >>> layer = ob.nn.TransformerEncoderLayer(8, 2, dim_feedforward=16)
         >>> ob.nn.TransformerEncoder(layer, 2, ob.nn.LayerNorm(8))(np.ones((5, 3, 8))).shape
         (5, 3, 8)
     """
 
-    def __init__(self, encoder_layer: Module, num_layers: int, norm: Module | None = None) -> None:
+    def __init__(
+        self,
+        encoder_layer: Module,
+        num_layers: int,
+        norm: Module | None = None,
+        *,
+        checkpoint: bool = False,
+    ) -> None:
         if num_layers < 1:
             raise ShapeError(f"TransformerEncoder: {num_layers} layers", want="at least one")
-        self.num_layers = num_layers
+        self.num_layers, self.checkpoint = num_layers, checkpoint
         self.layers = ModuleList(copy.deepcopy(encoder_layer) for _ in range(num_layers))
         self.norm = norm
 
@@ -138,9 +146,10 @@ class TransformerEncoder(Module):
         src_key_padding_mask: Any = None,
         is_causal: bool = False,
     ) -> ob.Tensor:
-        x = src
+        x, again = src, self.checkpoint and self.training
         for layer in self.layers:
-            x = layer(
+            run = ob.checkpoint(layer) if again else layer
+            x = run(
                 x, src_mask=mask, src_key_padding_mask=src_key_padding_mask, is_causal=is_causal
             )
         return x if self.norm is None else self.norm(x)

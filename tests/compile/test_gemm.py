@@ -372,6 +372,30 @@ def test_a_long_sum_in_slices_is_what_numpy_says(kind, dtype):
         assert (abs(found - want) <= bound).all(), name
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_low_products_read_much_of_a_far_row_at_once(kind, dtype):
+    """Wider and lower tiles, where B is larger than the second cache; the same sums."""
+    machine, module, made = replace(machine_of(kind), l2=32 << 10), Module(), []
+    for m in (7, 8, 12, 13, 29, 50):
+        p = replace(case(m, 330, 150), b=(1100, 1), dtype=dtype)
+        after = write_witness(module, f"witness{m}", p)
+        kernel = product(module, machine, p, epilogue=after)
+        make_public(module, kernel.name, f"run{m}")
+        made.append((p, kernel, f"run{m}"))
+        (_, plan), (_, usual) = planned(p, machine), planned(p, machine_of(kind))
+        if kind == "avx512":  # with fewer registers, other ways may be quicker
+            assert plan.wide > usual.wide
+            assert plan.tall < usual.tall
+    library = native.load(str(module), machine)
+    for p, kernel, public in made:
+        trial = Trial(p, False)
+        trial.run(library, kernel, public)
+        want, bound = trial.expected()
+        assert (abs(trial.c.view - want) <= bound).all(), p.m
+        assert (trial.counts == 1).all(), p.m
+        assert (trial.seen == trial.c.view).all(), p.m
+
+
 def test_products_with_parts_enough_are_not_sliced():
     for p in (case(200, 200, 9000), case(4, 4, 600), case(3, 3, 0), case(1, 1, 1)):
         assert sliced(Module(), machine_of("generic"), p) is None

@@ -152,3 +152,30 @@ def test_known_positions_are_not_checked():
         given(x, at + 7)
     with pytest.raises(IndexError, match="index 9 is outside"):
         ob.jit(lambda x: ob.exp(x[np.array([9] * 300)]))(x)
+
+
+@pytest.mark.native
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_large_matrix_and_a_vector_are_a_product(dtype, threads):
+    """From either side, as a row or a column, with what follows; smaller ones are sums."""
+    r = np.random.default_rng(0)
+    big, u, v = r.normal(size=(2049, 2051)), r.normal(size=2051), r.normal(size=2049)
+    big, u, v = (x.astype(dtype) for x in (big, u, v))
+    cases = [
+        (lambda a, x, y: a @ x, big @ u),
+        (lambda a, x, y: y @ a, v @ big),
+        (lambda a, x, y: y[None] @ a, v[None] @ big),
+        (lambda a, x, y: a @ x[:, None], big @ u[:, None]),
+        (lambda a, x, y: ob.maximum(x @ a.T + 1, 0), np.maximum(u @ big.T + 1, 0)),
+    ]
+    with ob.config(threads=threads):
+        for f, wanted in cases:
+            step = ob.jit(f)
+            tolerance = 2e-3 if dtype == "float32" else 1e-10
+            np.testing.assert_allclose(step(big, u, v), wanted, rtol=0, atol=tolerance)
+            assert " product " in str(step.lower())
+            assert "NumPy" not in step.report()
+            small = ob.jit(f)
+            small(big[:9, :8], u[:8], v[:9])
+            assert " product " not in str(small.lower())

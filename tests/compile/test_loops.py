@@ -170,6 +170,64 @@ def test_compiled_loops_equal_eager_ones(net, what, dtype):
         np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=tolerance, atol=tolerance)
 
 
+@pytest.fixture
+def all_together(monkeypatch):
+    """Every loop, however small, is run by two threads together."""
+    for name in ("assemble.QUIET", "control.QUIET", "control.TOGETHER"):
+        monkeypatch.setattr(f"overbar.compile.{name}", 0)
+    with ob.config(threads=2):
+        yield
+
+
+@pytest.mark.native
+@pytest.mark.parametrize("net", NETS)
+@pytest.mark.parametrize("what", [loss, first_order, second_order])
+def test_loops_of_all_threads_give_the_same_bits(net, what, all_together):
+    args, f = arguments(net), what(net)
+    found = ob.jit(f)(*map(ob.tensor, args))
+    with ob.config(threads=1):
+        wanted = ob.jit(f)(*map(ob.tensor, args))
+    for a, b in zip(tree_flatten(found)[0], tree_flatten(wanted)[0], strict=True):
+        assert np.array_equal(a.numpy(), b.numpy())
+
+
+@pytest.mark.native
+@pytest.mark.parametrize("length", [1, 2, 50])
+def test_a_step_shared_in_parts(length):
+    """Products of several parts in every step, run again and again on one set of records."""
+    x, w, u = array(length, 48, 96), array(160, 96), array(160, 160)
+
+    def f(x, w, u):
+        def cell(h, x):
+            h = ob.tanh(x @ w.T + h @ u.T)
+            return h, h
+
+        return (ob.scan(cell, np.zeros((48, 160)), x)[1] ** 2).sum()
+
+    g = ob.jit(ob.grad(f, argnums=(0, 1, 2)))
+    with ob.config(threads=1):
+        wanted = g(x, w, u)
+    with ob.config(threads=2):
+        for _ in range(5):
+            assert all(np.array_equal(a, b) for a, b in zip(g(x, w, u), wanted, strict=True))
+    made = [p.assembled.kernels.values() for p in g._asked().programs.values()]
+    assert any(k.together for kernels in made for of_step in kernels for k in of_step)
+
+
+@pytest.mark.native
+def test_a_loop_of_all_threads_says_where_an_index_was_wrong(all_together):
+    table = array(5, 4)
+
+    @ob.jit
+    def f(i):
+        return ob.scan(lambda c, i: (c + ob.tensor(table)[i].sum(), c), 0.0, i)[0]
+
+    assert float(f(np.array([0, 4, 1]))) == pytest.approx(table[[0, 4, 1]].sum())
+    with pytest.raises(ob.errors.IndexingError, match="7"):
+        f(np.array([0, 7, 1]))
+    assert float(f(np.array([2, 2, 2]))) == pytest.approx(3 * table[2].sum())
+
+
 @pytest.mark.native
 def test_gradients_of_each_sample():
     args = arguments(recurrent)

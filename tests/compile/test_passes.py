@@ -171,6 +171,21 @@ def test_fold_computes_constants_and_uses_identities():
     )
 
 
+def test_fold_joins_the_gradients_of_parts():
+    """x̄ = [b; a; c], and not three arrays with zeros, added up; −0 becomes 0 as in that sum."""
+
+    def f(x, a, b, c):
+        return ob.grad(lambda x: (x[:, 1:2] * a + x[:, :1] * b).sum() + (x[:, 2] * c).sum())(x)
+
+    a, b, c = np.full((2, 1), -0.0), np.ones((2, 1)), np.full(2, 3.0)
+    names = [n.op.name for n in lowered(traced(f, x, a, b, c), until="fold").nodes]
+    assert names.count("concat") == 1
+    assert "place" not in names
+    found = ob.jit(f)(x, a, b, c)
+    assert np.array_equal(found, [[1, 0, 3], [1, 0, 3]])
+    assert not np.signbit(found).any()
+
+
 @pytest.mark.parametrize("f", [lambda x: x * 0.0, lambda x: x + 0.0, lambda x: x - x])
 def test_fold_knows_only_identities_that_hold_for_every_number(f):
     graph = traced(f, x)

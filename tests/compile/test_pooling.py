@@ -9,6 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import overbar as ob
+from overbar.apply import apply
 from overbar.ops.pool import pool_winners, window_spread, window_sum
 from overbar.ops.select import add_along_
 from overbar.ops.windows import window_count
@@ -55,6 +57,8 @@ CASES = {
     "no channels": case(2, 0, (5, 5), (2, 2)),
     "several bands": case(1, 20, (70, 64), (3, 3), 2, 1),
     "many planes": case(5, 13, (16, 15), (2, 2)),
+    "the last axis is left alone": case(2, 3, (9, 21), (5, 1), 1, ((2, 2), (0, 0))),
+    "the last axes are left alone": case(2, 2, (90, 6, 19), (3, 1, 1), (2, 1, 1)),
 }
 
 
@@ -208,3 +212,60 @@ def test_neither_order_nor_threads_change_a_bit():
             two, second, _ = run(library, made[name], x, y, winners, rng, pool)
             assert one.tobytes() == two.tobytes(), name
             assert np.array_equal(first, second), name
+
+
+# -- as it is found in programs ---------------------------------------------------------------
+
+PROGRAMS = {  # shape, size, how
+    "plain": ((3, 5, 8, 6), 2, {}),
+    "overlapping": ((2, 17, 13, 11), 3, {"stride": 2, "padding": 1}),
+    "one axis": ((4, 3, 30), 4, {"stride": 3}),
+    "three axes": ((2, 3, 5, 6, 7), (2, 3, 2), {"stride": (2, 1, 2)}),
+    "many planes": ((30, 64, 14, 15), 2, {}),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_max_pooling_is_one_kernel_and_eagers_to_the_last_bit(name, dtype):
+    shape, size, how = PROGRAMS[name]
+    rng = np.random.default_rng(0)
+    x = awkward(shape, rng).astype(dtype)
+
+    def both(x):
+        y, pull = ob.vjp(lambda x: ob.max_pool(x, size, **how), x)
+        (x_bar,) = pull(ob.cos(ob.where(ob.isfinite(y), y, 0.0)))
+        return y, x_bar
+
+    want = [y.numpy() for y in both(ob.tensor(x))]
+    for threads in (1, 2):
+        with ob.config(threads=threads, jit="native"):
+            step = ob.jit(both)
+            for found, y in zip(step(x), want, strict=True):
+                np.testing.assert_array_equal(np.array(found), y, strict=True)
+            alone = ob.jit(lambda x: ob.max_pool(x, size, **how))
+            np.testing.assert_array_equal(np.array(alone(x)), want[0], strict=True)
+    assert "along" not in {n.op.name for n in step.lower().nodes}
+    nodes = alone.lower().nodes
+    (pool,) = [n for n in nodes if n.op.name == "max_pool"]
+    assert [y.params["index"] for y in nodes if pool in y.inputs] == [0]  # no positions
+
+
+def test_what_is_not_read_where_it_won_stays_apart():
+    """Winners that are read elsewhere, in other planes, or not at all; whole numbers."""
+    rng = np.random.default_rng(1)
+    x, z = rng.normal(size=(2, 3, 6, 6)), rng.normal(size=(2, 3, 6, 6))
+    how = {"size": (2, 2), "stride": (2, 2), "padding": ((0, 0), (0, 0))}
+
+    def of_another(x, z):
+        where = apply(pool_winners, (x,), how)
+        flat = where.reshape(2, 3, 9)
+        return ob.take_along_axis(z.reshape(2, 3, 36), flat, axis=2), where
+
+    whole = rng.integers(0, 9, (2, 3, 6, 6))
+    with ob.config(jit="native"):
+        for f, args in ((of_another, (x, z)), (lambda x: ob.max_pool(x, 2), (whole,))):
+            found, want = ob.jit(f)(*args), f(*map(ob.tensor, args))
+            several = isinstance(found, tuple)
+            for a, b in zip(found if several else [found], want if several else [want]):
+                np.testing.assert_array_equal(np.array(a), b.numpy(), strict=True)
