@@ -54,11 +54,12 @@ class Node:
     mask     a set of bits, one for every tracker it depends on, see `context`
     handle   only of a leaf that requires a gradient: a weak reference to its Tensor
     code, at the user's instruction that made it, see `origin`
+    calls    only of what modules gave: the calls of theirs that it is a result of, see `note_call`
     """
 
     __slots__ = (
-        "__weakref__", "at", "code", "handle", "inputs", "mask", "op", "params", "serial", "spec",
-        "value",
+        "__weakref__", "at", "calls", "code", "handle", "inputs", "mask", "op", "params", "serial",
+        "spec", "value",
     )  # fmt: skip
 
     op: Any  # a Primitive, or a Leaf
@@ -71,6 +72,7 @@ class Node:
     handle: weakref.ref[Any]  # of the Tensor
     code: CodeType | None
     at: int
+    calls: tuple[tuple[int, str, str], ...]
 
     def __init__(
         self,
@@ -109,6 +111,21 @@ class Node:
 def number(x: Any) -> Node:
     """The node of a Python number: weak, it takes the dtype of what it meets."""
     return Node(CONST, (), EMPTY, spec_of(x), x)
+
+
+def note_call(result: Any, since: int, path: str, kind: str) -> None:
+    """Write down on what the call of a module gave which call that was: (its age, path, class).
+
+    The call made what is younger than `since` and no younger than its results. Of calls within
+    calls that give the same, the inner ones come first.
+    """
+    if isinstance(result, tuple | list):
+        for part in result:
+            note_call(part, since, path, kind)
+        return
+    node = getattr(result, "_node", None)
+    if node is not None and node.serial > since:
+        node.calls = (*getattr(node, "calls", ()), (since, path, kind))
 
 
 def ancestors(outputs: Iterable[Node], *, stop: Iterable[Node] = (), since: int = 0) -> list[Node]:

@@ -24,6 +24,7 @@ from .raster import png_of_svg
 from .record import record_of
 from .rows import Telling
 from .scene import MANY, Card, Scene
+from .siblings import MOST
 from .svg import Writer
 from .unroll import unrolled
 
@@ -49,7 +50,8 @@ def draw(
                adjoints only, from the result down; "bipartite": circles are tensors, rectangles
                functions
     direction  "TB" from top to bottom, "LR" from left to right
-    depth      how many levels of modules are opened; from 2 on loops and branches are, too
+    depth      how many levels of modules are opened, 1 as far as 30 cards allow; from 2 on loops
+               and branches are, too
     fold       False: every operation is a card, nothing is folded
     step       how far the two passes have come: a frame of a slide show of `.steps` frames
     color      cards by "norm" or "grad" (of the value, of the adjoint), "time", "memory", "dtype"
@@ -139,7 +141,12 @@ class Drawing(Answer):
         """The boxes."""
         return fold(self.telling)
 
-    def _scene(self, easy: int = EASY) -> Scene:
+    @property
+    def _easy(self) -> int:
+        """How many cards there may be."""
+        return EASY if self.depth < 2 else MOST
+
+    def _scene(self, easy: int) -> Scene:
         if self.folded:
             opened = self.folding.opened(self.depth, easy)
         else:
@@ -151,7 +158,7 @@ class Drawing(Answer):
     @functools.cached_property
     def picture(self) -> Picture:
         """The cards and wires with their places."""
-        return Picture(self._scene(), self.style, self.direction, self.color)
+        return Picture(self._scene(self._easy), self.style, self.direction, self.color)
 
     @property
     def steps(self) -> int:
@@ -222,7 +229,7 @@ class Drawing(Answer):
     def text(self, *, ascii: bool = False, columns: int | None = None) -> str:
         """The picture in characters, no wider than the terminal: folded further if need be."""
         columns = shutil.get_terminal_size().columns if columns is None else columns
-        for easy in (EASY, 16, 8, 3):
+        for easy in dict.fromkeys((self._easy, EASY, 16, 8, 3)):
             scene = self._scene(easy)
             found = faces(scene, self.style, None)
             back = self.style == "backward"
@@ -270,7 +277,7 @@ class Drawing(Answer):
         out = [indent + _dot_card(k, p.cards[k], p.faces[k]) for k in inside.get(frame, ())]
         for k, f in enumerate(p.scene.frames):
             if f["parent"] == frame:
-                title = _quoted(p.scene.folding.boxes[f["box"]].title)
+                title = _quoted(p.scene.folding.boxes[f["box"]].heading)
                 out.append(f"{indent}subgraph cluster_{k} {{")
                 out.append(f"{indent}  label={title};")
                 out += self._cluster(inside, k, indent + "  ")

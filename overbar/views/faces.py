@@ -158,14 +158,15 @@ def _box(scene: Scene, card: Card, style: str) -> Face:
     said = f"gradient ‖{number(gradient)}‖" if gradient is not None else ""
     if not said:
         said = barred(scene.short(end, card.frame), scene.record.bars.get(end))
-    lines = [Line(scene.title(card), "name"), Line(note, "note")]
+    heading = scene.folding.boxes[card.box].heading
+    lines = [Line(heading, "name"), Line(note, "note")]
     if style == "backward":
-        lines = [Line(scene.title(card), "name"), Line(said, "bar")]
+        lines = [Line(heading, "name"), Line(said, "bar")]
     elif style == "compact":
         lines = lines[:1]
     elif style != "forward":
         lines.append(Line(said, "bar"))
-    face = Face(lines, "stack" if turns else "rect", "box", f"{scene.title(card)}: {note}")
+    face = Face(lines, "stack" if turns else "rect", "box", f"{heading}: {note}")
     if sum(t is not None for t in turns) > 1 and style in {"overlay", "bipartite", "backward"}:
         face.with_turns(turns)
     return face

@@ -3,8 +3,8 @@
 Rows in the order of their age are a valid order of the graph, so any stretch of them can be drawn
 as one card without making a circle. A box is such a stretch:
 
-module   the rows between the first and the last that use a parameter below one path
-         (`blocks.0.attn`), or, without modules, those that one call of a function made
+module   the rows that one call of a module made (`blocks.0.attn`), or one turn of a loop; without
+         either, those that one call of a function made
 step     one turn of something repeated that has no module of its own
 run      more than three equal siblings in a row, told by a structural hash: operations, params,
          shapes, wiring; all but the first and the last of them are a box "more"
@@ -16,12 +16,14 @@ first. `draw` and the explorer read the same answer.
 
 from __future__ import annotations
 
+import bisect
 import functools
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..graph import Node
+from .calls import Call, calls_of
 from .record import asks, handle_of
 from .rows import Row, Telling
 from .siblings import REPEATED, Box, with_runs
@@ -33,11 +35,8 @@ EASY = 30
 def fold(telling: Telling) -> Folding:
     """The boxes of a telling, outer ones first."""
     rows = telling.rows
-    ties = [_ties(row, telling.record.computed) for row in rows]
-    boxes = _modules(rows, ties)
-    if not boxes:
-        boxes = _functions(rows)
-    return Folding(telling, with_runs(rows, boxes))
+    made = [*_calls(rows, calls_of(telling.record.nodes)), *_turns(rows, telling.record.turns)]
+    return Folding(telling, with_runs(rows, _merged(made) if made else _functions(rows)))
 
 
 class Folding:
@@ -71,28 +70,36 @@ class Folding:
     def opened(self, depth: int = 1, easy: int = EASY) -> set[int]:
         """Which boxes to open: `depth` levels of modules, as long as few enough cards are shown.
 
-        Closed are first the middles of runs, then their first and last turns, then modules of a
-        single row (which hides their parameters), whole runs, and the deepest modules.
+        Closed are first the middles of runs, even where they would find room among `easy` cards,
+        then their first and last turns, then modules of a single row (which hides their
+        parameters), whole runs, and the deepest modules.
         """
         boxes = range(len(self.boxes))
         kind = [x.kind for x in self.boxes]
-        level = [sum(kind[a] == "module" for a in t[:-1]) for t in self.trails]
+        level = [
+            max(sum(kind[a] == "module" for a in t[:-1]), self.boxes[t[-1]].depth)
+            for t in self.trails
+        ]
         single = {b for b in boxes if self._size(b) == 1}
         shown = {b for b in boxes if level[b] < depth or b in single}
         closed = set(boxes) - shown
+        if self.count(()) > EASY:
+            closed |= {b for b in boxes if kind[b] == "more"}
         large = sorted(shown, key=lambda b: -self._size(b))
         runs = [b for b in large if kind[b] == "run"]
-        groups = [
-            *([b] for b in large if kind[b] == "more"),
+        turns = [
             *([b for b in large if self.boxes[b].parent == r] for r in runs),
+            [b for b in large if kind[b] == "step" and self.boxes[b].parent not in runs],
+        ]
+        others = [
             sorted(single),
             *([r] for r in runs),
             *([b] for b in sorted(large, key=lambda b: -level[b]) if kind[b] not in REPEATED),
         ]
-        for group in groups:
-            if self.count(closed) <= easy:
-                break
-            closed |= set(group)
+        few = easy if depth > 2 else min(EASY, easy)
+        for group, most in [*((t, few) for t in turns), *((o, easy) for o in others)]:
+            if self.count(closed) > most:
+                closed |= set(group)
         return set(boxes) - closed
 
     def _size(self, b: int) -> int:
@@ -120,7 +127,7 @@ class Folding:
         """Whether a leaf has a card of its own beside the card that uses it."""
         if self.telling.record.computed(x) or x.serial not in self.telling.names:
             return False
-        return card[0] == "row" or self.owner(x) not in self._within(card[1])
+        return card[0] == "row" or self._within(card[1]).isdisjoint(self._homes.get(x, ()))
 
     def owner(self, x: Node) -> int:
         """The innermost box that holds every use of a leaf; not a run, whose turns share it.
@@ -128,24 +135,27 @@ class Folding:
         A parameter belongs to its module, wherever else it is used; an array that a module is
         given, it being used in its first row, belongs outside.
         """
-        return self._owners.get(x, -1)
+        return next(iter(self._homes.get(x, ())), -1)
 
     @functools.cached_property
-    def _owners(self) -> dict[Node, int]:
+    def _homes(self) -> dict[Node, list[int]]:
+        """The owner of each leaf; of a parameter, in each call of its module."""
         uses: dict[Node, list[int]] = {}
         for i, row in enumerate(self.rows):
             for leaf in row.inputs:
                 if not self.telling.record.computed(leaf):
                     uses.setdefault(leaf, []).append(i)
-        return {leaf: self._owner(leaf, rows) for leaf, rows in uses.items()}
+        return {leaf: self._owning(leaf, rows) for leaf, rows in uses.items()}
 
-    def _owner(self, leaf: Node, rows: Sequence[int]) -> int:
+    def _owning(self, leaf: Node, rows: Sequence[int]) -> list[int]:
         trails = [self.trails[self.home[i]] if self.home[i] >= 0 else [] for i in rows]
         path, boxes = path_of(leaf), self.boxes
-        named = [(b, boxes[b].path) for b in trails[0] if boxes[b].path]
-        own = [b for b, p in named if p == path[: len(p)]]
-        if own:
-            return own[-1]
+        own = [
+            [b for b in trail if boxes[b].path and boxes[b].path == path[: len(boxes[b].path)]]
+            for trail in trails
+        ]
+        if own[0]:
+            return list(dict.fromkeys(found[-1] for found in own if found))
         shared = itertools.takewhile(lambda level: len(set(level)) == 1, zip(*trails, strict=False))
         found = [level[0] for level in shared]
         while found and boxes[found[-1]].kind in REPEATED and len(rows) > 1:
@@ -156,7 +166,7 @@ class Folding:
             if box.kind != "module" or box.start != rows[0]:
                 break
             found.pop()
-        return found[-1] if found else -1
+        return found[-1:]
 
     def _within(self, b: int) -> set[int]:
         """A box and those inside it."""
@@ -175,130 +185,58 @@ def path_of(leaf: Node) -> tuple[str, ...]:
     return tuple(name.split(".")[:-1]) if "[" not in name else ()
 
 
-def _ties(row: Row, computed: Any) -> tuple[tuple[str, ...], frozenset[Node]]:
-    """The path that a row's parameters have in common, and these parameters."""
-    own = [x for x in row.inputs if asks(x) and path_of(x)]
-    if not own or not any(x not in own and not x.spec.weak for x in row.inputs):
-        return (), frozenset()  # a penalty on parameters is no part of their module
-    path = path_of(own[0])
-    for x in own[1:]:
-        path = _shared(path, path_of(x))
-    return path, frozenset(own)
+def _calls(rows: Sequence[Row], calls: Sequence[Call]) -> list[Box]:
+    """The calls of modules, without the one that is the whole model."""
+    whole = [call for call in calls if not call.path]
+    found = []
+    for call in calls:
+        start, stop = _stretch(rows, call.since), _stretch(rows, call.until)
+        if start < stop and whole != [call]:
+            path = tuple(filter(None, call.path.split(".")))
+            name, depth = call.path or call.kind, len(path) - 1
+            found.append(Box("module", name, start, stop, path, of=call.kind, depth=depth))
+    return found
 
 
-def _shared(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[str, ...]:
-    same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(a, b, strict=False))
-    return tuple(p for p, _ in same)
+def _stretch(rows: Sequence[Row], age: int) -> int:
+    """How many rows are no younger."""
+    return bisect.bisect_right(rows, age, key=lambda row: row.node.serial)
 
 
-def _modules(
-    rows: Sequence[Row], ties: Sequence[tuple[tuple[str, ...], frozenset[Node]]]
-) -> list[Box]:
-    """Calls of modules: the rows from the first that uses something of theirs to the last.
-
-    A parameter that comes again begins a new call; a call ends when another module is at work.
-    """
-    done: list[Box] = []
-    calls: list[tuple[Box, set[Node]]] = []
-    for i, (path, own) in enumerate(ties):
-        if not path:
-            continue
-        again = next((k for k, (_, used) in enumerate(calls) if used & own), len(calls))
-        keep = next(
-            (k for k, (c, _) in enumerate(calls[:again]) if c.path != path[: len(c.path)]), again
-        )
-        del calls[keep:]
-        for n in range(len(calls) + 1, len(path) + 1):
-            box = Box("module", path[n - 1], i, i + 1, path[:n])
-            done.append(box)
-            calls.append((box, set()))
-        for box, used in calls:
-            box.stop = i + 1
-            used |= own
-    _absorb(rows, done)
-    _widen(rows, done)
-    return _merged(done)
-
-
-def _absorb(rows: Sequence[Row], boxes: list[Box]) -> None:
-    """What joins two results of one module right after it belongs to it: a residual sum."""
-    made = {row.node: i for i, row in enumerate(rows)}
-    for box in reversed(boxes):
-        limit = min((b.start for b in boxes if b.start >= box.stop), default=len(rows))
-        while box.stop < limit:
-            from_rows = {made[x] for x in rows[box.stop].inputs if x in made}
-            if len(from_rows) < 2 or min(from_rows) < box.start:
-                break
-            old, box.stop = box.stop, box.stop + 1
-            for b in boxes:
-                if b is not box and b.start <= box.start and b.stop == old:
-                    b.stop = max(b.stop, box.stop) if b.path == box.path[: len(b.path)] else b.stop
-
-
-def _widen(rows: Sequence[Row], boxes: list[Box]) -> None:
-    """A module of modules holds all that the same call of Python code made.
-
-    Either all of it was made at one instruction of the user's, `x = self.features(x)`; or the
-    module is called several times, and each call of its `forward` runs its instructions in order.
-    """
-    turns = _turns(rows)
-    for box in boxes:
-        inner = {b.path for b in boxes if b.path[:-1] == box.path and b is not box}
-        if len(inner) < 2:
-            continue
-        at = {(rows[i].node.code, rows[i].node.at) for i in range(box.start, box.stop)}
-        if len(at) == 1:
-            _grow(boxes, box, [(r.node.code, r.node.at) in at for r in rows])
-            continue
-        codes = {rows[i].node.code for i in range(box.start, box.stop)}
-        turn = {turns[i] for i in range(box.start, box.stop)}
-        twins = [
-            b for b in boxes
-            if b.path[:-1] == box.path[:-1] and b.start != box.start
-            and rows[b.start].node.code in codes
-        ]  # fmt: skip
-        if twins and not any(turns[b.start] in turn for b in twins):
-            _grow(boxes, box, [t in turn for t in turns])
-
-
-def _grow(boxes: Sequence[Box], box: Box, also: Sequence[bool]) -> None:
-    """The box with the rows beside it that belong to it as well, and the boxes around it."""
-    around = [b for b in boxes if b.start <= box.start and box.stop <= b.stop]
-    others = [b for b in boxes if b not in around and (b.stop <= box.start or b.start >= box.stop)]
-    outer = [b for b in around if b.path != box.path and b.path == box.path[: len(b.path)]]
-    start, stop = box.start, box.stop
-    while start and also[start - 1] and not any(b.start < start <= b.stop for b in others):
-        start -= 1
-    while stop < len(also) and also[stop] and not any(b.start <= stop < b.stop for b in others):
-        stop += 1
-    for b in [box, *outer]:
-        b.start, b.stop = min(b.start, start), max(b.stop, stop)
-
-
-def _turns(rows: Sequence[Row]) -> list[int]:
-    """A number for each call: rows of one function while its instructions come in order."""
-    turns, last = [], {}
-    count = 0
-    for row in rows:
-        node = row.node
-        turn, at = last.get(node.code, (-1, -1))
-        if turn < 0 or node.at < at:
-            count += 1
-            turn = count
-        last[node.code] = turn, node.at
-        turns.append(turn)
-    return turns
+def _turns(rows: Sequence[Row], turns: Mapping[Node, str]) -> list[Box]:
+    """The iterations of loops that are written out."""
+    found: list[Box] = []
+    main = rows[-1].node.code if rows else None
+    said = [turns.get(row.node, "").split(" within ")[::-1] for row in rows]
+    for depth in range(max(map(len, said), default=0)):
+        heads = [turn[: depth + 1] for turn in said]
+        for turn, group in itertools.groupby(range(len(rows)), heads.__getitem__):
+            inside = list(group)
+            if len(turn) > depth and turn[depth]:
+                code = rows[inside[0]].node.code
+                known = "" if code is None or code is main else code.co_name
+                name = "step" if "<" in known else known or "step"
+                count = turn[depth].split()[1]  # "iteration 3 of 6"
+                box = Box("module", f"{name} {count}", inside[0], inside[-1] + 1, depth=depth + 2)
+                found.append(box)
+    return found
 
 
 def _merged(boxes: list[Box]) -> list[Box]:
-    """Without boxes that are the same stretch as the box inside them, whose name grows."""
+    """Without boxes that are the same stretch as a box inside them; named as seen from outside."""
     kept: list[Box] = []
     for box in sorted(boxes, key=lambda b: (b.start, -b.stop, len(b.path))):
-        if kept and kept[-1].start == box.start and kept[-1].stop == box.stop:
-            box.name = f"{kept[-1].name}.{box.name}"
-            kept[-1] = box
-        else:
-            kept.append(box)
+        if kept and (kept[-1].start, kept[-1].stop) == (box.start, box.stop):
+            kept.pop()
+        kept.append(box)
+    around: list[Box] = []
+    for box in kept:
+        while around and around[-1].stop <= box.start:
+            around.pop()
+        outer = next((b.path for b in reversed(around) if b.path), ())
+        if outer == box.path[: len(outer)] and len(box.path) > len(outer):
+            box.name = ".".join(box.path[len(outer) :])
+        around.append(box)
     return kept
 
 

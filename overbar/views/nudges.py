@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..graph import Node
+from ..work import flops_of
 from .answer import norm
 from .pool import plain
 from .record import Record
@@ -21,7 +22,11 @@ POSITIONS = 41
 MOST = 8
 """So many variables have a slider of their own; those with the greatest adjoints are chosen."""
 WORK = 100_000
-"""So many nodes are run again at most, an array of a thousand entries counting as a second node."""
+"""So many nodes are run again at most, a thousand entries of arrays, or ten thousand operations on
+them, counting as a second node.
+"""
+MOST_WORK = 5 * WORK
+"""What the first of them may take."""
 IMPURE = frozenset({"callback"})
 """Operations that are not run again: what they do is not ours."""
 
@@ -40,7 +45,9 @@ class Again:
                         kept[x] = record.value(x)
                 self.steps.append((node, tuple((x, kept.get(x)) for x in node.inputs)))
         self.work = sum(
-            1 + sum(getattr(x.spec, "size", 1) for x in (*n.inputs, n)) / 1000
+            1
+            + sum(getattr(x.spec, "size", 1) for x in (*n.inputs, n)) / 1000
+            + flops_of(n) / 10_000
             for n, _ in self.steps
         )
 
@@ -76,10 +83,11 @@ def slides(record: Record) -> list[dict[str, Any]]:
     whole = _downhill(record, moved)
     chosen = [_entry(record, v) for v in moved if v in loudest]
     for slide, values in [*([whole] if whole and len(moved) > 1 else []), *chosen]:
-        again = Again(record, values(0.0))
-        left -= POSITIONS * again.work
-        if left < 0 and found:
-            break
+        again = Again(record, moved if slide["node"] is None else [slide["node"]])
+        work = POSITIONS * again.work
+        if work > (left if found else MOST_WORK):
+            continue
+        left -= work
         reached = [again(values(slide["reach"] * p)) for p in positions()]
         found.append({**slide, "values": [plain(y) for y in reached]})
     return found

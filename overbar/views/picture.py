@@ -61,7 +61,7 @@ class Picture:
         double = self.style in {"overlay", "bipartite", "compact"}
         groups = []
         for f in self.scene.frames:
-            title = self.scene.folding.boxes[f["box"]].title
+            title = self.scene.folding.boxes[f["box"]].heading
             groups.append({"parent": f["parent"], "title": (text_width(title, 11), 16.0)})
         room = any(self.labels)
         wide = max((text_width(t, SMALL) for t in self.labels), default=0.0)

@@ -20,6 +20,7 @@ from ..graph import INPUT, Node, by_age, span
 from ..handle import Tensor, from_node
 from ..ops.movement import Parts
 from ..origin import statement
+from .calls import innermost
 from .formula import LONGEST, constant, constant_of, fits, formula_of
 from .names import letter_for, names_of
 from .record import Message, Record, node_of
@@ -281,6 +282,8 @@ def _folded(record: Record, names: dict[int, str], *, fine: bool = False) -> dic
     keep = {*record.outputs, *record.variables}
     on_path = set(record.path)
     above: dict[Node, Node] = {}
+    made_by = innermost(record.nodes)
+    loud = {made_by.get(n) for n in record.nodes if n.inputs and n.op.name not in SILENT}
     for node, users in record.consumers.items():
         if len(users) != 1 or node in keep or not record.computed(node) or node.serial in names:
             continue
@@ -288,6 +291,9 @@ def _folded(record: Record, names: dict[int, str], *, fine: bool = False) -> dic
         if fine and node in on_path and _stands_alone(node, user, names):
             continue
         implicit = node.op.name in SILENT and user.op.name not in SILENT
+        made = made_by.get(node)
+        if made is not made_by.get(user) and made in loud:
+            continue  # a row is no part of two modules
         if implicit or node.code is None or _same_statement(node, user):
             above[node] = user
     return _not_too_long(record, above)

@@ -14,7 +14,7 @@ name, or a line of source; nothing is derived here, and the page derives nothing
     messages  in the order they were sent: [from, to, value, share]; the share is the message's
               signed part of its receiver's adjoint, null where the messages cancel
     boxes     what can be folded, outer ones first: name, kind ("module", "run", "row"), parent;
-              of a module with parameters: path; of a row: node (its last), inputs, rule
+              of a module: path, and module, its class; of a row: node (its last), inputs, rule
     open      the boxes to open at first
     sums      what a whole box sends where it sends several: [box, to, value, share]
     rules     formulas, each once: forward, and back by input number, as [text, MathML]; {0} is the
@@ -250,6 +250,8 @@ class _Writer:
                 made["parent"] = plain["parent"]
             if box.path:
                 made["path"] = ".".join(box.path)
+            if box.of:
+                made["module"] = box.of
             boxes.append(made)
         of_row: dict[Row, list[Row]] = {}
         for part, row in self.each.row_of.items():

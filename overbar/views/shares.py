@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .answer import Answer, Table, norm, padded, plain, value_text
+from .answer import Answer, Table, inner, norm, padded, plain, value_text
 from .names import bar, width
 
 ROUNDING = 1e-12
@@ -44,9 +44,8 @@ class Part:
 
 def share_of(value: Any, whole: Any) -> float:
     """⟨value, whole⟩ / ⟨whole, whole⟩, real."""
-    m, g = np.asarray(value), np.asarray(whole)
-    scale = norm(g)
-    return float(np.sum(np.real(np.conj(g / scale) * (m / scale))))
+    g = np.asarray(whole)
+    return inner(g, np.broadcast_to(np.asarray(value), g.shape), norm(g))
 
 
 class Parts(Answer, list):  # type: ignore[type-arg]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -25,11 +26,12 @@ class Box:
 
     kind    "module", "step", "run", "more" or "part"
     parent  its number among the boxes, -1 for none
-    name    what it is called inside its parent;  path: of the parameters of a module
+    name    what it is called inside its parent;  path, of: of a module, and its class
     count   of "run" and "more": how many equal siblings
+    depth   so many levels have to be open for it to be opened, even if fewer boxes are around it
     """
 
-    __slots__ = ("count", "kind", "name", "parent", "path", "start", "stop")
+    __slots__ = ("count", "depth", "kind", "name", "of", "parent", "path", "start", "stop")
 
     def __init__(
         self,
@@ -39,9 +41,12 @@ class Box:
         stop: int,
         path: tuple[str, ...] = (),
         count: int = 0,
+        *,
+        of: str = "",
+        depth: int = 0,
     ) -> None:
         self.kind, self.name, self.start, self.stop = kind, name, start, stop
-        self.path, self.count, self.parent = path, count, -1
+        self.path, self.count, self.parent, self.of, self.depth = path, count, -1, of, depth
 
     @property
     def title(self) -> str:
@@ -49,6 +54,15 @@ class Box:
         if self.kind in REPEATED:
             return f"{self.name} × {self.count}"
         return ".".join(self.path[-2:]) if self.name.isdigit() and self.path else self.name
+
+    @property
+    def heading(self) -> str:
+        """`features.0: Conv2d`."""
+        return f"{self.title}: {self.of}" if self.of and self.of != self.title else self.title
+
+
+Children = list[tuple[Box, list[Box]]]
+"""What is directly inside a box, each with the boxes inside it."""
 
 
 def with_runs(rows: Sequence[Row], boxes: list[Box]) -> list[Box]:
@@ -107,9 +121,9 @@ def _unwrapped(boxes: list[Box]) -> list[Box]:
     return [boxes[b] for b in kept]
 
 
-def _children(box: Box, inner: Sequence[Box]) -> list[tuple[Box, list[Box]]]:
+def _children(box: Box, inner: Sequence[Box]) -> Children:
     """What is directly inside a box: boxes, with what is inside them, and single rows."""
-    found: list[tuple[Box, list[Box]]] = []
+    found: Children = []
     at = box.start
     for b in inner:
         if b.start < at:
@@ -122,7 +136,7 @@ def _children(box: Box, inner: Sequence[Box]) -> list[tuple[Box, list[Box]]]:
     return [*found, *((Box("row", "", i, i + 1), []) for i in range(at, box.stop))]
 
 
-def _middle(turns: list[tuple[Box, list[Box]]], run: Box) -> list[tuple[Box, list[Box]]]:
+def _middle(turns: Children, run: Box) -> Children:
     """The first, the last, and a box for all between."""
     if run.count <= FEW + 1:
         return turns
@@ -136,9 +150,7 @@ def _below(children: Iterable[tuple[Box, list[Box]]]) -> list[Box]:
     return [b for c, inside in children for b in ([c] if c.kind != "row" else []) + inside]
 
 
-def _parted(
-    rows: Sequence[Row], children: list[tuple[Box, list[Box]]]
-) -> list[tuple[Box, list[Box]]]:
+def _parted(rows: Sequence[Row], children: Children) -> Children:
     """What is too long to be shown and has no structure, in pieces."""
     if len(children) <= MOST // 3:
         return children
@@ -153,29 +165,63 @@ def _parted(
     return parts
 
 
-def _runs(marks: _Marks, children: list[tuple[Box, list[Box]]]) -> list[tuple[Box, list[Box]]]:
+def _runs(marks: _Marks, children: Children) -> Children:
     """The children, with each run of equal ones put into a box."""
     keys = [marks.key(c.start, c.stop) for c, _ in children]
     found = _repeats(keys, [marks.begins(c.start) for c, _ in children])
     if found is None:
         return children
     at, period, count = found
+    run = Box("run", "", children[at][0].start, children[at + period * count - 1][0].stop)
     before, after = children[:at], children[at + period * count :]
-    turns: list[tuple[Box, list[Box]]] = []
+    nearly = _nearly(marks, before[::-1], keys[at : at + period], run)
+    before, first = before[: len(before) - nearly], before[len(before) - nearly :]
+    nearly = _nearly(marks, after, keys[at : at + period], run)
+    last, after = after[:nearly], after[nearly:]
+    turns: Children = []
     for k in range(count):
         part = children[at + k * period : at + (k + 1) * period]
         if period == 1:
             turns += part
             continue
-        step = Box("step", f"step {k + 1}", part[0][0].start, part[-1][0].stop)
+        step = Box("step", f"step {k + 1 + bool(first)}", part[0][0].start, part[-1][0].stop)
         turns.append((step, _below(part)))
-    run = Box("run", _called(marks.rows, turns), turns[0][0].start, turns[-1][0].stop, count=count)
-    return [*_runs(marks, before), (run, _below(turns)), *_runs(marks, after)]
+    run.name, run.count = _called(marks.rows, turns), count
+    return [
+        *_runs(marks, before), *_one(first, f"first {run.name}"), (run, _below(turns)),
+        *_one(last, f"last {run.name}"), *_runs(marks, after),
+    ]  # fmt: skip
+
+
+def _nearly(marks: _Marks, beside: Children, turn: Sequence[Any], run: Box) -> int:
+    """How many of the children beside a run, nearest first, are one more turn, but not quite equal:
+    what a loop does first, from its start, or last. They stand where the run's rows do.
+    """
+    places = {_place(marks.rows[i]) for i in range(run.start, run.stop)}
+    count = 0
+    for child, _ in beside:
+        if any(_place(marks.rows[i]) not in places for i in range(child.start, child.stop)):
+            break
+        count += 1
+    keys = Counter(marks.key(child.start, child.stop) for child, _ in beside[:count])
+    alike = (keys & Counter(turn)).total()
+    return count if count > FEW and 2 * alike >= count else 0
+
+
+def _place(row: Row) -> tuple[Any, int]:
+    return row.node.code, row.node.at
+
+
+def _one(children: Children, name: str) -> Children:
+    """The children in a box, if there are any."""
+    if not children:
+        return []
+    return [(Box("step", name, children[0][0].start, children[-1][0].stop), _below(children))]
 
 
 def _called(rows: Sequence[Row], turns: Sequence[tuple[Box, list[Box]]]) -> str:
     """What a run is called: the name its turns share, or the function they were made in."""
-    names = {b.name.rstrip("0123456789._") for b, _ in turns if b.kind == "module"}
+    names = {b.name.rstrip("0123456789._ ") for b, _ in turns if b.kind == "module"}
     if len(names) == 1 and (name := names.pop()):
         return name
     first = turns[0][0]

@@ -92,7 +92,7 @@ class Writer:
         for k, box in enumerate(self.places["boxes"]):
             if box is None:
                 continue
-            title = html.escape(self.scene.folding.boxes[self.scene.frames[k]["box"]].title)
+            title = html.escape(self.scene.folding.boxes[self.scene.frames[k]["box"]].heading)
             x, y, w, h = box
             yield (
                 f'<g class="frame" id="frame-{k}"><rect x="{_n(x)}" y="{_n(y)}" width="{_n(w)}" '

@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import Graph, Node, bodies_of
+from ..graph import Graph, Node, bodies_of, newborn
 from ..primitive import PRIMITIVES
 from ..replay import interpret
 from ..spec import spec
+from .calls import carried
 from .record import Record
 
 MOST = 5000
@@ -32,8 +33,13 @@ def unrolled(record: Record, most: int = MOST) -> Record:
     if not any(map(writer.is_open, record.nodes)) or writer.count() > most:
         return record
     with np.errstate(all="ignore"):
+        pairs = []
         for node in record.nodes:
+            began = newborn()
             writer.add(node, record.computed(node))
+            if record.computed(node):
+                pairs.append((node, writer.made[node], began))
+        carried(pairs)
     made = writer.made
     outputs, stop = [made[y] for y in record.outputs], [made[x] for x in record.stop if x in made]
     now = Record(
@@ -51,6 +57,7 @@ class _Writer:
         self.made: dict[Node, Any] = {}
         self.values: dict[Node, Any] = {}
         self.turns: dict[Node, str] = {}
+        self.begun = False
 
     def is_open(self, node: Node) -> bool:
         """Whether a node is a loop or a call, and is written out."""
@@ -81,10 +88,10 @@ class _Writer:
         if node.op.name == "part" and isinstance(inputs[0], list):
             self.made[node] = inputs[0][node.params["index"]]
         elif node.op.name in OPENERS:
+            self.begun = True  # from here on all is new, so that it stays in order by age
             self.made[node] = self.written(node, inputs, "")
         else:
-            same = tuple(inputs) == node.inputs
-            now = node if same else self._twin(node, inputs)
+            now = self._twin(node, inputs) if self.begun else node
             self.made[node], self.values[now] = now, self.record.values[node]
 
     def _twin(self, node: Node, inputs: Sequence[Node]) -> Node:
@@ -110,12 +117,14 @@ class _Writer:
     def body(self, graph: Graph, inputs: Sequence[Node], turn: str) -> list[Node]:
         """The outputs of a graph, its nodes written out."""
         env: dict[Node, Any] = dict(zip(graph.inputs, inputs, strict=True))
-        for node in graph.nodes:
+        pairs = []
+        for node in graph.order():
             if node in env:
                 continue
             if not node.inputs:
                 env[node], self.values[node] = node, node.value
                 continue
+            began = newborn()
             given = [env[x] for x in node.inputs]
             if node.op.name == "part" and isinstance(given[0], list):
                 env[node] = given[0][node.params["index"]]
@@ -123,6 +132,8 @@ class _Writer:
                 env[node] = self.written(node, given, turn)
             else:
                 env[node] = self.new(node.op, given, node.params, node.spec, node, turn)
+            pairs.append((node, env[node], began))
+        carried(pairs)
         return [env[y] for y in graph.outputs]
 
     # -- loops ------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ B.forEach((b, i) => {
   b.trail = trailOf(i);
   b.ops = [];
   b.leaves = [];
+  b.own = new Set();
 });
 N.forEach((n, i) => n.kind === 'op' && trails[i].forEach(b => B[b].ops.push(i)));
 N.forEach((n, i) => {
@@ -29,6 +30,11 @@ N.forEach((n, i) => {
     b => B[b].kind !== 'row' && uses[i].every(u => trails[u].includes(b)),
   );
   all.forEach(b => B[b].leaves.push(i));
+  // a parameter belongs to each call of its module: closed, it hides what it shares with others
+  for (const u of uses[i]) {
+    const its = trails[u].map(b => !!B[b].path && n.name.startsWith(B[b].path + '.'));
+    trails[u].slice(0, its.lastIndexOf(true) + 1).forEach(b => B[b].own.add(i));
+  }
 });
 const open = new Set();
 B.forEach((b, i) => {
@@ -85,7 +91,8 @@ function look() {
         join(by.get(keyOf(x)), c);
         return;
       }
-      if (c.box !== undefined && B[c.box].leaves.includes(x)) return; // inside the closed box
+      const box = B[c.box];
+      if (box && (box.own.has(x) || box.leaves.includes(x))) return; // inside the closed box
       const key = 'l' + x + '>' + c.key;
       if (!by.has(key)) {
         add({key, kind: 'leaf', node: x, alias: seen.has(x), trail: c.trail, ops: []});

@@ -15,7 +15,10 @@ function formula(c) {
   const names = inputs.map(x => local(N[x].name, c.trail));
   return [[local(N[own].name, c.trail) + ' = ', false], ...pieces(rule.forward[0], names, '')];
 }
-const titleOf = b => (/^\d+$/.test(B[b].name) && B[b].path) || B[b].name;
+const titleOf = b => {
+  const name = (/^\d+$/.test(B[b].name) && B[b].path) || B[b].name;
+  return B[b].module && B[b].module !== name ? `${name}: ${B[b].module}` : name;
+};
 const gradOf = c =>
   Math.hypot(...B[c.box].leaves.map(x => (N[x].bar === undefined ? 0 : normOf(N[x].bar))));
 
