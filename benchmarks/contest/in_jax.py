@@ -65,48 +65,69 @@ def adam(params: Any, grads: Any, state: Any, lr: float) -> Any:
     return params, (m, v, t)
 
 
+def rmsprop(params: Any, grads: Any, state: Any, lr: float) -> Any:
+    """Tieleman and Hinton, with momentum 0.9; gradients clipped to a norm of 10."""
+    s, v = state
+    norm = jnp.sqrt(sum(jnp.sum(g * g) for g in grads))
+    grads = [g * jnp.minimum(10.0 / (norm + 1e-6), 1.0) for g in grads]
+    s = [0.99 * a + 0.01 * g * g for a, g in zip(s, grads, strict=True)]
+    v = [0.9 * b + g / (jnp.sqrt(a) + 1e-8) for a, b, g in zip(s, v, grads, strict=True)]
+    return [p - lr * b for p, b in zip(params, v, strict=True)], (s, v)
+
+
+STARTS = {
+    sgd: lambda zeros: (),
+    momentum: lambda zeros: zeros(),
+    adam: lambda zeros: (zeros(), zeros(), jnp.float32(0)),
+    rmsprop: lambda zeros: (zeros(), zeros()),
+}
+"""State before the first step."""
+
+
 class _Training:
     """A step whose parameters and state go round."""
 
-    def __init__(self, d: Data, forward: Any, update: Any, lr: float, *, run: int = 1) -> None:
-        self.params = [jnp.array(p) for p in d["params"]]
-        zeros = [jnp.zeros_like(p) for p in self.params]
-        self.state: Any = {sgd: (), momentum: zeros}.get(
-            update, (zeros, [jnp.zeros_like(p) for p in self.params], jnp.float32(0))
-        )
+    def __init__(
+        self, d: Data, forward: Any, update: Any, lr: float, loss: Any = cross_entropy, run: int = 1
+    ) -> None:
+        leaves, self.shape = jax.tree_util.tree_flatten(d["params"])
+        self.leaves = [jnp.array(p) for p in leaves]
+        self.state: Any = STARTS[update](lambda: [jnp.zeros_like(p) for p in self.leaves])
         self.x, self.y = jnp.array(d["x"]), jnp.array(d["y"])
 
-        def loss(params: Any, x: Any, y: Any) -> Any:
-            return cross_entropy(forward(params, x), y)
+        def value(leaves: Any, x: Any, y: Any) -> Any:
+            return loss(forward(self.shape.unflatten(leaves), x), y)
 
-        def step(params: Any, state: Any, x: Any, y: Any) -> Any:
-            value, grads = jax.value_and_grad(loss)(params, x, y)
-            return value, *update(params, grads, state, lr)
+        def step(leaves: Any, state: Any, x: Any, y: Any) -> Any:
+            loss, grads = jax.value_and_grad(value)(leaves, x, y)
+            return loss, *update(leaves, grads, state, lr)
 
-        def several(params: Any, state: Any, x: Any, y: Any) -> Any:
+        def several(leaves: Any, state: Any, x: Any, y: Any) -> Any:
             def body(_: Any, carry: Any) -> Any:
                 return step(carry[1], carry[2], x, y)
 
-            return lax.fori_loop(0, run, body, (jnp.float32(0), params, state))
+            return lax.fori_loop(0, run, body, (jnp.float32(0), leaves, state))
 
         self.step = jax.jit(step if run == 1 else several, donate_argnums=(0, 1))
 
     def __call__(self) -> Any:
-        loss, self.params, self.state = self.step(self.params, self.state, self.x, self.y)
-        jax.block_until_ready((loss, self.params, self.state))
+        loss, self.leaves, self.state = self.step(self.leaves, self.state, self.x, self.y)
+        jax.block_until_ready((loss, self.leaves, self.state))
         return loss
 
 
-def _training(*args: Any, **kwargs: Any) -> Task:
+def training(*args: Any, **kwargs: Any) -> Task:
+    """The training step of d["params"]: forward(params, x), update, lr, loss(result, y)."""
     made = _Training(*args, **kwargs)
-    return Task(made, lambda: made.params)
+    return Task(made, lambda: made.shape.unflatten(made.leaves))
 
 
 def _dense(activation: Any, update: Any, lr: float, run: int = 1) -> Any:
-    return lambda d: _training(d, partial(network, activation), update, lr, run=run)
+    return lambda d: training(d, partial(network, activation), update, lr, run=run)
 
 
-def _convolved(x: Any, w: Any, settings: Any) -> Any:
+def convolved(x: Any, w: Any, settings: Any) -> Any:
+    """Two-dimensional."""
     stride, padding = settings["stride"], settings["padding"]
     return lax.conv_general_dilated(
         x, w, (stride, stride), [(padding, padding)] * 2, feature_group_count=settings["groups"]
@@ -122,14 +143,15 @@ def cnn(d: Data) -> Task:
     def forward(params: Any, x: Any) -> Any:
         w1, b1, w2, b2, w3, b3 = params
         same = {"stride": 1, "padding": 2, "groups": 1}
-        h = pool(jax.nn.relu(_convolved(x, w1, same) + b1.reshape(-1, 1, 1)))
-        h = pool(jax.nn.relu(_convolved(h, w2, same) + b2.reshape(-1, 1, 1)))
+        h = pool(jax.nn.relu(convolved(x, w1, same) + b1.reshape(-1, 1, 1)))
+        h = pool(jax.nn.relu(convolved(h, w2, same) + b2.reshape(-1, 1, 1)))
         return h.reshape(len(x), -1) @ w3.T + b3
 
-    return _training(d, forward, sgd, 0.05)
+    return training(d, forward, sgd, 0.05)
 
 
-def _function(f: Any, *args: Any) -> Task:
+def function(f: Any, *args: Any) -> Task:
+    """The task of calling a function, jitted."""
     f = jax.jit(f)
     args = jax.tree_util.tree_map(jnp.array, args)
     return Task(lambda: jax.block_until_ready(f(*args)))
@@ -140,17 +162,17 @@ def _gradients(f: Any, *args: Any) -> Task:
         *primals, seed = given
         return jax.vjp(f, *primals)[1](seed)
 
-    return _function(gradients, *args)
+    return function(gradients, *args)
 
 
 def conv(d: Data) -> Task:
     """Forward."""
-    return _function(partial(_convolved, settings=d["settings"]), d["x"], d["w"])
+    return function(partial(convolved, settings=d["settings"]), d["x"], d["w"])
 
 
 def conv_grad(d: Data) -> Task:
     """Both gradients."""
-    return _gradients(partial(_convolved, settings=d["settings"]), d["x"], d["w"], d["seed"])
+    return _gradients(partial(convolved, settings=d["settings"]), d["x"], d["w"], d["seed"])
 
 
 def _sequence(d: Data, cell: Any, carries: int, scan: bool) -> Task:
@@ -167,32 +189,34 @@ def _sequence(d: Data, cell: Any, carries: int, scan: bool) -> Task:
                 carry = cell(jnp, jax.nn, carry, x, (w, u))
         return cross_entropy(carry[0] @ out.T, y)
 
-    return _function(jax.value_and_grad(loss), d["params"], d["x"], d["y"])
+    return function(jax.value_and_grad(loss), d["params"], d["x"], d["y"])
 
 
 def transformer(d: Data) -> Task:
     """Loss and gradients."""
-    f = _Activations()
+    f = Activations()
 
     def loss(p: Any, x: Any, y: Any) -> Any:
         return jnp.mean((models.block(jnp, f, p, x, d["heads"]) - y) ** 2)
 
-    return _function(jax.value_and_grad(loss), d["params"], d["x"], d["y"])
+    return function(jax.value_and_grad(loss), d["params"], d["x"], d["y"])
 
 
-class _Activations:
+class Activations:
+    """The names that `models` asks for."""
+
     softmax = staticmethod(jax.nn.softmax)
     gelu = staticmethod(partial(jax.nn.gelu, approximate=False))
 
 
 def jacobian(d: Data) -> Task:
     """Fewer results than arguments: reverse."""
-    return _function(jax.jacrev(partial(models.net, jnp)), d["x"], d["w1"], d["w2"])
+    return function(jax.jacrev(partial(models.net, jnp)), d["x"], d["w1"], d["w2"])
 
 
 def hessian(d: Data) -> Task:
     """Dense."""
-    return _function(jax.hessian(partial(models.regression, jnp, jax.nn)), d["x"], d["a"])
+    return function(jax.hessian(partial(models.regression, jnp, jax.nn)), d["x"], d["a"])
 
 
 def gradient_4(d: Data) -> Task:
@@ -202,7 +226,7 @@ def gradient_4(d: Data) -> Task:
 
 
 def _product(d: Data) -> Task:
-    return _function(lambda a, b: a @ b, d["a"], d["b"])
+    return function(lambda a, b: a @ b, d["a"], d["b"])
 
 
 _layer_norm = partial(models.layer_norm, jnp)
@@ -213,9 +237,9 @@ TASKS = {
     "medium": _dense(jax.nn.relu, adam, 1e-3),
     "large": _dense(jax.nn.relu, momentum, 0.01),
     "cnn": cnn,
-    "chain": lambda d: _function(partial(models.chain, jnp), d["x"]),
-    "softmax": lambda d: _function(jax.nn.softmax, d["x"]),
-    "layer_norm": lambda d: _function(_layer_norm, d["x"], d["scale"], d["shift"]),
+    "chain": lambda d: function(partial(models.chain, jnp), d["x"]),
+    "softmax": lambda d: function(jax.nn.softmax, d["x"]),
+    "layer_norm": lambda d: function(_layer_norm, d["x"], d["scale"], d["shift"]),
     "layer_norm_grad": lambda d: _gradients(
         _layer_norm, d["x"], d["scale"], d["shift"], d["seed"]
     ),

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch.nn import functional as F  # noqa: N812  as everybody calls it
+from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from .task import Task
 from .workloads import Data
@@ -29,10 +30,11 @@ def look(x: Any) -> np.ndarray:
     return np.array(x.detach() if isinstance(x, torch.Tensor) else x)
 
 
-def _tensors(x: Any) -> Any:
+def tensors(x: Any) -> Any:
+    """Nested containers of arrays as such of tensors."""
     if isinstance(x, dict):
-        return {k: _tensors(v) for k, v in x.items()}
-    return [_tensors(v) for v in x] if isinstance(x, list) else torch.from_numpy(x.copy())
+        return {k: tensors(v) for k, v in x.items()}
+    return [tensors(v) for v in x] if isinstance(x, list) else torch.from_numpy(x.copy())
 
 
 # -- training ---------------------------------------------------------------------------------
@@ -72,43 +74,74 @@ def adam(params: Any, grads: Any, state: Any, lr: float) -> None:
         p.sub_(lr * (a / c) / (torch.sqrt(b / d) + 1e-8))
 
 
+def rmsprop(params: Any, grads: Any, state: Any, lr: float) -> None:
+    """Tieleman and Hinton, with momentum 0.9."""
+    for p, g, s, v in zip(params, grads, *state[:2], strict=True):
+        s.mul_(0.99).add_(0.01 * g * g)
+        v.mul_(0.9).add_(g / (torch.sqrt(s) + 1e-8))
+        p.sub_(lr * v)
+
+
 OPTIMISERS = {
-    sgd: torch.optim.SGD, momentum: partial(torch.optim.SGD, momentum=0.9), adam: torch.optim.Adam,
+    sgd: partial(torch.optim.SGD, fused=True),
+    momentum: partial(torch.optim.SGD, momentum=0.9, fused=True),
+    adam: partial(torch.optim.Adam, fused=True),
+    rmsprop: partial(torch.optim.RMSprop, momentum=0.9),
 }  # fmt: skip
 
 
-def _training(d: Data, compiled: bool, forward: Any, update: Any, lr: float) -> Task:
-    params, x, y = _tensors(d["params"]), _tensors(d["x"]), _tensors(d["y"])
+def training(
+    d: Data, compiled: bool, forward: Any, update: Any, lr: float, loss: Any = F.cross_entropy
+) -> Task:
+    """The training step of d["params"]: forward(params, x), update, lr, loss(result, y)."""
+    params, x, y = tensors(d["params"]), tensors(d["x"]), tensors(d["y"])
+    leaves, shape = tree_flatten(params)
     if compiled:
-        state = [[torch.zeros_like(p) for p in params] for _ in range(2)]
+        state = [[torch.zeros_like(p) for p in leaves] for _ in range(2)]
         state.append(torch.zeros(()))
 
         @torch.compile
-        def whole(params: Any, state: Any, x: Any, y: Any) -> Any:
-            def loss(params: Any) -> Any:
-                return F.cross_entropy(forward(params, x), y)
+        def whole(leaves: Any, state: Any, x: Any, y: Any) -> Any:
+            def value(leaves: Any) -> Any:
+                return loss(forward(tree_unflatten(leaves, shape), x), y)
 
-            grads, value = torch.func.grad_and_value(loss)(params)
-            update(params, grads, state, lr)
+            grads, value = torch.func.grad_and_value(value)(leaves)
+            update(leaves, grads, state, lr)
             return value
 
-        return Task(partial(whole, params, state, x, y), lambda: params)
-    for p in params:
+        return Task(partial(whole, leaves, state, x, y), lambda: params)
+    for p in leaves:
         p.requires_grad_()
-    opt = OPTIMISERS[update](params, lr=lr)
+    return stepping(
+        lambda x: forward(params, x), params, x, y, OPTIMISERS[update](leaves, lr=lr), loss
+    )
+
+
+def stepping(
+    forward: Any,
+    params: Any,
+    x: Any,
+    y: Any,
+    opt: Any,
+    loss: Any = F.cross_entropy,
+    clip: float | None = None,
+) -> Task:
+    """The step as everybody writes it."""
 
     def step() -> Any:
-        opt.zero_grad()
-        loss = F.cross_entropy(forward(params, x), y)
-        loss.backward()
+        value = loss(forward(x), y)
+        value.backward()
+        if clip is not None:
+            torch.nn.utils.clip_grad_norm_(tree_flatten(params)[0], clip)
         opt.step()
-        return loss
+        opt.zero_grad()
+        return value
 
     return Task(step, lambda: params)
 
 
 def _dense(activation: Any, update: Any, lr: float) -> Any:
-    return lambda d, c: _training(d, c, partial(network, activation), update, lr)
+    return lambda d, c: training(d, c, partial(network, activation), update, lr)
 
 
 def small_run(d: Data, compiled: bool) -> Task:
@@ -132,7 +165,7 @@ def cnn(d: Data, compiled: bool) -> Task:
         h = F.max_pool2d(F.relu(F.conv2d(h, w2, b2, padding=2)), 2)
         return F.linear(h.reshape(len(x), -1), w3, b3)
 
-    return _training(d, compiled, forward, sgd, 0.05)
+    return training(d, compiled, forward, sgd, 0.05)
 
 
 # -- functions --------------------------------------------------------------------------------
@@ -140,13 +173,13 @@ def cnn(d: Data, compiled: bool) -> Task:
 
 def _function(f: Any, compiled: bool, *args: Any) -> Task:
     f = torch.compile(f) if compiled else f
-    given = [_tensors(a) for a in args]
+    given = [tensors(a) for a in args]
     return Task(partial(torch.no_grad()(f), *given))
 
 
 def _gradients(f: Any, compiled: bool, *args: Any) -> Task:
     """The vjp of f; eager by its tape, compiled by `torch.func`."""
-    *primals, seed = (_tensors(a) for a in args)
+    *primals, seed = (tensors(a) for a in args)
     if compiled:
         return Task(partial(torch.compile(lambda s, *xs: torch.func.vjp(f, *xs)[1](s)),
                             seed, *primals))  # fmt: skip
@@ -190,7 +223,7 @@ def _layer_norm(x: Any, scale: Any, shift: Any) -> Any:
 def _product(d: Data, compiled: bool) -> Task:
     if compiled:
         return _function(torch.matmul, compiled, d["a"], d["b"])
-    a, b = _tensors(d["a"]), _tensors(d["b"])
+    a, b = tensors(d["a"]), tensors(d["b"])
     return Task(partial(torch.matmul, a, b, out=a @ b))
 
 
@@ -222,7 +255,7 @@ def lstm(carry: Any, x: Any, w: Any, u: Any) -> Any:
 
 
 def _sequence(d: Data, compiled: bool, cell: Any, carries: int, scan: bool) -> Task:
-    params, xs, y = _tensors(d["params"]), _tensors(d["x"]), _tensors(d["y"])
+    params, xs, y = tensors(d["params"]), tensors(d["x"]), tensors(d["y"])
     w, u, out = params
     if scan:
         kind = torch.nn.RNN if cell is rnn else torch.nn.LSTM
@@ -247,7 +280,7 @@ def _sequence(d: Data, compiled: bool, cell: Any, carries: int, scan: bool) -> T
 
 def transformer(d: Data, compiled: bool) -> Task:
     """Loss and gradients, attention by torch's own kernel."""
-    heads, (x, y) = d["heads"], (_tensors(d["x"]), _tensors(d["y"]))
+    heads, (x, y) = d["heads"], (tensors(d["x"]), tensors(d["y"]))
     b, t, n = x.shape
 
     def loss(p: Any) -> Any:
@@ -260,7 +293,7 @@ def transformer(d: Data, compiled: bool) -> Task:
         z = z + F.linear(F.gelu(F.linear(h, p["w_up"], p["b_up"])), p["w_down"], p["b_down"])
         return torch.mean((z - y) ** 2)
 
-    return _loss_gradients(loss, _tensors(d["params"]), compiled)
+    return _loss_gradients(loss, tensors(d["params"]), compiled)
 
 
 # -- derivatives ------------------------------------------------------------------------------

@@ -41,29 +41,43 @@ def _fill(params: list[Any], d: Data) -> None:
         p[...] = value
 
 
-def _step(forward: Any, opt: Any, params: list[Any], d: Data) -> tuple[Any, Task]:
-    """The training step, and its task."""
+def training(
+    forward: Any,
+    opt: Any,
+    params: Any,
+    d: Data,
+    loss: Any = nn.functional.cross_entropy,
+    clip: float | None = None,
+) -> tuple[Any, Task]:
+    """The training step, and its task. params: what the optimiser changes, in a list or a dict."""
 
     @ob.jit
     def step(x: Any, y: Any) -> ob.Tensor:
-        opt.zero_grad()
-        loss = nn.functional.cross_entropy(forward(x), y)
-        loss.backward()
+        value = loss(forward(x), y)
+        value.backward()
+        if clip is not None:
+            optim.clip_grad_norm_(opt.params, clip)
         opt.step()
-        return loss
+        opt.zero_grad()  # last: gradients that nobody asks for later need not be stored
+        return value
 
-    state = partial(_values, params)
-    return step, Task(partial(step, d["x"], d["y"]), state, step.report)
+    return step, jitted(step, d["x"], d["y"])._replace(state=lambda: params)
 
 
-def _values(params: list[Any]) -> list[np.ndarray]:
-    return [p.numpy() for p in params]
+def jitted(f: Any, *args: Any) -> Task:
+    """The task of calling a jitted function."""
+    return Task(partial(f, *args), report=f.report, memory=lambda: _planned(f.memory()))
+
+
+def _planned(memory: Any) -> int:
+    """Bytes in use at once: what comes in (and is written over), and what the program keeps."""
+    return memory.inputs + memory.outputs + memory.constants + memory.arena + memory.workspace
 
 
 def _small(d: Data) -> tuple[Any, Task]:
     model = _network(d, nn.Tanh)
     params = list(model.parameters())
-    return _step(model, optim.SGD(params, lr=0.1), params, d)
+    return training(model, optim.SGD(params, lr=0.1), params, d)
 
 
 def small(d: Data) -> Task:
@@ -81,14 +95,14 @@ def medium(d: Data) -> Task:
     """Adam."""
     model = _network(d, nn.ReLU)
     params = list(model.parameters())
-    return _step(model, optim.Adam(params, lr=1e-3), params, d)[1]
+    return training(model, optim.Adam(params, lr=1e-3), params, d)[1]
 
 
 def large(d: Data) -> Task:
     """SGD with momentum."""
     model = _network(d, nn.ReLU)
     params = list(model.parameters())
-    return _step(model, optim.SGD(params, lr=0.01, momentum=0.9), params, d)[1]
+    return training(model, optim.SGD(params, lr=0.01, momentum=0.9), params, d)[1]
 
 
 def cnn(d: Data) -> Task:
@@ -101,12 +115,11 @@ def cnn(d: Data) -> Task:
         h = ob.max_pool(ob.relu(ob.conv(h, w2, padding=2) + b2.reshape(-1, 1, 1)), 2)
         return h.reshape(len(x), -1) @ w3.T + b3
 
-    return _step(forward, optim.SGD(params, lr=0.05), params, d)[1]
+    return training(forward, optim.SGD(params, lr=0.05), params, d)[1]
 
 
 def _function(f: Any, *args: Any) -> Task:
-    f = ob.jit(f)
-    return Task(partial(f, *args), report=f.report)
+    return jitted(ob.jit(f), *args)
 
 
 def chain(d: Data) -> Task:

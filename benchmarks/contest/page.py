@@ -14,10 +14,13 @@ from importlib import metadata
 from operator import mul
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..measure import Timing, readable
-from .workloads import WORKLOADS
+from .networks.workloads import NETWORKS
+from .workloads import WORKLOADS, Workload
+
+KNOWN = WORKLOADS | NETWORKS
 
 FOLDER = Path(__file__).resolve().parents[1] / "results"
 COMPILE = 0.5, 0.05
@@ -27,6 +30,19 @@ QUIET = 0.9
 """Of a core: what a loop in registers gets at least where nobody else is at work."""
 
 Record = dict[str, Any]
+
+
+class Contest(NamedTuple):
+    """Workloads on a page together.
+
+    name   of the files of results
+    never  libraries that run only with an allocator that keeps memory, to save time
+    """
+
+    name: str
+    title: str
+    workloads: dict[str, Workload]
+    never: tuple[str, ...] = ()
 
 
 def best(record: Record, *libraries: str) -> str | None:
@@ -80,14 +96,14 @@ def amount(x: float, unit: str) -> str:
 
 
 def _goal(record: Record) -> str:
-    w = WORKLOADS[record["name"]]
+    w = KNOWN[record["name"]]
     parts = [f"{w.jax:g} x JAX", f"{w.torch:g} x torch"]
     return ", ".join(parts + ([f"{w.share:.0%} of the floor's speed"] if w.share else []))
 
 
 def missed(record: Record, ours: str) -> list[str]:
     """What is below its goal, and by how much."""
-    w, short = WORKLOADS[record["name"]], []
+    w, short = KNOWN[record["name"]], []
     for goal, who, libraries in (
         (w.jax, "JAX", ("jax",)), (w.torch, "torch", ("torch", "torch.compile")),
     ):  # fmt: skip
@@ -108,7 +124,7 @@ def _time(t: float, steps: int) -> str:
 
 def row(record: Record) -> list[str]:
     """One workload's line in the table."""
-    workload, ours = WORKLOADS[record["name"]], best(record, "overbar")
+    workload, ours = KNOWN[record["name"]], best(record, "overbar")
     title = f"{workload.title} (`{record['name']}`)"
     title += ", **measured beside other work**" if disturbed(record) else ""
     if ours is None:
@@ -184,11 +200,37 @@ def first_calls(records: Sequence[Record]) -> str:
         cells.append(f"{again:.2f} s" if again else "")
         goals = zip(COMPILE, ("jax", "torch.compile"), strict=True)
         short = [who for goal, who in goals if mine and firsts[who] and mine / firsts[who] > goal]
+        limit = KNOWN[record["name"]].first
+        if limit and mine and mine > limit:
+            short.append(f"{mine:.2f} of {limit:g} s")
         cells.append(f"**missed**: {', '.join(short)}" if short else "")
         rows.append(cells)
     head = ("first call", "overbar", "JAX (ours / theirs)", "torch.compile (ours / theirs)")
     goal = f"goal {COMPILE[0]} of JAX, {COMPILE[1]} of torch.compile"
     return markdown((*head, "overbar, cache full", goal), rows)
+
+
+def memory(records: Sequence[Record]) -> str:
+    """The most that a process held, and what our plan says; the best of torch's two counts."""
+    rows = []
+    for record in records:
+        took = {k: m["resident"] for k, m in record["memory"].items() if "resident" in m}
+        mine, cells = took.get("overbar"), [f"`{record['name']}`"]
+        cells.append(amount(record["memory"]["overbar"].get("planned", 0), "B"))
+        cells.append(amount(mine, "B") if mine else "failed")
+        for library in ("torch", "torch.compile", "jax"):
+            theirs = took.get(library)
+            share = f" ({mine / theirs:.2f})" if mine and theirs else ""
+            cells.append(f"{amount(theirs, 'B')}{share}" if theirs else "")
+        goal = KNOWN[record["name"]].memory
+        least = min((took[k] for k in ("torch", "torch.compile") if k in took), default=None)
+        cells.append(f"{goal:g} x torch's")
+        if goal and mine and least and mine > goal * least:
+            cells[-1] += f"; **missed**: {mine / least:.2f} of {goal:g}"
+        rows.append(cells)
+    head = ("memory of a process", "planned by overbar", "overbar", "PyTorch (ours / theirs)",
+            "torch.compile (ours / theirs)", "JAX (ours / theirs)", "goal")  # fmt: skip
+    return markdown(head, rows)
 
 
 def machine(records: Sequence[Record]) -> str:
@@ -239,18 +281,20 @@ def fallbacks(records: Sequence[Record]) -> str:
     return "\n".join(lines)
 
 
-def tables(records: Sequence[Record]) -> str:
+def tables(title: str, records: Sequence[Record]) -> str:
     """The whole page."""
     loads = [r["load"] for r in records]
     days = sorted(r["date"] for r in records)
     dates = " to ".join(dict.fromkeys((days[0], days[-1])))
     parts = [
-        "# Compiled steps, side by side",
+        f"# {title}",
         f"{versions()}. {dates}; load while measuring: {min(loads):.1f} to {max(loads):.1f}.",
         machine(records),
         markdown(HEAD, [row(r) for r in records]),
         first_calls(records),
     ]
+    resident = [r for r in records if "memory" in r]
+    parts += [memory(resident)] if resident else []
     notes = fallbacks(records)
     return "\n\n".join(parts + (["Fallbacks and failures:\n\n" + notes] if notes else [])) + "\n"
 
@@ -273,12 +317,12 @@ def details(record: Record) -> str:
     return markdown(head, rows) + "\n"
 
 
-def keep(folder: Path, record: Record) -> None:
+def keep(folder: Path, contest: Contest, record: Record) -> None:
     """Put a record among the others, and make the page anew."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "compiled.json"
+    path = folder / f"{contest.name}.json"
     known = json.loads(path.read_text()) if path.exists() else {}
     known[record["name"]] = record
     path.write_text(json.dumps(known, indent=1))
-    records = [known[name] for name in WORKLOADS if name in known]
-    (folder / "compiled.md").write_text(tables(records))
+    records = [known[name] for name in contest.workloads if name in known]
+    (folder / f"{contest.name}.md").write_text(tables(contest.title, records))

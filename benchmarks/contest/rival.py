@@ -13,6 +13,7 @@ import pickle
 import select
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -39,13 +40,19 @@ class Setting(NamedTuple):
         return f"{self.library}, {self.threads}{' keeping' if self.keep else ''}"
 
 
-def settings(threads: list[int], libraries: list[str], *, keeping: bool) -> list[Setting]:
-    """Everyone: ourselves and the machine with the allocator as it is, the others with both."""
+def settings(
+    threads: Sequence[int], libraries: Sequence[str], *, keeping: bool, never: Sequence[str] = ()
+) -> list[Setting]:
+    """Everyone: ourselves and the machine with the allocator as it is, the others with both.
+
+    never:  libraries that do not run with the allocator as it is, to save time.
+    """
     made = []
     for library in ("overbar", "multiply", "scale", *libraries):
-        others = library in libraries
-        for keep in (False, True) if others and keeping else (False,):
-            made += [Setting(library, n, keep) for n in threads]
+        others = library in libraries and keeping
+        for keep in (False, True) if others else (False,):
+            if keep or not (others and library in never):
+                made += [Setting(library, n, keep) for n in threads]
     return made
 
 

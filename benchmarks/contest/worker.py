@@ -5,6 +5,7 @@ The parent writes requests on its input, as pickles, and reads the answers from 
     ("prepare", workload, tiny)  ->  {"first", "values", "report", "amount"}
     ("calibrate", seconds)       ->  how many calls fill so many seconds
     ("turn", count)              ->  (seconds of a call, seconds of processor time of a call)
+    ("resident", workload, tiny) ->  {"resident", "planned"}: bytes, of the process and its plan
 
 or ("failed", what). What libraries print goes to the standard error.
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 import gc
 import os
 import pickle
+import resource
 import sys
 import time
 import traceback
@@ -30,6 +32,10 @@ MODULES = {
     "overbar": "ours", "jax": "in_jax", "torch": "in_torch", "torch.compile": "in_torch",
     "multiply": "peak", "scale": "peak",
 }  # fmt: skip
+LIMITS = "multiply", "scale"
+"""Not libraries: what the machine can do."""
+CALLS = 8
+"""Until a process has taken what it ever will."""
 LARGEST = 200_000
 """Numbers of an array that are sent to be compared; of larger ones, so many spread over them."""
 
@@ -52,16 +58,17 @@ def sample(x: np.ndarray) -> np.ndarray:
     return x.copy() if x.size <= LARGEST else x[:: x.size // LARGEST | 1].copy()
 
 
-def task_of(module: Any, library: str, workload: str, tiny: bool) -> Any:
+def task_of(library: str, workload: str, tiny: bool) -> Task:
     """What this library does for a workload."""
-    if library in ("multiply", "scale"):
-        return module.LIMITS[library]()
+    if library in LIMITS:
+        return import_module(".peak", __package__).LIMITS[library]()
+    from .networks.workloads import NETWORKS
     from .workloads import WORKLOADS
 
-    data = WORKLOADS[workload].data(tiny)
-    if MODULES[library] == "in_torch":
-        return module.TASKS[workload](data, library == "torch.compile")
-    return module.TASKS[workload](data)
+    home = ".networks." if workload in NETWORKS else "."
+    make = import_module(home + MODULES[library], __package__).TASKS[workload]
+    data = (WORKLOADS | NETWORKS)[workload].data(tiny)
+    return make(data, library == "torch.compile") if "torch" in library else make(data)
 
 
 class Worker:
@@ -74,7 +81,7 @@ class Worker:
 
     def prepare(self, workload: str, tiny: bool) -> dict[str, Any]:
         """Three calls; the first may compile. What they gave, and what they changed."""
-        task = task_of(self.module, self.library, workload, tiny)
+        task = task_of(self.library, workload, tiny)
         values, first = [], 0.0
         for k in range(3):
             began = time.perf_counter()
@@ -86,6 +93,14 @@ class Worker:
         return {
             "first": first, "values": values, "report": task.report(), "amount": task.amount
         }  # fmt: skip
+
+    def resident(self, workload: str, tiny: bool) -> dict[str, int]:
+        """The most that this process held in memory, from its start until after a few calls."""
+        self.task = task_of(self.library, workload, tiny)
+        for _ in range(CALLS):
+            self.task.call()
+        kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return {"resident": kilobytes * 1024, "planned": self.task.memory()}
 
     def calibrate(self, seconds: float) -> int:
         """How many calls fill so much time."""

@@ -27,6 +27,8 @@ class Workload:
     jax, torch   so many times as fast as the best of each we want to be
     share   of the floor's speed that we want to reach
     steps   in one call
+    first   seconds that our first call, which compiles, may take
+    memory  of a process: so many times as much as torch's we want to take at most
     """
 
     title: str
@@ -37,6 +39,8 @@ class Workload:
     torch: float = 1.0
     share: float | None = None
     steps: int = 1
+    first: float | None = None
+    memory: float | None = None
 
 
 def _rng() -> np.random.Generator:
