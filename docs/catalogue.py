@@ -18,7 +18,7 @@ NAME = ob.__name__
 SPACES = [space for space in PUBLIC if space]
 LIBRARY = (
     "random", "nn", "nn.functional", "nn.init", "nn.penalty", "optim", "optim.lr_scheduler",
-    "data", "models", "testing", "sparse", "scipy", "scipy.stats", "scipy.linalg",
+    "data", "models", "metrics", "testing", "sparse", "scipy", "scipy.stats", "scipy.linalg",
     "scipy.integrate",
 )  # fmt: skip
 """The modules of the library that have a section in the reference."""
