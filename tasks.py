@@ -179,7 +179,7 @@ def format(*arguments):
 
 def types(*arguments):
     """Check the types of the package, with the optional packages there to be read."""
-    python = environment("lint", "jit", "scipy", "plot")
+    python = environment("lint", "jit", "scipy", "sklearn", "plot")
     run(python, "-m", "pyright", "--pythonpath", python, *arguments)
 
 

@@ -41,6 +41,7 @@ __version__ = "0.1.0"
 _LATER = {
     "sparse": "sparse", "local_jacobian": "calculus.local", "scipy": "scipy",
     "nn": "nn", "models": "models", "optim": "optim", "data": "data", "testing": "testing",
+    "Trainer": "training", "metrics": "metrics",
     "save": "saving", "load": "saving",
     "explore": "views.explore", "draw": "views.draw",
     "plot_derivatives": "views.plot", "spy": "views.spy",

@@ -6,6 +6,7 @@ from . import data as data
 from . import errors as errors
 from . import fft as fft
 from . import linalg as linalg
+from . import metrics as metrics
 from . import models as models
 from . import nn as nn
 from . import optim as optim
@@ -66,6 +67,7 @@ from .ops.sorting import UniqueInverse
 from .rebinding import rebind as rebind
 from .saving import load as load
 from .saving import save as save
+from .training.trainer import Trainer as Trainer
 from .trees import tree_flatten as tree_flatten
 from .trees import tree_map as tree_map
 from .trees import tree_unflatten as tree_unflatten

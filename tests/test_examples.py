@@ -16,7 +16,7 @@ from docs import pictures
 
 ROOT = Path(__file__).resolve().parent.parent
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE | doctest.IGNORE_EXCEPTION_DETAIL
-OPTIONAL = {"llvmlite", "scipy", "matplotlib"}
+OPTIONAL = {"llvmlite", "scipy", "matplotlib", "sklearn"}
 
 
 def modules():

@@ -25,8 +25,9 @@ ROOT = Path(__file__).resolve().parent.parent
 NAME = "overbar"
 
 FLOORS = (
-    # 0  ground: nothing of graphs. `store` knows files of named arrays, not what they hold
-    "errors spec trees origin context store",
+    # 0  ground: nothing of graphs. `store` knows files of named arrays, not what they hold;
+    #    `terminal` how words, tables and bars are shown
+    "errors spec trees origin context store terminal",
     # 1  what a computation is, and how one happens
     (
         "graph handle operators apply primitive elementwise fast capture replay rebinding "
@@ -36,21 +37,23 @@ FLOORS = (
     "calculus testing",  # 3  how rules are applied
     "compile sparse",  # 4  reads graphs, owns no rules
     "views",  # 5  reads graphs, owns no rules
-    "nn models optim data saving training scipy compat",  # 6  the library
-    "cli __main__ demo asking tabular terminal",  # 7  the command line
+    "nn models optim data saving metrics training scipy sklearn compat",  # 6  the library
+    "cli __main__ demo asking tabular lessons",  # 7  the command line
 )
 BLIND = {("compile", "views"), ("views", "compile")}
 LIBRARY = 6  # from here on a module may import the package itself, and on this floor only that
 PUBLIC = {
     *("errors", "trees", "store", "linalg", "fft", "special", "random", "testing"),
-    *("scipy", "sparse"),
-    *("nn", "nn.functional", "nn.init", "optim", "optim.lr_scheduler", "data"),
+    *("scipy", "sparse", "terminal"),
+    *("nn", "nn.functional", "nn.init", "optim", "optim.lr_scheduler", "data", "models"),
 }
 
-# Where the library floor reaches below what is public. `compat.autograd`: a box of autograd's is a
-# handle, a primitive with rules stated from outside is an operation of the engine, and whether the
-# result is followed is asked of its node.
+# Where the library floor reaches below what is public. `nn.module`: a call is noted on the nodes of
+# its results, for whoever draws them. `compat.autograd`: a box of autograd's is a handle, a
+# primitive with rules stated from outside is an operation of the engine, and whether the result is
+# followed is asked of its node.
 REACHES = {
+    "nn.module": "graph",
     "compat.autograd": (
         "apply calculus.transforms context graph handle ops.movement ops.protocols primitive replay"
     ),
@@ -249,7 +252,7 @@ def test_only_declared_packages_are_imported():
     extras = project["optional-dependencies"]
     asked = [*project["dependencies"], *extras["jit"], *extras["scipy"], *extras["plot"]]
     known = {re.match(r"\w+", requirement)[0] for requirement in asked}
-    known |= sys.stdlib_module_names | {NAME}
+    known |= sys.stdlib_module_names | {NAME, "sklearn", "PIL"}  # of the extras sklearn and images
     found = {
         f"{module} (line {each.line}) imports {each.target}"
         for module, path in modules_of(ROOT / NAME).items()

@@ -150,6 +150,24 @@ def test_every_head_looks_at_rows_that_sum_to_one(rng):
     assert (state.at.numpy() > 0).all()
 
 
+def test_heads_begin_at_the_first_row_and_stay_near_it(rng):
+    """Before any training the gate lets little in that content says, wherever a head looks."""
+    model = machine(rows=12)
+    start = model.start(4).at.numpy()
+    assert (start[..., 0] > 0.99).all()
+    _, state = model.step(rng.standard_normal((4, 3)), model.start(4))
+    assert (state.at.numpy()[..., [-1, 0, 1]].sum(-1) > 0.9).all()
+
+
+def test_a_row_hardly_written_has_a_small_gradient(rng):
+    """cos alone would have one of the size of 1 / |row|, here a million."""
+    key = ob.asarray(rng.standard_normal((1, 1, 3)))
+    cosines = lambda rows: nn.ntm._cosines(key, rows).sum()
+    flat = ob.grad(cosines)(np.full((1, 5, 3), 1e-6))
+    assert 0 < abs(flat).max() < 100
+    assert float(cosines(10 * key)) == pytest.approx(1, rel=1e-3)
+
+
 def test_a_shift_moves_where_a_head_looked():
     """Told to ignore content, to shift right and to be sharp, a head moves on by one row."""
     model = machine(read_heads=1, write_heads=1)
