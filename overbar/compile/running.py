@@ -67,6 +67,9 @@ class Running:
 
     def write(self, i: int, handle: Tensor, in_place: bool) -> None:
         """Input i is the value of this tensor, which is written over: where it is, or in a copy."""
+        if in_place and _is_off_line(handle.value) and solely_owned(handle):
+            self.program.copies += 1
+            _onto_line(handle)
         if in_place and not self.program.single:
             self.pending[i] = handle
             self.arrays[i] = handle.value
@@ -83,8 +86,6 @@ class Running:
             return False
         start = address_of(handle.value)
         end = start + handle.value.nbytes
-        if end - start >= LARGE and start % ALIGN:
-            return False  # it moves, this one time
         return not any(first < end and start < last for first, last in self._given)
 
     def _settle(self) -> None:
@@ -202,6 +203,22 @@ class Running:
 
     def _given_back(self, buffer: Buffer, view: Strided, of: Spec) -> Any:
         return np.array(self._view(buffer, view, of))
+
+
+def _is_off_line(value: Any) -> bool:
+    """Whether a large array does not begin with a line of the cache."""
+    large = type(value) is np.ndarray and value.nbytes >= LARGE
+    return large and address_of(value) % ALIGN != 0
+
+
+def _onto_line(handle: Tensor) -> None:
+    """Move the array of a tensor, which nobody else sees, once and for all; the old one goes before
+    the next is moved, so that a model is never in memory twice.
+    """
+    moved, node = tidy(handle.value, handle.spec), handle._node
+    if node is not None and node.value is handle.value:
+        node.value = moved
+    handle.value = moved
 
 
 def tensor_of(value: Any, of: Spec) -> Tensor:
