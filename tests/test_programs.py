@@ -168,6 +168,7 @@ def test_any_program_hypothesis_can_think_of_has_equal_sweeps(data):
 UNREACHED = {
     "times": "emitted by sweeps only",
     "alias": "made by transforms only",
+    "barrier": "made by checkpoint only",
     "cast": "programs have one dtype",
     "real": "programs are real",
     "imag": "programs are real",

@@ -296,6 +296,8 @@ def test_at_the_edges_scipy_and_overbar_agree(name):
     x = np.array([0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 0.5, 1e300, 5e-324, 30.0, -30.0])
     with np.errstate(all="ignore"):
         ours, right = getattr(ob.special, name)(x).numpy(), getattr(scipy.special, name)(x)
+    if name == "gammaln":
+        right[x == 5e-324] = -np.log(5e-324)  # SciPy's overflows at 1 / x
     np.testing.assert_allclose(ours, right, rtol=2e-13, atol=0)
     assert getattr(ob.special, name)(np.float32([0.25, 0.5])).dtype == np.float32
 
