@@ -97,9 +97,11 @@ class Folding:
             *([b] for b in sorted(large, key=lambda b: -level[b]) if kind[b] not in REPEATED),
         ]
         few = easy if depth > 2 else min(EASY, easy)
+        now = self.count(closed)
         for group, most in [*((t, few) for t in turns), *((o, easy) for o in others)]:
-            if self.count(closed) > most:
+            if now > most and not closed.issuperset(group):
                 closed |= set(group)
+                now = self.count(closed)
         return set(boxes) - closed
 
     def _size(self, b: int) -> int:
@@ -127,7 +129,9 @@ class Folding:
         """Whether a leaf has a card of its own beside the card that uses it."""
         if self.telling.record.computed(x) or x.serial not in self.telling.names:
             return False
-        return card[0] == "row" or self._within(card[1]).isdisjoint(self._homes.get(x, ()))
+        if card[0] == "row":
+            return True
+        return not any(card[1] in self.trails[home] for home in self._homes.get(x, ()))
 
     def owner(self, x: Node) -> int:
         """The innermost box that holds every use of a leaf; not a run, whose turns share it.
@@ -167,10 +171,6 @@ class Folding:
                 break
             found.pop()
         return found[-1:]
-
-    def _within(self, b: int) -> set[int]:
-        """A box and those inside it."""
-        return {c for c, trail in enumerate(self.trails) if b in trail}
 
 
 # -- modules ------------------------------------------------------------------------------------
