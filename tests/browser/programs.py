@@ -109,7 +109,7 @@ def training(count):
     def step(x, t):
         y = model(x)
         loss = nn.functional.cross_entropy(y, t)
-        size = ob.linalg.inv(y.mT @ y + ob.eye(5)).sum()
+        size = ob.linalg.pinv(y.mT @ y + ob.eye(5)).sum()
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()

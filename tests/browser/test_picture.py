@@ -170,7 +170,9 @@ def test_a_box_is_opened_and_closed_in_its_place(show, width):
     cards = page.locator(".card").count()
     press(page, "Enter")
     title = page.locator(f'.box[data-key="{key}"] > rect').bounding_box()
-    assert abs(title["x"] + title["width"] / 2 - before["x"] - before["width"] / 2) < 3
+    # What is no wider than the view cannot be scrolled; it moves as far as there is room.
+    fits = page.evaluate("(v => v.scrollWidth <= v.clientWidth)(document.querySelector('#view'))")
+    assert fits or abs(title["x"] + title["width"] / 2 - before["x"] - before["width"] / 2) < 3
     assert abs(title["y"] + 10 - before["y"] - before["height"] / 2) < 15
     assert page.locator(".card").count() > cards
     assert phase(page).startswith("backward")
@@ -178,7 +180,7 @@ def test_a_box_is_opened_and_closed_in_its_place(show, width):
     assert page.locator(f'.card[data-key="{key}"]').count() == 1
     assert page.locator(".card").count() == cards
     after = page.locator(f'.card[data-key="{key}"] .face').bounding_box()
-    assert abs(after["x"] - before["x"]) < 3
+    assert abs(after["x"] + after["width"] / 2 - title["x"] - title["width"] / 2) < 3
     press(page, "]")
     more = page.locator(".card").count()
     press(page, "[")
