@@ -108,13 +108,13 @@ def _positions_of(step: Step) -> set[Position] | None:
 
 def looked_at(node: Node) -> list[Position] | None:
     """The positions that an operation looks at, all entries of them; None if that is not known."""
+    if node.op.name not in ("gather", "scatter", "along", "add_along"):
+        return None
     x, *index = node.inputs
     if node.op.name in ("gather", "scatter"):
         sizes = x.spec.shape if node.op.name == "gather" else node.params["shape"]
-    elif node.op.name in ("along", "add_along"):
-        sizes = (node.params.get("size", x.spec.shape[node.params["axis"]]),)
     else:
-        return None
+        sizes = (node.params.get("size", x.spec.shape[node.params["axis"]]),)
     return [(without_views(i), size) for i, size in zip(index, sizes, strict=False)]
 
 

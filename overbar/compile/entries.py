@@ -15,6 +15,7 @@ from ..elementwise import Elementwise
 from ..graph import Graph, Node
 from .access import is_view, linear, source, strided
 from .scalar import BOOL, INT, Builder, Scalar
+from .stages import share
 from .text import Function, Index, Module, type_of
 
 
@@ -72,6 +73,25 @@ class Entries:
         if dtype == BOOL:
             return self.builder.make(f"trunc i8 {x} to i1", BOOL)
         return Scalar(self.builder, x, dtype)
+
+    def look_at(self, array: Node, size: int, parts: int) -> None:
+        """Check a part of an array of positions, all at once: then nothing is left to decide where
+        they are used.
+        """
+        f, b, pointer = self.function, self.builder, self.pointers[array]
+        low, high = share(f, array.spec.size, parts, "%part")
+        outside = f.variable("i64", 0)
+
+        def position(at: Index) -> Scalar:
+            return b.from_front(self.fetch(pointer, at, array.spec.dtype), size)
+
+        with f.loop(low, high) as at:
+            i = position(at)
+            bad = f.let(f"zext i1 {((i < 0) | (i >= size)).name} to i64")
+            f.set(outside, f.let(f"or i64 {f.get(outside)}, {bad}"))
+        with f.when(f.let(f"icmp ne i64 {f.get(outside)}, 0")), f.loop(low, high) as at:
+            b.checks.position(b, position(at), size)
+        b.looked.add((array, size))
 
     def put(self, pointer: str, place: Index, x: Scalar) -> None:
         """Store it there."""
@@ -138,39 +158,18 @@ class Reader(Builder):
         """A position along an axis of this size, counted from the front. One outside is noted as
         an error, and read as the nearest one.
         """
-        source, i = i.source, self._from_front(i, size)
+        source, i = i.source, self.from_front(i, size)
         if i.within is not None and i.within[0] >= 0 and i.within[1] < size:
             return i
         if self.checks is not None and (source, size) not in self.looked:
             self.checks.position(self, i, size)
         return self.minimum(self.maximum(i, 0), max(size - 1, 0))
 
-    def _from_front(self, i: Scalar, size: int) -> Scalar:
+    def from_front(self, i: Scalar, size: int) -> Scalar:
+        """A position counted from the front, inside or not."""
         within, i = i.within, self.cast(i, INT)
         i.within = within
         return self.where(i < 0, i + size, i)
-
-    def look_at(self, pointer: str, array: Node, size: int, parts: int) -> None:
-        """Check a part of an array of positions, all at once: then nothing is left to decide where
-        they are used.
-        """
-        f, count, kind = self.function, array.spec.size, type_of(array.spec.dtype)
-        each = -(-count // parts)
-        low = f.mul("%part", each) if parts > 1 else 0
-        high = f.least(f.add(low, each), count)
-        outside = f.variable("i64", 0)
-
-        def position(at: Index) -> Scalar:
-            x = Scalar(self, f.load(f.at(pointer, at, kind), kind), array.spec.dtype)
-            return self._from_front(x, size)
-
-        with f.loop(low, high) as at:
-            i = position(at)
-            bad = f.let(f"zext i1 {((i < 0) | (i >= size)).name} to i64")
-            f.set(outside, f.let(f"or i64 {f.get(outside)}, {bad}"))
-        with f.when(f.let(f"icmp ne i64 {f.get(outside)}, 0")), f.loop(low, high) as at:
-            self.checks.position(self, position(at), size)
-        self.looked.add((array, size))
 
 
 class _Unread:

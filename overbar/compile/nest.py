@@ -148,10 +148,10 @@ class Writer(Entries):
         if b.checks is None or any(n.op.name == "slice" for n in self.graph.nodes):
             return
         for n in self.shape.members:
-            for array, size in looked_at(n) or () if n.op.entry is not None else ():
+            for array, size in looked_at(n) or ():
                 known = "within" in array.params or (array, size) in b.looked
                 if array in self.inputs and not known:
-                    b.look_at(self.pointers[array], array, size, self.shape.parts)
+                    self.look_at(array, size, self.shape.parts)
 
     def in_blocks(self, across: int) -> None:
         """Two loops over blocks, and two inside each, so that both arrays are read along memory."""

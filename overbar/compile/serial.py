@@ -7,7 +7,8 @@ lines are the parts.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -117,50 +118,45 @@ def _start(f: Function, line: Index, count: int, step: int) -> Index:
     return f.add(f.mul(f.div(line, step), count * step), f.mod(line, step))
 
 
-def cumsum(w: Written, pointers: Sequence[str]) -> None:
-    """The sums of the entries up to each one."""
-    f, dtype, node = w.f, w.node.spec.dtype, w.node
-    count, low, high, step = _walk(w, node.params["axis"])
+@contextmanager
+def _carried(w: Written, first: int) -> Iterator[tuple[Index, Scalar, Callable[[Scalar], None]]]:
+    """Along every line that is ours, entry after entry: its place, the number that is carried
+    (`first` at the beginning), and what gives it another value.
+    """
+    f, b, dtype, params = w.f, w.b, w.node.spec.dtype, w.node.params
+    count, low, high, step = _walk(w, params["axis"])
     with f.loop(low, high) as line:
         start = _start(f, line, count, step)
-        total = f.variable(type_of(dtype), w.b.constant(0, dtype).name)
+        state = f.variable(type_of(dtype), b.constant(first, dtype).name)
         with f.loop(0, count) as k:
-            at = f.sub(count - 1, k) if node.params["reverse"] else k
-            place = f.add(start, f.mul(at, step))
-            x = w.entry(pointers[0], place, dtype)
-            now = Scalar(w.b, f.get(total), dtype) + x
-            f.set(total, now.name)
-            w.put(pointers[1], place, now)
+            at = f.sub(count - 1, k) if params["reverse"] else k
+            now = Scalar(b, f.get(state), dtype)
+            yield f.add(start, f.mul(at, step)), now, lambda x: f.set(state, x.name)
+
+
+def cumsum(w: Written, pointers: Sequence[str]) -> None:
+    """The sums of the entries up to each one."""
+    with _carried(w, 0) as (place, total, carry):
+        now = total + w.entry(pointers[0], place, w.node.spec.dtype)
+        carry(now)
+        w.put(pointers[1], place, now)
 
 
 def running_product(w: Written, pointers: Sequence[str]) -> None:
     """The products of the entries up to each one; of the `others`, those before it."""
-    f, b, dtype, params = w.f, w.b, w.node.spec.dtype, w.node.params
-    count, low, high, step = _walk(w, params["axis"])
-    with f.loop(low, high) as line:
-        start = _start(f, line, count, step)
-        total = f.variable(type_of(dtype), b.constant(1, dtype).name)
-        with f.loop(0, count) as k:
-            place = f.add(start, f.mul(f.sub(count - 1, k) if params["reverse"] else k, step))
-            before = Scalar(b, f.get(total), dtype)
-            now = before * w.entry(pointers[0], place, dtype)
-            f.set(total, now.name)
-            w.put(pointers[1], place, before if params["others"] else now)
+    with _carried(w, 1) as (place, before, carry):
+        now = before * w.entry(pointers[0], place, w.node.spec.dtype)
+        carry(now)
+        w.put(pointers[1], place, before if w.node.params["others"] else now)
 
 
 def recurrence(w: Written, pointers: Sequence[str]) -> None:
     """sₜ = aₜ sₜ₋₁ + bₜ, each operation rounded."""
-    f, b, dtype, params = w.f, w.b, w.node.spec.dtype, w.node.params
-    count, low, high, step = _walk(w, params["axis"])
-    with f.loop(low, high) as line:
-        start = _start(f, line, count, step)
-        state = f.variable(type_of(dtype), b.constant(0, dtype).name)
-        with f.loop(0, count) as k:
-            place = f.add(start, f.mul(f.sub(count - 1, k) if params["reverse"] else k, step))
-            grown = w.entry(pointers[0], place, dtype) * Scalar(b, f.get(state), dtype)
-            now = grown + w.entry(pointers[1], place, dtype)
-            f.set(state, now.name)
-            w.put(pointers[2], place, now)
+    dtype = w.node.spec.dtype
+    with _carried(w, 0) as (place, state, carry):
+        now = w.entry(pointers[0], place, dtype) * state + w.entry(pointers[1], place, dtype)
+        carry(now)
+        w.put(pointers[2], place, now)
 
 
 def extreme(w: Written, pointers: Sequence[str]) -> None:
