@@ -24,9 +24,18 @@ from .matrices import matrices
 from .place import Buffer, Plan, Step
 from .runtime import runtime_text
 
-LONG = 50
-"""The function of a segment with more steps is not optimised: that was half of the time it took to
-compile a Transformer of twelve layers, and the code is as fast without."""
+STEPS = 100
+"""In one function; a segment with more is several. The time it takes to compile a function grows
+faster than its length."""
+
+PLAIN = "nounwind noinline optnone"
+"""Functions that only call kernels are not optimised: that was half of the time it took to compile
+a Transformer of twelve layers, and the code is as fast without."""
+
+ARGUMENTS = (
+    ("ptr", "state"), ("i64", "thread"), ("i64", "threads"), ("i64", "spin"), ("ptr", "table"),
+)  # fmt: skip
+"""Of the function of a segment."""
 
 
 class Native(NamedTuple):
@@ -165,15 +174,32 @@ class Assembly(Block):
     # -- the function of a segment ------------------------------------------------------------
 
     def _entry(self, name: str, levels: Sequence[list[tuple[Step, int]]], workspace: int) -> None:
+        """The function of a segment, which every thread calls."""
+        stretches: list[list[list[tuple[Step, int]]]] = [[]]
+        for level in levels:
+            if sum(map(len, stretches[-1])) >= STEPS:
+                stretches.append([])
+            stretches[-1].append(level)
+        if len(stretches) == 1:
+            self._stretch(name, levels, workspace, public=True)
+            return
+        f = self.program.module.function(name, ARGUMENTS, public=True, attributes=PLAIN)
+        for k, stretch in enumerate(stretches):
+            self._stretch(f"{name}.{k}", stretch, workspace)
+            f.call(f"{name}.{k}", "void", *((kind, f"%{x}") for kind, x in ARGUMENTS))
+        f.give()
+
+    def _stretch(
+        self,
+        name: str,
+        levels: Sequence[list[tuple[Step, int]]],
+        workspace: int,
+        *,
+        public: bool = False,
+    ) -> None:
+        """A function that goes through some levels, unless a check has failed before."""
         plan, graph = self.plan, self.plan.graph
-        arguments = [("ptr", "state"), *(("i64", n) for n in ("thread", "threads", "spin"))]
-        steps = sum(map(len, levels))
-        f = self.program.module.function(
-            name,
-            [*arguments, ("ptr", "table")],
-            public=True,
-            attributes="nounwind" if steps <= LONG else "nounwind noinline optnone",
-        )
+        f = self.program.module.function(name, ARGUMENTS, public=public, attributes=PLAIN)
         first = {"input": 0, "output": len(graph.inputs)}
         first["constant"] = first["output"] + len(graph.outputs)
         fixed = first["constant"] + len(plan.constants)
@@ -187,6 +213,11 @@ class Assembly(Block):
         f.store(record, header, "ptr")
         own = f.at(header, HEADER, "i8")
 
+        def stop_if_wrong() -> None:
+            with f.when(f.let(f"icmp ne i64 {f.load(record, 'i64')}, 0")):
+                f.give()
+                f.dead()
+
         def address(buffer: Buffer) -> str:
             if buffer.kind == "arena":
                 return f.at(arena, buffer.offset, "i8")
@@ -197,6 +228,8 @@ class Assembly(Block):
                 f.store(step.number, f.at(own, 8 - HEADER, "i8"), "i64")
             self.call(f, address, arena, step, kernel, own, part, *more)
 
+        if not public:
+            stop_if_wrong()
         for level in levels:
             jobs = self.jobs(level)
             if not self.shared:
@@ -212,7 +245,5 @@ class Assembly(Block):
                     if kernel.together:
                         run(step, kernel, 0, ("ptr", counters), ("i64", "%spin"))
             if any(is_checked(step) for step, _ in level):
-                with f.when(f.let(f"icmp ne i64 {f.load(record, 'i64')}, 0")):
-                    f.give()
-                    f.dead()
+                stop_if_wrong()
         f.give()

@@ -80,7 +80,7 @@ class Family:
             code = self._shared[text.frame] = _Shared(form, native.image(form.text))
             numbers = form.filled(text) or b""
         library = native.Library(code.image)
-        library.write("holes", numbers)
+        library.fill(numbers)
         return Made(assembled, library, len(code.form.holes), fresh)
 
     def _keep(self, text: Text) -> None:

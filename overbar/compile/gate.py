@@ -385,7 +385,7 @@ class Door:
 
     def __init__(self) -> None:
         self.layout = layout()
-        self.library = native.load(text(self.layout))
+        self.library = native.load(text(self.layout), quick=True)
         address, integer, pointer = self.library.address, ctypes.c_int64, ctypes.c_void_p
         self.run = ctypes.PYFUNCTYPE(integer, pointer)(address("run"))
         self.repeat = ctypes.PYFUNCTYPE(integer, pointer, pointer)(address("repeat"))

@@ -1,9 +1,10 @@
 """LLVM, and nobody else knows it: text in, addresses out.
 
 `load` reads a module's text, verifies it, optimises it, makes machine code for a `Machine` and
-gives a `Library` that knows the addresses of its public functions. Code once made is kept on disk
-(`cache`) and comes back in a fraction of a millisecond; fresh or kept, it is loaded in the same
-way. llvmlite is imported when first needed: `import overbar` does without it.
+gives a `Library` that knows the addresses of its public functions. A long text is compiled in
+several parts, by as many threads as there are cores. Code once made is kept on disk (`cache`) and
+comes back in a fraction of a millisecond; fresh or kept, it is loaded in the same way. llvmlite is
+imported when first needed: `import overbar` does without it.
 
 Machine code computes as NumPy does: denormal numbers are never flushed to zero.
 """
@@ -15,19 +16,30 @@ import functools
 import os
 import re
 import struct
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import DomainError, MissingPackageError
 from . import cache, target
+from .divide import divided
 from .machine import Machine
 
-PASSES = 1
-"""LLVM's level of optimisation. Level 2 takes a tenth longer than 1 for code of the same speed."""
 
-GENERATOR = 2
-"""Level of its code generator. 1 saves 3 % of the time and costs 0.7 % of speed; 0 halves it."""
+class Level(NamedTuple):
+    """How hard LLVM tries: the level of its passes, and of its code generator."""
+
+    passes: int
+    generator: int
+
+
+FULL = Level(passes=1, generator=2)
+"""Passes of level 2 take a tenth longer for code of the same speed; a generator of level 1 saves
+3 % of the time and costs 0.7 % of speed, one of level 0 halves the speed."""
+
+QUICK = Level(passes=0, generator=0)
+"""A sixth of the time, for code that only leads to what computes."""
 
 UNROLLED = False
 """Whether LLVM unrolls short loops: 8 to 40 % of the time, for code of the same speed."""
@@ -37,6 +49,9 @@ FORCED = {"avx512": (512, 32), "avx2": (256, 16), "generic": (128, 16)}
 
 counts = {"compiled": 0, "reloaded": 0}
 """How many modules this process has compiled, and how many it found on disk."""
+
+_busy = threading.RLock()
+"""Held while LLVM is in work past llvmlite's lock."""
 
 
 class InternalError(RuntimeError):
@@ -64,12 +79,15 @@ class Library:
 
     def __init__(self, image: bytes) -> None:
         llvm = _llvm()
-        waiting = [image]
+        waiting = _unpacked(image)
+        self._parts = len(waiting)
         # An empty module whose object code is "found in the cache" costs a third of adding an
         # object file to an engine, which compiles its own empty module as well. It lies in LLVM's
         # shared context: the garbage collector cannot dispose of that before the engine.
-        module = llvm.parse_assembly("")
-        self._engine = llvm.create_mcjit_compiler(module, _target_machine(host()))
+        first, *others = (llvm.parse_assembly("") for _ in waiting)
+        self._engine = llvm.create_mcjit_compiler(first, _target_machine(host()))
+        for module in others:
+            self._engine.add_module(module)
         self._engine.set_object_cache(None, lambda _: waiting.pop())
         self._engine.finalize_object()
 
@@ -80,12 +98,14 @@ class Library:
             raise KeyError(f"no function {name} in this library")
         return found
 
-    def write(self, name: str, content: bytes) -> None:
-        """Fill a public variable."""
-        found = self._engine.get_global_value_address(name)
-        if not found:
-            raise KeyError(f"no variable {name} in this library")
-        ctypes.memmove(found, content, len(content))
+    def fill(self, content: bytes) -> None:
+        """Fill the `holes`; every part has its own."""
+        names = ["holes", *(f"holes{k}" for k in range(1, self._parts))]
+        found = [self._engine.get_global_value_address(name) for name in names]
+        if not all(found):
+            raise KeyError("no holes in this library")
+        for place in found:
+            ctypes.memmove(place, content, len(content))
 
 
 def available() -> bool:
@@ -148,27 +168,29 @@ def forced(kind: str) -> Machine:
     return Machine(name, _with_width(features, bits), *values)
 
 
-def load(text: str, machine: Machine | None = None) -> Library:
+def load(text: str, machine: Machine | None = None, *, quick: bool = False) -> Library:
     """A module's machine code, ready to be called.
+
+    quick   code that computes nothing and only leads to what does: LLVM need not improve it
 
     Raises:  InternalError if LLVM refuses the text.
     """
-    return Library(image(text, machine))
+    return Library(image(text, machine, quick=quick))
 
 
-def image(text: str, machine: Machine | None = None) -> bytes:
+def image(text: str, machine: Machine | None = None, *, quick: bool = False) -> bytes:
     """A module's machine code, from the disk if it is there, else compiled and kept.
 
     Raises:  InternalError if LLVM refuses the text.
     """
     machine = machine or host()
-    key, shelf = _key(text, machine), cache.shelf()
+    level = QUICK if quick else FULL
+    key, shelf = _key(text, machine, level), cache.shelf()
     found = shelf.read(key) if shelf else None
     if found is not None:
         counts["reloaded"] += 1
         return found
-    with _optimised(text, machine) as (made_for, module):
-        found = made_for.emit_object(module)
+    found = _packed(_compiled(divided(text), machine, level))
     counts["compiled"] += 1
     if shelf:
         shelf.write(key, found)
@@ -177,8 +199,13 @@ def image(text: str, machine: Machine | None = None) -> bytes:
 
 def assembly(text: str, machine: Machine | None = None) -> str:
     """The machine's own language for a module, to be read."""
-    with _optimised(text, machine or host()) as (made_for, module):
-        return made_for.emit_assembly(module)
+    machine = machine or host()
+    written = []
+    for part in divided(text):
+        with _read(part, machine, FULL) as code:
+            code.passes.run(code.module, code.builder)
+            written.append(code.target.emit_assembly(code.module))
+    return "\n".join(written)
 
 
 # -- inside -----------------------------------------------------------------------------------
@@ -202,6 +229,9 @@ def _llvm() -> Any:
     if lock is not None and hasattr(os, "register_at_fork"):
         leave = functools.partial(lock.__exit__, None, None, None)
         os.register_at_fork(before=lock.__enter__, after_in_parent=leave, after_in_child=leave)
+        # The one registered last comes first: whoever holds it may want the other.
+        ours = _busy.release
+        os.register_at_fork(before=_busy.acquire, after_in_parent=ours, after_in_child=ours)
     # LLVM finds the functions of this process (memcpy, fmaf) once it has had an engine.
     first = llvm.Target.from_triple(llvm.get_process_triple()).create_target_machine(jit=True)
     llvm.create_mcjit_compiler(llvm.parse_assembly(""), first).close()
@@ -215,52 +245,112 @@ def _with_width(features: str, bits: int) -> str:
     return ",".join(filter(None, [features, "-prefer-256-bit" if bits == 512 else ""]))
 
 
-def _target_machine(machine: Machine) -> Any:
+def _target_machine(machine: Machine, generator: int = 0) -> Any:
     return (
         _llvm()
         .Target.from_triple(_llvm().get_process_triple())
-        .create_target_machine(cpu=machine.name, features=machine.features, opt=GENERATOR, jit=True)
+        .create_target_machine(cpu=machine.name, features=machine.features, opt=generator, jit=True)
     )
 
 
-def _key(text: str, machine: Machine) -> str:
+def _key(text: str, machine: Machine, level: Level) -> str:
     """Everything that the machine code depends on."""
     llvm = _llvm()
     version = ".".join(map(str, llvm.llvm_version_info))
-    maker = f"{version} {llvm.get_process_triple()} {PASSES} {GENERATOR} {UNROLLED}"
+    maker = f"{version} {llvm.get_process_triple()} {level} {UNROLLED}"
     return cache.key_of(maker, machine.name, machine.features, text)
 
 
+def _packed(objects: Sequence[bytes]) -> bytes:
+    """Several objects as one: how many, how long, and they themselves."""
+    sizes = [len(objects), *map(len, objects)]
+    return struct.pack(f"={len(sizes)}q", *sizes) + b"".join(objects)
+
+
+def _unpacked(image: bytes) -> list[bytes]:
+    count, *_ = struct.unpack_from("=q", image)
+    at, objects = 8 * (count + 1), []
+    for size in struct.unpack_from(f"={count}q", image, 8):
+        objects.append(image[at : at + size])
+        at += size
+    return objects
+
+
+class _Code(NamedTuple):
+    """LLVM's objects for one text."""
+
+    target: Any
+    module: Any
+    passes: Any
+    builder: Any
+
+
 @contextmanager
-def _optimised(text: str, machine: Machine) -> Iterator[tuple[Any, Any]]:
-    """LLVM's target, and the module of a text: parsed, verified, through LLVM's passes.
+def _read(text: str, machine: Machine, level: Level) -> Iterator[_Code]:
+    """A text parsed and verified, and what is needed to compile it.
 
     All is closed at the end, in this order. Left to the garbage collector (an error keeps its
     frames, and they are a cycle) the context may go first, and the module crashes.
     """
     llvm = _llvm()
     with ExitStack() as stack:
-        made_for = stack.enter_context(_target_machine(machine))
-        # A context of its own: what the shared one has seen (types, constants) stays for ever.
+        made_for = stack.enter_context(_target_machine(machine, level.generator))
+        # A context of its own: what the shared one has seen (types, constants) stays for ever, and
+        # two threads cannot use one.
         context = stack.enter_context(llvm.create_context())
         try:
             module = stack.enter_context(llvm.parse_assembly(text, context))
             module.verify()
         except RuntimeError as error:
             raise InternalError(str(error), text, _line_of(str(error), text)) from None
-        _check_symbols(module, text)
         module.triple = made_for.triple
         with made_for.target_data as data:
             module.data_layout = str(data)
-        options = stack.enter_context(llvm.create_pipeline_tuning_options(speed_level=PASSES))
+        options = stack.enter_context(llvm.create_pipeline_tuning_options(speed_level=level.passes))
         options.loop_unrolling = UNROLLED
         options.loop_vectorization = True
         options.slp_vectorization = False
         builder = stack.enter_context(llvm.create_pass_builder(made_for, options))
         passes = builder.getModulePassManager()
         stack.callback(_dispose, passes)
-        passes.run(module, builder)
-        yield made_for, module
+        yield _Code(made_for, module, passes, builder)
+
+
+def _compiled(texts: Sequence[str], machine: Machine, level: Level) -> list[bytes]:
+    """The object code of each text, by as many threads as there are cores."""
+    with ExitStack() as stack:
+        codes = [stack.enter_context(_read(text, machine, level)) for text in texts]
+        _check_symbols([code.module for code in codes], texts)
+        stack.enter_context(_busy)
+        if len(codes) == 1:
+            return [_object(codes[0])]
+        from concurrent.futures import ThreadPoolExecutor  # 5 ms, for long texts only
+
+        with ThreadPoolExecutor(min(machine.cores, len(codes))) as threads:
+            return list(threads.map(_object, codes))
+
+
+def _object(code: _Code) -> bytes:
+    """LLVM's work on a text.
+
+    llvmlite lets one thread at a time into LLVM, since most programs have one LLVM context. Ours
+    are apart, so the two functions that take nearly all the time go past its lock.
+    """
+    lib = _llvm().ffi.lib
+    run, emit = (
+        getattr(locked, "_cfn", locked)
+        for locked in (lib.LLVMPY_RunNewModulePassManager, lib.LLVMPY_TargetMachineEmitToMemory)
+    )
+    run(code.passes, code.module, code.builder)
+    with _llvm().ffi.OutputString() as why:
+        buffer = emit(code.target, code.module, 1, why)
+        if not buffer:
+            raise RuntimeError(str(why))
+    try:
+        start, size = lib.LLVMPY_GetBufferStart(buffer), lib.LLVMPY_GetBufferSize(buffer)
+        return ctypes.string_at(start, size)
+    finally:
+        lib.LLVMPY_DisposeMemoryBuffer(buffer)
 
 
 def _dispose(passes: Any) -> None:
@@ -271,11 +361,13 @@ def _dispose(passes: Any) -> None:
     passes.detach()
 
 
-def _check_symbols(module: Any, text: str) -> None:
+def _check_symbols(modules: Sequence[Any], texts: Sequence[str]) -> None:
     """A function that nobody has would be called at address zero."""
-    for function in module.functions:
+    functions = [(f, text) for m, text in zip(modules, texts, strict=True) for f in m.functions]
+    defined = {f.name for f, _ in functions if not f.is_declaration}
+    for function, text in functions:
         name = function.name
-        if not function.is_declaration or name.startswith("llvm."):
+        if name in defined or name.startswith("llvm."):
             continue
         if _llvm().address_of_symbol(name) is None:
             raise InternalError(

@@ -60,7 +60,7 @@ class Pool:
 
     def __init__(self, threads: int, waiting: str | None = None) -> None:
         self.threads = threads
-        self._library = native.load(pool_text(waiting))
+        self._library = native.load(pool_text(waiting), quick=True)
         self._worker = self._native("worker", None, 1)
         self._hold = self._native("hold", ctypes.c_int, 0)
         self._release = self._native("release", None, 1)

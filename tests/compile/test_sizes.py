@@ -239,7 +239,7 @@ def test_a_text_with_holes_is_each_of_the_texts_it_was_made_of():
     run = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)(library.address("f"))
     place = np.zeros(1)
     for values in ((3, 9, HALF), (5, 9, THIRD), (-7, 9, HALF)):
-        library.write("holes", made.filled(Text.of(LINE.format(*values))))
+        library.fill(made.filled(Text.of(LINE.format(*values))))
         assert run(4, place.ctypes.data) == min(4 * values[0], 9)
         assert place[0] == {HALF: 0.5, THIRD: 1 / 3}[values[2]]
     assert made.filled(Text.of(LINE.format(3, 8, HALF))) is None
@@ -256,7 +256,7 @@ def test_a_random_gradient_is_the_same_if_all_its_numbers_are_holes(start, monke
         kinds = [(kind_of(text, i), i) for i in range(len(text.numbers))]
         form = General((text,), [Hole(*each) for each in kinds if each[0] is not None])
         library = native.load(form.text)
-        library.write("holes", form.filled(text))
+        library.fill(form.filled(text))
         holes.append(len(form.holes))
         return Made(assembled, library, len(form.holes))
 
