@@ -16,7 +16,9 @@ LINES, MOST = 700, 16
 """Lines worth a text of their own, and how many texts at most. Each costs 2 ms; with many of them
 two threads are done at about the same time."""
 
-_DEFINITION = re.compile(r"^define [^@]*@([\w.]+)[^{]*\{.*?^\}\n", re.MULTILINE | re.DOTALL)
+_DEFINITION = re.compile(
+    r"^define [^@]*@([\w.]+)[^{]*\{(?:[^\n]+\}|.*?^\})\n", re.MULTILINE | re.DOTALL
+)
 _NAMED = re.compile(r"@([\w.]+)(\(?)")
 _HOLES = re.compile(r"@holes\b")
 

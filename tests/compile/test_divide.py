@@ -31,9 +31,7 @@ define internal i64 @loose(i64 %x) nounwind {
   %y = mul i64 %x, 7
   ret i64 %y
 }
-define internal i64 @left_out(i64 %x) noinline nounwind {
-  ret i64 %x
-}
+define internal i64 @left_out(i64 %x) noinline nounwind { ret i64 %x }
 define internal i64 @looked_up(i64 %x) noinline nounwind {
   %place = getelementptr [2 x i64], ptr @table, i64 0, i64 %x
   %y = load i64, ptr %place
