@@ -9,7 +9,7 @@ cores, nor on what was compiled before.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 LINES, MOST = 700, 16
@@ -55,8 +55,9 @@ def divided(text: str) -> list[str]:
     if count < 2:
         return [text]
     functions, outside = _functions(text), _DEFINITION.sub("", text)
-    owner = {name: k for k, names in enumerate(_shared_out(functions, count)) for name in names}
-    texts = [outside + _part(functions, owner, k) for k in range(count)]
+    needs = {name: _reached(functions, [name], copied=True) for name in functions}
+    lists = _shared_out(functions, needs, count)
+    texts = [outside + part for part in _parts(functions, needs, lists)]
     return [_HOLES.sub(f"@holes{k}", part) if k else part for k, part in enumerate(texts)]
 
 
@@ -86,49 +87,50 @@ def _reached(
     return reached
 
 
-def _shared_out(functions: dict[str, _Function], count: int) -> list[list[str]]:
+def _shared_out(
+    functions: dict[str, _Function], needs: dict[str, set[str]], count: int
+) -> list[list[str]]:
     """So many lists of functions, of about the same length together."""
+    pointers = {name for f in functions.values() for name, taken in f.names.items() if taken}
     group = {name: [name] for name, f in functions.items() if not f.copied}
     for name in list(group):
         whole = "optnone" in functions[name].head  # nothing is inlined into it
-        for other in _reached(functions, [name], copied=True):
-            if other not in group or group[other] is group[name]:
-                continue
+        for other in sorted(needs[name] & group.keys()):
             f = functions[other]
-            pointer = any(g.names.get(other) for g in functions.values())
-            if pointer or not (whole or f.public or "noinline" in f.head):
+            inlined = not (whole or f.public or "noinline" in f.head)
+            if (inlined or other in pointers) and group[other] is not group[name]:
                 group[name] += group[other]
                 group.update(dict.fromkeys(group[other], group[name]))
     groups = {id(names): names for names in group.values()}.values()
+    sizes = [(sum(functions[n].text.count("\n") for n in names), names) for names in groups]
     lists: list[list[str]] = [[] for _ in range(count)]
-    lines = [0] * count
-
-    def length(names: Sequence[str]) -> int:
-        return sum(functions[name].text.count("\n") for name in names)
-
-    for names in sorted(groups, key=length, reverse=True):
-        k = lines.index(min(lines))
+    length = [0] * count
+    for lines, names in sorted(sizes, reverse=True):
+        k = length.index(min(length))
         lists[k] += names
-        lines[k] += length(names)
+        length[k] += lines
     return lists
 
 
-def _part(functions: dict[str, _Function], owner: dict[str, int], k: int) -> str:
-    """The functions of one list, what they need copied, and declarations of the rest."""
-    own = [name for name in functions if owner.get(name) == k]
-    needed = _reached(functions, own, copied=True)
+def _parts(
+    functions: dict[str, _Function], needs: dict[str, set[str]], lists: Sequence[Sequence[str]]
+) -> Iterator[str]:
+    """For each list its functions, what they need copied, and declarations of the rest."""
+    owner = {name: k for k, names in enumerate(lists) for name in names}
     called = {
         other
-        for name, f in functions.items()
-        for other in _reached(functions, [name], copied=True)
-        if owner.get(name, owner.get(other)) != owner.get(other)
+        for name in owner
+        for other in needs[name]
+        if owner.get(other, owner[name]) != owner[name]
     }
-    pieces = []
-    for name, f in functions.items():
-        if name in called and owner.get(name) == k:
-            pieces.append(f.text.replace("define internal ", "define ", 1))
-        elif owner.get(name) == k or (f.copied and name in needed):
-            pieces.append(f.text)
-        elif name in needed:
-            pieces.append(f.declared)
-    return "".join(pieces)
+    for k, names in enumerate(lists):
+        needed = set().union(*(needs[name] for name in names))
+        pieces = []
+        for name, f in functions.items():
+            if owner.get(name) == k and name in called:
+                pieces.append(f.text.replace("define internal ", "define ", 1))
+            elif owner.get(name) == k or (f.copied and name in needed):
+                pieces.append(f.text)
+            elif name in needed:
+                pieces.append(f.declared)
+        yield "".join(pieces)
