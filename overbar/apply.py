@@ -77,7 +77,9 @@ def apply(op: Any, args: tuple[Any, ...], params: dict[str, Any] = EMPTY) -> Any
     if own:
         node.value = value
     for i in kept:
-        node.inputs[i].value = values[i]
+        x, v = node.inputs[i], values[i]
+        # Rules compute with what a cast would hold: a boolean or small integer overflows.
+        x.value = v if x.spec.floating is inputs[i].spec.floating else v.astype(x.spec.dtype)
     return t
 
 

@@ -15,7 +15,7 @@ from typing import Any, Self
 from .apply import apply, stage
 from .context import CONTEXT, UNKNOWN, WANTED, changed, tracker
 from .errors import GradientError, LeakedTraceError
-from .graph import CONST, EMPTY, INPUT, Graph, Node
+from .graph import CONST, EMPTY, INPUT, Graph, Leaf, Node
 from .handle import Tensor, as_tensor, from_node, from_value
 from .primitive import PRIMITIVES
 from .spec import Spec, spec
@@ -237,7 +237,7 @@ class Captured:
         self.graph = Graph(inputs, outputs)
         known = set(inputs)
         for node in self.graph.nodes:
-            if node not in known and not node.inputs and node.value is None:
+            if node not in known and isinstance(node.op, Leaf) and node.value is None:
                 raise LeakedTraceError(
                     "a value from another trace (jit, vmap, scan, ...) was used inside this one",
                     got={"value": node},

@@ -146,8 +146,11 @@ def ancestors(outputs: Iterable[Node], *, stop: Iterable[Node] = (), since: int 
 by_age = operator.attrgetter("serial")
 
 
-def span(outputs: Sequence[Node], inputs: Sequence[Node], *, mask: int = 0) -> list[Node]:
-    """The nodes on some path from `inputs` to `outputs`, oldest first, inputs included.
+def span(
+    outputs: Sequence[Node], inputs: Sequence[Node], *, mask: int = 0, flows: bool = False
+) -> list[Node]:
+    """The nodes on some path from `inputs` to `outputs`, oldest first, inputs included; with
+    `flows` on one along which derivatives flow, through nothing flat.
 
     If `mask` is given, the trackers of the inputs: every node that carries one of them lies on a
     path from an input, which saves the second walk.
@@ -171,7 +174,8 @@ def span(outputs: Sequence[Node], inputs: Sequence[Node], *, mask: int = 0) -> l
     reached = set(inputs)
     path = []
     for node in ancestors(outputs, since=since):
-        if node in reached or not reached.isdisjoint(node.inputs):
+        stops = reached.isdisjoint(node.inputs) or (flows and node.op.flat)
+        if node in reached or not stops:
             reached.add(node)
             path.append(node)
     return path

@@ -408,7 +408,7 @@ def array_of(x: Any, dtype: Any = None) -> np.ndarray:
             got={"data": type(x).__name__},
             want="booleans, integers, floats or complex numbers",
         )
-    return array
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
 def _exported(x: Any) -> Any:

@@ -159,6 +159,11 @@ class Primitive:
             self._needs[wanted, arity, forward] = found
             return found
 
+    @property
+    def tells(self) -> bool:
+        """Whether a zero that means "not selected" in its adjoint means so in those it sends."""
+        return self.moves or self.vjp_selected is not self.vjp
+
     def plan(
         self, wanted: int, arity: int, chosen: bool = False
     ) -> tuple[bool, tuple[int, ...], Any]:

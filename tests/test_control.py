@@ -643,3 +643,23 @@ def test_backward_inside_a_body_is_refused():
     with pytest.raises(StructureError, match=r"\.grad"):
         ob.scan(step, ob.tensor(1.0), XS)
     assert w.grad is None
+
+
+WRAPPED = {
+    "jit": ob.jit,
+    "checkpoint": ob.checkpoint,
+    "cond": lambda f: lambda x: ob.cond(True, f, f, x),
+    "switch": lambda f: lambda x: ob.switch(1, [ob.sin, f], x),
+    "map": lambda f: lambda x: ob.map(f, x),
+    "fori_loop": lambda f: lambda x: ob.fori_loop(0, 1, lambda i, c: f(c), x),
+}
+
+
+@pytest.mark.parametrize("name", WRAPPED)
+def test_what_is_not_selected_leaks_no_nan_out_of_calls_loops_and_branches(name):
+    root = WRAPPED[name](lambda x: ob.sqrt(ob.sqrt(x)))
+    f = lambda x: ob.sum(ob.where(x > 0, root(x), 0.0))
+    x = np.array([0.0, 1.0])
+    with np.errstate(divide="ignore"):
+        for gradient in (ob.grad(f), ob.jit(ob.grad(f)), ob.grad(ob.jit(f))):
+            assert np.array_equal(gradient(x), [0.0, 0.25])

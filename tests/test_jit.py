@@ -4,8 +4,11 @@ Every test runs interpreted, where the results have the bits of eager, and compi
 differ in the last places.
 """
 
+import collections
+import copy
 import dataclasses
 import gc
+import pickle
 import warnings
 import weakref
 
@@ -243,6 +246,25 @@ def test_static_and_dynamic_override():
         ob.jit(lambda x, d: x, static=1)(X, {1: set()})
 
 
+def test_what_cannot_be_jitted_is_said():
+    def two(x):
+        yield x
+        yield x * 2.0
+
+    async def later(x):
+        return x
+
+    for f in (two, later):
+        with pytest.raises(DomainError, match=f"{f.__name__} gives a generator or a coroutine"):
+            ob.jit(f)
+    for names in ({"static": "flag"}, {"dynamic": (0, 2)}):
+        with pytest.raises(DomainError, match="there is no argument") as caught:
+            ob.jit(lambda x, n: x * n, **names)
+        assert "x, n" in str(caught.value)
+    any_of_them = ob.jit(lambda *xs, **named: xs[2] * named["k"], static=("k", 1))
+    assert float(any_of_them(1.0, 1.0, 3.0, k=2)) == 6.0
+
+
 SCALE = 2.0
 
 
@@ -298,6 +320,62 @@ def test_containers_and_keywords_are_arguments():
 
 
 # -- what is handed out never changes ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [collections.deque, collections.UserList, list])
+def test_arrays_in_a_container_of_pythons_are_read_anew(kind):
+    held = kind([np.ones(2), 3.0])
+    step = ob.jit(lambda of: of[0] * of[1])
+    inner = ob.jit(lambda: held[0] * held[1])
+    for change in (lambda: None, lambda: held[0].fill(5.0), lambda: held.__setitem__(1, 4.0),
+                   lambda: held.__setitem__(0, np.zeros(2))):  # fmt: skip
+        change()
+        for _ in range(2):
+            assert np.array_equal(step(held), held[0] * held[1])
+            assert np.array_equal(inner(), held[0] * held[1])
+
+
+def test_a_mapping_that_is_no_dict_is_read_anew():
+    held = collections.UserDict(a=np.ones(2))
+    chained = collections.ChainMap({}, {"a": np.ones(2)})
+    for mapping in (held, chained):
+        step = ob.jit(lambda of: of["a"] * 2.0)
+        step(mapping)
+        mapping["a"] = np.full(2, 7.0)
+        assert np.array_equal(step(mapping), [14.0, 14.0])
+
+
+def test_an_attribute_that_hides_that_of_its_class_is_noticed():
+    class Counting:
+        n = 0
+
+        def times(self, x):
+            self.n += 1
+            return x * self.n
+
+    counting = Counting()
+    step = ob.jit(counting.times)
+    assert [float(step(2.0)) for _ in range(3)] == [2.0, 4.0, 6.0]
+
+
+@ob.jit
+def doubled(x):
+    return x * 2.0
+
+
+def test_a_jitted_function_is_pickled_and_copied_as_a_function():
+    assert pickle.loads(pickle.dumps(doubled)) is doubled  # noqa: S301
+    assert copy.deepcopy(doubled) is doubled
+    with pytest.raises((pickle.PicklingError, AttributeError)):
+        pickle.dumps(ob.jit(lambda x: x))
+
+
+def test_the_gradient_of_a_jitted_function_asks_nothing_of_what_is_flat():
+    def f(x):
+        signs = ob.signbit(x)
+        return ob.sum(ob.copysign(signs, signs)) + ob.sum(x * x)
+
+    assert np.array_equal(ob.grad(ob.jit(f))(np.array([1.0, -2.0])), [2.0, -4.0])
 
 
 def test_results_never_change_after_later_calls():

@@ -7,6 +7,7 @@ its inputs only and runs its graph again for the backward sweep: that is what `c
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -56,12 +57,15 @@ barrier_ = Primitive(
 )  # fmt: skip
 
 
-def _call_back(wanted: Sequence[bool], y_bars: Any, _ys: Any, *xs: Any, graph: Graph) -> list[Any]:
+def _call_back(
+    wanted: Sequence[bool], y_bars: Any, _ys: Any, *xs: Any, graph: Graph, selected: bool = False
+) -> list[Any]:
     inputs = tuple(i for i in floating(graph.inputs) if wanted[i])
     outputs = arrived(y_bars)
     found = [y_bars[j] for j in outputs]
     late = [barrier_(x, *found) for x in xs]  # or a compiler would keep what the first run computed
-    bars = parts(call_(*late, *found, graph=pulled(graph, inputs, outputs)))
+    back = pulled(graph, inputs, outputs, selected=selected)
+    bars = parts(call_(*late, *found, graph=back))
     x_bars = dict(zip(inputs, bars, strict=True))
     return [x_bars.get(i) for i in range(len(xs))]
 
@@ -88,6 +92,7 @@ call_ = Primitive(
     vjp=shared(_call_back, 2), jvp=shared(_call_dot), batch=_call_lanes, complex=True,
     doc="A graph, run as one operation.",
 )  # fmt: skip
+call_.vjp_selected = shared(partial(_call_back, selected=True), 2)
 
 
 def call(captured: Captured, arguments: Sequence[Tensor]) -> list[Tensor]:
@@ -182,11 +187,12 @@ def _taken(branches: Sequence[Graph], i: Any) -> Graph:
 
 
 def _switch_back(
-    wanted: Sequence[bool], y_bars: Any, _ys: Any, i: Any, *xs: Any, branches: tuple[Graph, ...]
-) -> list[Any]:
+    wanted: Sequence[bool], y_bars: Any, _ys: Any, i: Any, *xs: Any,
+    branches: tuple[Graph, ...], selected: bool = False,
+) -> list[Any]:  # fmt: skip
     inputs = tuple(j for j in floating(branches[0].inputs) if wanted[j + 1])
     outputs = arrived(y_bars)
-    back = tuple(pulled(b, inputs, outputs) for b in branches)
+    back = tuple(pulled(b, inputs, outputs, selected=selected) for b in branches)
     found = dict(
         zip(
             inputs,
@@ -234,6 +240,7 @@ switch_ = Primitive(
     vjp=shared(_switch_back, 2), jvp=shared(_switch_dot), batch=_switch_lanes, complex=True,
     doc="One of several graphs, chosen by a number.",
 )  # fmt: skip
+switch_.vjp_selected = shared(partial(_switch_back, selected=True), 2)
 
 
 def cond(

@@ -441,5 +441,7 @@ def callback(f: Callable[..., Any], spec_of_result: Any, *xs: Any) -> Any:
     several = isinstance(spec_of_result, tuple) and not hasattr(spec_of_result, "dtype")
     announced: list[Any] = list(spec_of_result) if several else [spec_of_result]
     out = tuple(spec(tuple(s.shape), s.dtype) for s in announced)
+    if not xs:  # an operation has inputs
+        return callback(lambda _nothing: f(), spec_of_result, 0)
     found = parts(apply(callback_, tuple(asarray(x) for x in xs), {"f": f, "out": out}))
     return tuple(found) if several else found[0]

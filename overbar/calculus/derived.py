@@ -31,17 +31,23 @@ def _finished(trace: Trace, outputs: Sequence[Tensor], of: Graph) -> Graph:
     return made
 
 
-def pulled(graph: Graph, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> Graph:
-    """Adjoints of the numbered inputs: a Graph of (the inputs, adjoints of numbered outputs)."""
-    key = "pulled", inputs, outputs
+def pulled(
+    graph: Graph, inputs: tuple[int, ...], outputs: tuple[int, ...], *, selected: bool = False
+) -> Graph:
+    """Adjoints of the numbered inputs: a Graph of (the inputs, adjoints of numbered outputs).
+
+    selected: a zero in these means "not selected"
+    """
+    key = "pulled", inputs, outputs, selected
     if key not in graph.derived:
         with Trace() as trace:
             xs = [trace.argument(x.spec) for x in graph.inputs]
             y_bars = [trace.argument(graph.outputs[j].spec) for j in outputs]
             ys = inline(graph, xs)
             bars = pullback(
-                [ys[j].node for j in outputs], [xs[i].node for i in inputs], y_bars, world=Handles()
-            )
+                [ys[j].node for j in outputs], [xs[i].node for i in inputs], y_bars,
+                world=Handles(), selected=selected,
+            )  # fmt: skip
             bars = [
                 zeros(xs[i]) if b is None else trace.read(b)
                 for i, b in zip(inputs, bars, strict=True)

@@ -7,6 +7,7 @@ step began with.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -67,6 +68,7 @@ def _scan_back(
     carries: int,
     length: int,
     reverse: bool,
+    selected: bool = False,
 ) -> list[Any]:
     k, c = constants, carries
     fixed, start, xs = inputs[:k], inputs[k : k + c], inputs[k + c :]
@@ -80,8 +82,9 @@ def _scan_back(
     bars_of_xs = [i for i in smooth if i >= k + c and wanted[i]]
     ys = [j for j in arrived(y_bars) if j >= c]
     back = _backward_body(
-        body, k, c, tuple(bars_of_fixed), tuple(bars_of_carry), tuple(bars_of_xs), tuple(ys)
-    )
+        body, k, c, tuple(bars_of_fixed), tuple(bars_of_carry), tuple(bars_of_xs), tuple(ys),
+        selected,
+    )  # fmt: skip
     begin = [zeros_like(fixed[i]) for i in bars_of_fixed]
     begin += [
         zeros_like(start[i - k]) if y_bars[i - k] is None else y_bars[i - k] for i in bars_of_carry
@@ -102,15 +105,15 @@ def _began(body: Graph, k: int, c: int) -> Graph:
 
 
 def _backward_body(
-    body: Graph, k: int, c: int, fixed: tuple, carry: tuple, xs: tuple, ys: tuple
+    body: Graph, k: int, c: int, fixed: tuple, carry: tuple, xs: tuple, ys: tuple, selected: bool
 ) -> Graph:
     """One step backwards: (constants; adjoints of constants and carries; carries, xs, adjoints of
     ys) -> (adjoints of constants and carries; adjoints of xs).
     """
-    key = "backward", fixed, carry, xs, ys
+    key = "backward", fixed, carry, xs, ys, selected
     if key not in body.derived:
         outputs = (*(i - k for i in carry), *ys)
-        back = pulled(body, (*fixed, *carry, *xs), outputs)
+        back = pulled(body, (*fixed, *carry, *xs), outputs, selected=selected)
         inputs = list(back.inputs)
         n = len(body.inputs)
         with Trace() as trace:
@@ -205,6 +208,7 @@ scan_ = Primitive(
     jvp=shared(_scan_dot), batch=_scan_lanes, complex=True,
     doc="A loop over the first axis, as one operation.",
 )  # fmt: skip
+scan_.vjp_selected = shared(partial(_scan_back, selected=True), 2)
 
 
 def scan(

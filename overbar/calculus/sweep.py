@@ -31,15 +31,17 @@ def pullback_steps(
     *,
     pause: bool = True,
     release: bool = False,
+    selected: bool = False,
 ) -> Generator[tuple[Node, Any, list[tuple[Node, Any]]], None, list[Any]]:
     """Adjoints of `inputs` given adjoints of `outputs`, youngest node first.
 
     Yields (node, its adjoint, [(input, message), ...]) after each node; without `pause` it runs
     through. With `release`, a value kept for a node's rules goes when the sweep has passed it.
+    `selected`: a zero in the adjoints of the outputs means "not selected".
     """
     on_path, wanted, found = set(path), set(inputs), {}
     bar: dict[Node, Any] = {}  # a node with no entry has received nothing
-    chosen: set[Node] = set()  # a zero in their adjoints means "not selected"
+    chosen = set(outputs if selected else ())  # a zero in their adjoints means "not selected"
 
     for y, y_bar in zip(outputs, y_bars, strict=True):
         if y in on_path:
@@ -57,7 +59,7 @@ def pullback_steps(
         for x, x_bar in messages:  # a node used twice sums what it gets
             before = bar.get(x)
             bar[x] = x_bar if before is None else before + x_bar
-        if op.selects or (op.moves and node in chosen):
+        if op.selects or (node in chosen and op.tells):
             chosen.update(x for x, _ in messages)
         if release:
             node.value = None
@@ -315,11 +317,12 @@ def pullback(
     *,
     world: World,
     mask: int = 0,
+    selected: bool = False,
 ) -> list[Any]:
-    """Adjoints of `inputs`, None where nothing arrived."""
+    """Adjoints of `inputs`, None where nothing arrived; see `pullback_steps`."""
     guard = CONTEXT.get().guard
-    path = span(outputs, inputs, mask=mask)
-    steps = pullback_steps(outputs, inputs, y_bars, path, world, pause=guard)
+    path = span(outputs, inputs, mask=mask, flows=True)
+    steps = pullback_steps(outputs, inputs, y_bars, path, world, pause=guard, selected=selected)
     return finish(guarded(steps) if guard else steps)
 
 
@@ -332,6 +335,5 @@ def pushforward(
     mask: int = 0,
 ) -> list[Any]:
     """Tangents of `outputs`, None where nothing arrived."""
-    return finish(
-        pushforward_steps(outputs, inputs, x_dots, span(outputs, inputs, mask=mask), world)
-    )
+    path = span(outputs, inputs, mask=mask, flows=True)
+    return finish(pushforward_steps(outputs, inputs, x_dots, path, world))

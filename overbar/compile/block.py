@@ -25,6 +25,9 @@ from .text import Function, Index, Module
 QUIET = 1_000_000
 """Programs with less work than so many multiply-adds (some 7 µs of it) run on one thread."""
 
+EXPECTED = 8
+"""Steps of a loop that ends when a test fails."""
+
 Others = Callable[["Program", Step, Sequence[int], str], Stages | None]
 """Writes what is neither a nest nor a product; see `control`, `library`."""
 
@@ -112,9 +115,11 @@ def work_of(node: Node) -> int:
         return total + sum(work_of(n) for n in graph.nodes if n.op.name in CORES)
     if node.op.name == "einsum":
         return math.prod(sizes_of(node).values())
+    if node.op.name == "matmul":  # in the body of a loop, which is lowered on its own
+        return node.spec.size * node.inputs[0].spec.shape[-1]
     if graphs:
         inner = sum(work_of(n) for g in graphs for n in g.nodes if n.inputs)
-        return inner * node.params.get("length", 8)
+        return inner * node.params.get("length", EXPECTED)
     sizes = [x.spec.size for x in (node, *node.inputs) if not isinstance(x.spec, tuple)]
     if node.op.name in CONVOLUTIONS:
         return math.isqrt(math.prod(sizes))  # exact where nothing is padded

@@ -22,7 +22,7 @@ from .text import Function, Index
 
 HEADER = 64
 """Bytes in front of a thread's workspace: where the error record is, and the step's number."""
-POSITIONS = {"gather", "along", "add_along", "scatter", "reorder"}
+POSITIONS = {"gather", "along", "add_along", "scatter", "reorder", "put"}
 """The operations whose inputs are positions."""
 MATRICES = {"cholesky", "solve", "solve_triangular", "inv", "log_det_slope"}
 """Those that not every matrix has an answer for."""
@@ -108,11 +108,14 @@ def _positions_of(step: Step) -> set[Position] | None:
 
 def looked_at(node: Node) -> list[Position] | None:
     """The positions that an operation looks at, all entries of them; None if that is not known."""
-    if node.op.name not in ("gather", "scatter", "along", "add_along"):
+    if node.op.name not in POSITIONS or node.op.name == "reorder":
         return None
     x, *index = node.inputs
+    if node.op.name == "put":
+        return [(without_views(index[1]), x.spec.size)]
     if node.op.name in ("gather", "scatter"):
-        sizes = x.spec.shape if node.op.name == "gather" else node.params["shape"]
+        axis = node.params.get("axis", 0)
+        sizes = x.spec.shape if node.op.name == "gather" else node.params["shape"][axis:]
     else:
         sizes = (node.params.get("size", x.spec.shape[node.params["axis"]]),)
     return [(without_views(i), size) for i, size in zip(index, sizes, strict=False)]

@@ -2,7 +2,7 @@
 
 A loop keeps each carry in two memories, one read and one written, which change places after every
 step; a carry that the body can write over its old value has one. The rows of a scan are read and
-written where they lie. All of it is one kernel of one part, for one thread; a scan whose steps are
+written where they lie. All of it is one kernel of one part, for one thread; a loop whose steps are
 worth it is run by all threads together, which share the kernels of every step.
 """
 
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from ..graph import Graph
 from .access import base_of, is_dense
-from .block import QUIET, Block, Program, shared, work_of
+from .block import EXPECTED, QUIET, Block, Program, shared, work_of
 from .bodies import LOOPS
 from .kernel import Kernel
 from .passes import lowered
@@ -33,7 +33,7 @@ def control(program: Program, step: Step, numbers: Sequence[int], name: str) -> 
 
 
 TOGETHER = 1_000_000
-"""From so many multiply-adds in a step on, all threads take part in a scan."""
+"""From so many multiply-adds in a step on, all threads take part in a loop."""
 
 
 class Carry(NamedTuple):
@@ -56,7 +56,9 @@ class Control:
         self.outputs = {y.params["index"]: f"%p{of[y]}" for y in step.outputs}
         self.count = max(numbers, default=-1) + 1
         self.scratch = 0
-        self.together = False
+        work, steps = work_of(step.node), self.params.get("length", EXPECTED)
+        worth = step.node.op.name != "switch" and work > QUIET and work > TOGETHER * steps
+        self.together = worth and program.threads > 1
 
     def written(self) -> Stages | None:
         """The kernel's function."""
@@ -174,11 +176,6 @@ class Control:
 class Scan(Control):
     """A loop over the rows of arrays."""
 
-    def __init__(self, program: Program, step: Step, numbers: Sequence[int], name: str) -> None:
-        super().__init__(program, step, numbers, name)
-        work, length = work_of(step.node), step.node.params["length"]
-        self.together = program.threads > 1 and work > QUIET and work > TOGETHER * length
-
     def blocks(self) -> list[Block]:
         k, c = self.params["constants"], self.params["carries"]
         return [self.block(self.params["body"], {j: k + j for j in range(c)})]
@@ -232,18 +229,42 @@ class While(Control):
         arenas = [self.room(b.plan.arena) for b in blocks]
         carries = self.carried(self.inputs[of_test + fixed :], body)
         answer = self.room(1)
+        steps = f.variable("i64", 0, align=8) if self.together else None
         with f.forever() as leave:
             now = [f.get(carry.now) for carry in carries]
-            self.run(test, [*self.inputs[:of_test], *now], [answer], arenas[0])
-            leave(f.let(f"icmp eq i8 {f.load(answer, 'i8')}, 0"))
+            turn = None
+            if steps:
+                turn = f.get(steps)
+                f.set(steps, f.add(turn, 1))
+            self.run(test, [*self.inputs[:of_test], *now], [answer], arenas[0], turn)
+            leave(self.is_over(answer, turn))
             after = [
                 now[j] if carry.after is None else f.get(carry.after)
                 for j, carry in enumerate(carries)
             ]
             given = [*self.inputs[of_test : of_test + fixed], *now]
-            self.run(body, given, after, arenas[1])
+            self.run(body, given, after, arenas[1], turn)
             self.turn(carries)
         self.finish(carries)
+
+    def is_over(self, answer: str, turn: Index | None) -> str:
+        """Whether the test has failed. A thread that is late may come to it when others are steps
+        ahead and the answer is another: so who reads it says after how many turns the loop ends.
+        """
+        f = self.function
+        if turn is None:
+            return f.let(f"icmp eq i8 {f.load(answer, 'i8')}, 0")
+        end = f.at("%counters", self.program.counters, "i64")  # zero in the beginning
+        self.program.counters += 8
+        after = f.add(turn, 1)
+
+        def decide(_part: Index) -> None:
+            with f.when(f.let(f"icmp eq i8 {f.load(answer, 'i8')}, 0")):
+                f.line(f"store atomic i64 {after}, ptr {end} monotonic, align 8")
+
+        shared(self.program, f, [(decide, 1)], "%counters", turn=turn)
+        found = f.let(f"load atomic i64, ptr {end} monotonic, align 8")
+        return f.let(f"icmp eq i64 {found}, {after}")
 
 
 class Switch(Control):

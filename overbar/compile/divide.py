@@ -16,10 +16,13 @@ LINES, MOST = 700, 16
 """Lines worth a text of their own, and how many texts at most. Each costs 2 ms; with many of them
 two threads are done at about the same time."""
 
+RULES = 2
+"""Counted up when a text is divided in another way: code on the disk is from before."""
+
 _DEFINITION = re.compile(
     r"^define [^@]*@([\w.]+)[^{]*\{(?:[^\n]+\}|.*?^\})\n", re.MULTILINE | re.DOTALL
 )
-_NAMED = re.compile(r"@([\w.]+)(\(?)")
+_NAMED = re.compile(r"@([\w.]+)(\(?)|\(([\w.]+)\)[,\"]")  # or one of a call's vector variants
 _HOLES = re.compile(r"@holes\b")
 
 
@@ -67,7 +70,8 @@ def _functions(text: str) -> dict[str, _Function]:
     functions = {}
     for name, definition in texts.items():
         names: dict[str, bool] = {}
-        for other, call in _NAMED.findall(definition, definition.index("{")):
+        for called, call, variant in _NAMED.findall(definition, definition.index("{")):
+            other = called or variant
             if other in texts:
                 names[other] = names.get(other, False) or not call
         functions[name] = _Function(definition, names)

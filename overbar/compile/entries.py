@@ -27,6 +27,7 @@ class Entries:
     ) -> None:
         self.function, self.graph, self.pointers = function, graph, pointers
         self.builder = Reader(function, checks)
+        self.fetch, self.put = self.builder.fetch, self.builder.put
         self.inputs = set(graph.inputs)
         self.within: dict[Index, tuple[int, int]] = {}
         self.memo: list[dict[Any, Scalar]] = [{}]
@@ -65,39 +66,6 @@ class Entries:
                 return found
             return self.read(x.inputs[0], source(f, x, at))
         return self.apply(x, at, lambda i: self.read(i, at if i.spec.ndim else ()))
-
-    def fetch(self, pointer: str, place: Index, dtype: np.dtype) -> Scalar:
-        """What is stored, so many numbers after a pointer."""
-        f, kind = self.function, type_of(dtype)
-        x = f.load(f.at(pointer, place, kind), kind)
-        if dtype == BOOL:
-            return self.builder.make(f"trunc i8 {x} to i1", BOOL)
-        return Scalar(self.builder, x, dtype)
-
-    def look_at(self, array: Node, size: int, parts: int) -> None:
-        """Check a part of an array of positions, all at once: then nothing is left to decide where
-        they are used.
-        """
-        f, b, pointer = self.function, self.builder, self.pointers[array]
-        low, high = share(f, array.spec.size, parts, "%part")
-        outside = f.variable("i64", 0)
-
-        def position(at: Index) -> Scalar:
-            return b.from_front(self.fetch(pointer, at, array.spec.dtype), size)
-
-        with f.loop(low, high) as at:
-            i = position(at)
-            bad = f.let(f"zext i1 {((i < 0) | (i >= size)).name} to i64")
-            f.set(outside, f.let(f"or i64 {f.get(outside)}, {bad}"))
-        with f.when(f.let(f"icmp ne i64 {f.get(outside)}, 0")), f.loop(low, high) as at:
-            b.checks.position(b, position(at), size)
-        b.looked.add((array, size))
-
-    def put(self, pointer: str, place: Index, x: Scalar) -> None:
-        """Store it there."""
-        f, kind = self.function, type_of(x.dtype)
-        name = f.let(f"zext i1 {x.name} to i8") if x.dtype == BOOL else x.name
-        f.store(name, f.at(pointer, place, kind), kind)
 
     def apply(self, n: Node, at: Sequence[Index], operand: Callable[[Node], Scalar]) -> Scalar:
         """The entry of an operation's result, of its operands' entries."""
@@ -149,10 +117,43 @@ class Reader(Builder):
         self.checks = checks
         self.looked: set[tuple[Node | None, int]] = set()
 
+    def fetch(self, pointer: str, place: Index, dtype: np.dtype) -> Scalar:
+        """What is stored, so many numbers after a pointer."""
+        f, kind = self.function, type_of(dtype)
+        x = f.load(f.at(pointer, place, kind), kind)
+        return self.make(f"trunc i8 {x} to i1", BOOL) if dtype == BOOL else Scalar(self, x, dtype)
+
+    def put(self, pointer: str, place: Index, x: Scalar) -> None:
+        """Store it there."""
+        f, kind = self.function, type_of(x.dtype)
+        name = f.let(f"zext i1 {x.name} to i8") if x.dtype == BOOL else x.name
+        f.store(name, f.at(pointer, place, kind), kind)
+
     def refuse(self, condition: Scalar) -> None:
         """Leave the call to the interpreter, if that holds."""
         if self.checks is not None:
             self.checks.refuse(self.function, condition.name)
+
+    def look_at(self, array: Node, pointer: str, size: int, parts: int) -> None:
+        """Check a part of an array of positions, all at once: then nothing is left to decide where
+        they are used.
+        """
+        if self.checks is None or (array, size) in self.looked:
+            return
+        f = self.function
+        low, high = share(f, array.spec.size, parts, "%part")
+        outside = f.variable("i64", 0)
+
+        def position(at: Index) -> Scalar:
+            return self.from_front(self.fetch(pointer, at, array.spec.dtype), size)
+
+        with f.loop(low, high) as at:
+            i = position(at)
+            bad = f.let(f"zext i1 {((i < 0) | (i >= size)).name} to i64")
+            f.set(outside, f.let(f"or i64 {f.get(outside)}, {bad}"))
+        with f.when(f.let(f"icmp ne i64 {f.get(outside)}, 0")), f.loop(low, high) as at:
+            self.checks.position(self, position(at), size)
+        self.looked.add((array, size))
 
     def position(self, i: Scalar, size: int) -> Scalar:
         """A position along an axis of this size, counted from the front. One outside is noted as
@@ -196,7 +197,8 @@ class _Asked(Reader):
 def cuts(node: Node) -> list[list[int]]:
     """For each axis of what is put together of parts: where a part ends and another begins."""
     shape = node.spec.shape
-    if node.op.entry is None or node.op.native is not None or not node.op.moves:
+    chooses = node.op.moves or node.op.selects
+    if node.op.entry is None or node.op.native is not None or not chooses:
         return [[] for _ in shape]
     b = _Asked()
     at = tuple(Scalar(b, f"%{a}", INT, within=(0, n - 1)) for a, n in enumerate(shape))

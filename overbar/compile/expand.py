@@ -9,14 +9,13 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
-
 from ..capture import capture
 from ..graph import Graph, Node
 from ..ops.einsum import plan
 from ..primitive import PRIMITIVES
 from ..spec import Spec, spec
 from .rewrite import make, rebuilt
+from .scalar import can_hold
 
 
 def expand(graph: Graph) -> Graph:
@@ -28,7 +27,7 @@ def expand(graph: Graph) -> Graph:
     results: dict[Node, list[Node]] = {}
 
     def replace(node: Node, inputs: tuple[Node, ...]) -> Node:
-        if node in leaves or not inputs:
+        if node in leaves or (not inputs and node.op.name != "call"):
             return node
         if node.op.name == "part" and inputs[0] in results:
             return results[inputs[0]][node.params["index"]]
@@ -72,8 +71,7 @@ def expanded(node: Node) -> Node:
 def _is_formula(node: Node) -> bool:
     if getattr(node.op, "expands", None) is None or any(x.spec.size == 0 for x in node.inputs):
         return False
-    dtypes = (np.float32, np.float64)
-    return node.spec.dtype in dtypes and node.params.get("ties", "share") == "share"
+    return can_hold(node) and not (node.op.declines and node.op.declines(node))
 
 
 @lru_cache(maxsize=1024)

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from ..elementwise import Elementwise
-from ..graph import Graph, Node, number
+from ..graph import Graph, Node, bodies_of, number
 from ..primitive import PRIMITIVES
 from ..spec import spec
+from . import positions
 from .rewrite import constant, is_constant, make, rebuilt, with_inputs
 
 PARTS = 8
@@ -39,16 +40,23 @@ def fold(graph: Graph) -> Graph:
         if node in leaves or not inputs:
             return node
         node = with_inputs(node, inputs)
-        known = _computed(node) or _uniform(node)
+        known = _computed(node) or _uniform(node) or _of_nothing(node)
         if known is not None:
             return known
-        for identity in IDENTITIES.get(node.op.name, ()):
+        for identity in _identities(node):
             simpler = identity(node)
             if simpler is not None and simpler.spec is node.spec:
                 return simpler
         return node
 
     return rebuilt(graph, replace)
+
+
+def _identities(node: Node) -> tuple[Callable[[Node], Node | None], ...]:
+    """Those of its operation. Neutral numbers are real: a part of (∞ + 0i) (1 + 0i) is 0 ∞."""
+    if node.op.name in ("multiply", "divide", "subtract") and node.spec.dtype.kind == "c":
+        return ()
+    return IDENTITIES.get(node.op.name, ())
 
 
 def _computed(node: Node) -> Node | None:
@@ -68,6 +76,18 @@ def _computed(node: Node) -> Node | None:
     elif isinstance(value, np.generic | np.ndarray):
         value = value.item()
     return constant(value, node.spec, node)
+
+
+def _of_nothing(node: Node) -> Node | None:
+    """A result of a loop that nothing goes into is known."""
+    loop = node.inputs[0]
+    bodies = bodies_of(loop).values()
+    if node.op.name != "part" or loop.inputs or not bodies:
+        return None
+    if any(n.op.name == "callback" for body in bodies for n in body.nodes):
+        return None
+    value = loop.op.run(**loop.params)[node.params["index"]]
+    return constant(np.asarray(value, node.spec.dtype), node.spec, node)
 
 
 def _uniform(node: Node) -> Node | None:
@@ -176,13 +196,15 @@ def _first_power(node: Node) -> Node | None:
 
 
 def _of_one(node: Node) -> Node | None:
-    """A reduction over axes of size 1 is a reshape."""
+    """A reduction over axes of size 1 is a reshape, in the result's dtype (`all` of numbers)."""
     x, axis = node.inputs[0], node.params["axis"]
     sizes = [x.spec.shape[a] for a in (axis if isinstance(axis, tuple) else (axis,))]
-    if all(n == 1 for n in sizes) and x.spec.dtype == node.spec.dtype:
-        shape = {"shape": node.spec.shape}
-        return make(PRIMITIVES["reshape"], (x,), shape, spec(**shape, dtype=x.spec.dtype), node)
-    return None
+    if any(n != 1 for n in sizes):
+        return None
+    if x.spec.dtype != node.spec.dtype:
+        of = spec(x.spec.shape, node.spec.dtype)
+        x = make(PRIMITIVES["cast"], (x,), {"dtype": of.dtype}, of, node)
+    return _with_shape(x, node.spec.shape, node)
 
 
 def _side_by_side(node: Node) -> Node | None:
@@ -240,7 +262,7 @@ IDENTITIES: dict[str, tuple[Callable[[Node], Node | None], ...]] = {
     "divide": (_drops(1, 1),),
     "subtract": (_drops(1, 0),),
     "negative": (_twice("negative"),),
-    "transpose": (_transposed_twice,),
+    "transpose": (_transposed_twice, positions.transposed),
     "reshape": (_reshaped_twice,),
     "broadcast": (_broadcast_twice, _reshape_of_number),
     "logical_not": (_twice("logical_not"),),

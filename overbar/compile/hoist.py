@@ -307,10 +307,14 @@ def _made_of(graph: Graph, inputs: Iterable[Node]) -> list[Node]:
 
 
 def _last(graph: Graph, nodes: Collection[Node], within: Collection[Node]) -> list[Node]:
-    """Those that something else needs than the nodes within."""
+    """Those that something else needs than the nodes within, them or a view of them."""
     inside, wanted = set(within), set(nodes)
     uses = _uses(graph)
-    return [n for n in graph.nodes if n in wanted and any(u not in inside for u in uses[n])]
+
+    def leaves(n: Node) -> bool:
+        return any(u not in inside or (is_view(u) and leaves(u)) for u in uses[n])
+
+    return [n for n in graph.nodes if n in wanted and leaves(n)]
 
 
 def _path_in(node: Node, allowed: Collection[Node], inputs: Collection[Node]) -> bool:

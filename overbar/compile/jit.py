@@ -9,6 +9,7 @@ second time. All that knows native code is imported when a function is called fo
 from __future__ import annotations
 
 import functools
+import inspect
 import types
 import warnings
 from collections.abc import Callable, Sequence
@@ -69,6 +70,9 @@ class Jitted:
         self._why: list[str] = []
         self._guard: tuple[Traced, list[Any]] | None = None
 
+    def __reduce__(self) -> str:  # as of a function: by its name; a copy is the function itself
+        return getattr(self, "__qualname__", self.__name__)
+
     def __repr__(self) -> str:
         traces = len(self._traces)
         return f"<jitted {self.__name__}: {traces} trace{'' if traces == 1 else 's'}>"
@@ -100,7 +104,7 @@ class Jitted:
         traced = self._found(leaves, structure, context)
         followed = _is_followed(traced, leaves, context)
         # Draws differ from lane to lane, their count does not. And a guard names the user's line.
-        if (context.lane and traced.rebinds) or (followed and context.guard):
+        if (context.lane and (traced.rebinds or traced.lane)) or (followed and context.guard):
             args, kwargs = tree_unflatten(structure, leaves)
             return self.f(*args, **kwargs)
         if followed:
@@ -443,7 +447,8 @@ def jit(
     `.grad` that is there at the end of the body is there after the call (`keep_grads` changes
     nothing: gradients that a training step clears at its end cost nothing).
 
-    Raises:  UnknownValueError where f needs a value while it is traced.
+    Raises:  UnknownValueError where f needs a value while it is traced; DomainError for generators
+             and coroutines, and names of no argument.
     Example:
         >>> step = ob.jit(lambda x: x * 2.0 + 1.0)
         >>> step(np.array([1.0, 2.0]))
@@ -451,5 +456,10 @@ def jit(
     """
     if f is None:
         return functools.partial(jit, static=static, dynamic=dynamic, keep_grads=keep_grads)
+    if inspect.isgeneratorfunction(f) or inspect.iscoroutinefunction(f):
+        raise DomainError(
+            f"jit: {f.__name__} gives a generator or a coroutine, whose body runs after the call",
+            hint="jit a function that returns its results, and yield or await outside of it",
+        )
     several = [(n,) if isinstance(n, str | int) else tuple(n) for n in (static, dynamic)]
     return Jitted(f, *several)

@@ -9,9 +9,8 @@ from .scalar import can_hold
 
 Sizes = tuple[int, ...]
 WHOLE = {
-    *CONVOLUTIONS, "scatter", "add_along", "cumsum", "argmax", "argmin",
-    "pool_winners", "max_pool", "window_sum", "window_spread", "running_product", "recurrence",
-    "sort", "argsort",
+    *CONVOLUTIONS, "scatter", "add_along", "cumsum", "pool_winners", "max_pool", "window_sum",
+    "window_spread", "running_product", "recurrence", "sort", "argsort", "put",
 }  # fmt: skip
 """Operations whose operands lie in memory row by row."""
 

@@ -90,9 +90,7 @@ class Matrices:
 
     def clear(self, place: str) -> None:
         """Zeros everywhere."""
-        name = self.f.module.intrinsic(
-            "llvm.memset.p0.i64", "void", "ptr", "i8", "i64", "i1 immarg"
-        )
+        name = self.f.module.intrinsic("llvm.memset.p0.i64", "void", "ptr", "i8", "i64", "i1")
         size = self.at.rows * self.at.row * self.e.size
         given = [("ptr", place), ("i8", 0), ("i64", size), ("i1", "false")]
         self.f.call(name, "void", *given)

@@ -27,7 +27,7 @@ ARGUMENTS = [
 
 def clear(f: Function, dtype: str, to: str, count: Index) -> None:
     """Emit zeros for so many numbers."""
-    name = f.module.intrinsic("llvm.memset.p0.i64", "void", "ptr", "i8", "i64", "i1 immarg")
+    name = f.module.intrinsic("llvm.memset.p0.i64", "void", "ptr", "i8", "i64", "i1")
     size = f.mul(count, SIZE[dtype])
     f.call(name, "void", ("ptr", to), ("i8", 0), ("i64", size), ("i1", "false"))
 
@@ -51,7 +51,7 @@ def move(
     for n from 0 to copies, in this order.
     """
     if copies == 1 and rows == 1:
-        name = f.module.intrinsic("llvm.memcpy.p0.p0.i64", "void", "ptr", "ptr", "i64", "i1 immarg")
+        name = f.module.intrinsic("llvm.memcpy.p0.p0.i64", "void", "ptr", "ptr", "i64", "i1")
         size = f.mul(columns, SIZE[dtype])
         f.call(name, "void", ("ptr", to), ("ptr", source), ("i64", size), ("i1", "false"))
         return

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 from ..errors import DomainError, MissingPackageError
 from . import cache, target
-from .divide import divided
+from .divide import RULES, divided
 from .machine import Machine
 
 
@@ -257,7 +257,7 @@ def _key(text: str, machine: Machine, level: Level) -> str:
     """Everything that the machine code depends on."""
     llvm = _llvm()
     version = ".".join(map(str, llvm.llvm_version_info))
-    maker = f"{version} {llvm.get_process_triple()} {level} {UNROLLED}"
+    maker = f"{version} {llvm.get_process_triple()} {level} {UNROLLED} {RULES}"
     return cache.key_of(maker, machine.name, machine.features, text)
 
 

@@ -144,14 +144,12 @@ class Writer(Entries):
 
     def look_at_positions(self) -> None:
         """Before the loops: those that lie in memory."""
-        b = self.builder
-        if b.checks is None or any(n.op.name == "slice" for n in self.graph.nodes):
+        if any(n.op.name == "slice" for n in self.graph.nodes):
             return
         for n in self.shape.members:
             for array, size in looked_at(n) or ():
-                known = "within" in array.params or (array, size) in b.looked
-                if array in self.inputs and not known:
-                    self.look_at(array, size, self.shape.parts)
+                if array in self.inputs and "within" not in array.params:
+                    self.builder.look_at(array, self.pointers[array], size, self.shape.parts)
 
     def in_blocks(self, across: int) -> None:
         """Two loops over blocks, and two inside each, so that both arrays are read along memory."""

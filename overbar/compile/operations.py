@@ -18,12 +18,18 @@ class Operation:
 
     pointwise = False
     numbers = True
-    expands = entry = reduces = declines = None
+    expands = reduces = declines = None
+    moves = selects = False
 
     def __init__(
-        self, name: str, run: Callable[..., Any], native: Callable[..., Any] | None = None
+        self,
+        name: str,
+        run: Callable[..., Any],
+        *,
+        native: Callable[..., Any] | None = None,
+        entry: Callable[..., Any] | None = None,
     ) -> None:
-        self.name, self.run, self.native = name, run, native
+        self.name, self.run, self.native, self.entry = name, run, native, entry
 
     def __repr__(self) -> str:
         return self.name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ..errors import DomainError
 from ..graph import Graph
 from .bodies import bodies
 from .contract import contract
@@ -43,7 +44,12 @@ def lowered(
 ) -> Graph:
     """The graph after all passes, or after the one named; `show` sees every one, and in its
     `derived["became"]` what the pass made of each node of the one before.
+
+    Raises:  DomainError if no pass is named so.
     """
+    names = [name for name, _ in PASSES]
+    if until is not None and until not in names:
+        raise DomainError(f"lower: {until!r} is no pass", want=f"trace, {', '.join(names)}")
     for name, apply in PASSES:
         after = apply(graph)
         verify(name, graph, after)

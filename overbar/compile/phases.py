@@ -19,8 +19,9 @@ TILE = 512
 """Columns summed at a time."""
 BLOCK = 32
 """Sides of the blocks in which an array is read that lies across."""
-SHARED = 16384
-"""Entries (weighted by what they cost) worth being a part of their own."""
+SHARED, ALONE = 16384, 4096
+"""Entries (weighted by what they cost) worth being a part of their own, in rows that are summed and
+in rows that are not: those need nothing done to put the parts together. 4096 are a microsecond."""
 
 PIECES = 9
 """So many loops, at most, for what is put together of parts."""
@@ -159,7 +160,8 @@ class Shape:
     def _divide(self) -> None:
         """Into how many parts, and of what."""
         weight = 1 + sum(4 if n.op.name in COSTLY else 1 for n in self.members) // 8
-        wanted = min(16, math.prod(self.axes) * weight // SHARED)
+        worth = SHARED if self.reduced else ALONE
+        wanted = min(16, math.prod(self.axes) * weight // worth)
         self.splits = False
         self.axis, pieces = None, 1
         candidates = self.outer or (self.inner if not self.reduced else [])

@@ -9,7 +9,7 @@ every other reader comes before and the kernel itself reads only the entry that 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -227,7 +227,7 @@ def can_overwrite(step: Step, x: Node, y: Node) -> bool:
     if step.node.op is NEST:
         shape = Shape(step.node)
         mine = shape.phase.get(made)
-        if mine is None:
+        if mine is None or not _again(shape, mine, inner.outputs).isdisjoint(using):
             return False
         for n in using:
             early = n in shape.whole and not shape.whole[n] and shape.phase[n] <= mine
@@ -244,6 +244,19 @@ def can_overwrite(step: Step, x: Node, y: Node) -> bool:
             if base_of(i) is root and not _is_the_entry(i, root):
                 return False
     return True
+
+
+def _again(shape: Shape, phase: int, stored: Sequence[Node]) -> set[Node]:
+    """Members whose entries may be computed once more after a phase: those used then, and what they
+    are made of; not what is stored.
+    """
+    found: set[Node] = set()
+    later = [n for n, p in shape.sides.items() if p > phase]
+    for n in (*later, *reversed(shape.members)):
+        if n in found or shape.phase.get(n, phase + 1) > phase:
+            found.update(x for x in map(base_of, n.inputs) if shape.whole.get(x))
+            found.difference_update(stored)
+    return found
 
 
 def _is_the_entry(x: Node, root: Node) -> bool:

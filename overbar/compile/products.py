@@ -256,6 +256,6 @@ class Block(Entries):
     def operand(self, x: Node) -> Scalar:
         """An operand's entry."""
         base = base_of(x)
-        if base in self.members and (base.spec.size > 1 or base is self.core):
+        if base in self.members and (base.spec.size > 1 or self.core.spec.size == 1):
             return self.value(base)
         return self.read(x, self.entry_of(x.spec.shape))

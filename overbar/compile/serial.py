@@ -11,21 +11,24 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-
 from ..graph import Node
 from . import sorting
 from .access import row_major
 from .entries import Reader
 from .kernel import Kernel
 from .nest import attributes
-from .scalar import BOOL, INT, Scalar
+from .scalar import INT, Scalar
+from .stages import offset
 from .text import Function, Index, type_of
 
 LINES = 16
 """Parts at most."""
 ENOUGH = 16384
 """Entries worth being a part of their own."""
+LINE = 64
+"""Bytes of a line of the cache: two threads that write into one wait for each other."""
+BESIDE = 256
+"""So many lines go side by side."""
 
 
 class Written:
@@ -35,23 +38,12 @@ class Written:
         module = program.module
         self.f: Function = module.function(name, arguments, attributes=attributes(program.machine))
         self.b = Reader(self.f, program.checks)
+        self.entry, self.put = self.b.fetch, self.b.put
         self.node, self.parts, self.workspace = node, 1, 0
 
-    def entry(self, pointer: str, place: Index, dtype: np.dtype) -> Scalar:
-        """A number in memory."""
-        x = self.f.load(self.f.at(pointer, place, type_of(dtype)), type_of(dtype))
-        if dtype == BOOL:
-            return self.b.make(f"trunc i8 {x} to i1", BOOL)
-        return Scalar(self.b, x, dtype)
-
-    def put(self, pointer: str, place: Index, x: Scalar) -> None:
-        """Into memory."""
-        name = self.f.let(f"zext i1 {x.name} to i8") if x.dtype == BOOL else x.name
-        self.f.store(name, self.f.at(pointer, place, type_of(x.dtype)), type_of(x.dtype))
-
-    def lines(self, count: int, work: int) -> tuple[Index, Index]:
-        """Which of so many independent lines this part does."""
-        self.parts = max(1, min(LINES, count, count * work // ENOUGH))
+    def lines(self, count: int, work: int, most: int = LINES) -> tuple[Index, Index]:
+        """Which of so many independent lines this part does, of `most` parts."""
+        self.parts = max(1, min(most, count, count * work // ENOUGH))
         if self.parts == 1 and not self.f.module.general:
             return 0, count
         each = -(-count // self.parts)
@@ -61,27 +53,55 @@ class Written:
 
 
 def scatter(w: Written, pointers: Sequence[str]) -> None:
-    """Zeros, to which rows are added at positions."""
+    """Zeros, to which what lies behind some axes is added at positions along them."""
     f, b, node = w.f, w.b, w.node
-    index = node.inputs[1:]
-    shape, dtype = node.params["shape"], node.spec.dtype
-    axes = shape[: len(index)]
-    width = math.prod(shape[len(index) :])
-    count = index[0].spec.size
-    low, high = w.lines(width, count + math.prod(axes))
+    index, shape, dtype = node.inputs[1:], node.params["shape"], node.spec.dtype
+    axis = node.params.get("axis", 0)
+    axes, after = shape[axis : axis + len(index)], math.prod(shape[axis + len(index) :])
+    before, places, count = math.prod(shape[:axis]), math.prod(axes), index[0].spec.size
+    line = after if before > 1 else max(1, LINE // dtype.itemsize)
+    low, high = w.lines(before if before > 1 else -(-after // line), line * (count + places))
+    if before > 1:
+        rows, columns = (low, high), (0, after)
+    else:
+        rows, columns = (0, 1), (f.mul(low, line), f.least(f.mul(high, line), after))
+    for p, x, n in zip(pointers[1:-1], index, axes, strict=True):
+        b.look_at(x, p, n, w.parts)
     zero = b.constant(0, dtype)
-    with f.loop(0, math.prod(axes)) as i, f.loop(low, high) as j:
-        w.put(pointers[-1], f.add(f.mul(i, width), j), zero)
+    with f.loop(*rows) as row:
+        with f.loop(0, places) as i, f.loop(*columns) as j:
+            w.put(pointers[-1], offset(f, (row, i, j), (places * after, after, 1)), zero)
+        with f.loop(0, count) as i:
+            place: Index = 0
+            for p, x, n in zip(pointers[1:-1], index, axes, strict=True):
+                at = w.entry(p, i, x.spec.dtype)
+                at.source = x
+                place = f.add(f.mul(place, n), b.position(at, n).name)
+            with f.loop(*columns) as j:
+                there = offset(f, (row, place, j), (places * after, after, 1))
+                more = w.entry(
+                    pointers[0], offset(f, (row, i, j), (count * after, after, 1)), dtype
+                )
+                w.put(pointers[-1], there, w.entry(pointers[-1], there, dtype) + more)
+
+
+def put(w: Written, pointers: Sequence[str]) -> None:
+    """A vector with other numbers at some positions: the last one where several go to one. Parts
+    are stretches of it, few if there are many positions, as each part looks at all of them.
+    """
+    f, b, (x, v, index) = w.f, w.b, w.node.inputs
+    size, count, dtype = x.spec.size, index.spec.size, w.node.spec.dtype
+    low, high = w.lines(size, 1, min(LINES, size // (4 * count)))
+    b.look_at(index, pointers[2], size, w.parts)
+    with f.loop(low, high) as i:
+        w.put(pointers[-1], i, w.entry(pointers[0], i, dtype))
     with f.loop(0, count) as i:
-        place: Index = 0
-        for p, x, n in zip(pointers[1:-1], index, axes, strict=True):
-            at = b.position(w.entry(p, i, x.spec.dtype), n)
-            place = f.add(f.mul(place, n), at.name)
-        with f.loop(low, high) as j:
-            there = f.add(f.mul(place, width), j)
-            now = w.entry(pointers[-1], there, dtype)
-            more = w.entry(pointers[0], f.add(f.mul(i, width), j), dtype)
-            w.put(pointers[-1], there, now + more)
+        at = w.entry(pointers[2], i, index.spec.dtype)
+        at.source = index
+        at = b.position(at, size)
+        ours = (at >= Scalar(b, str(low), INT)) & (at < Scalar(b, str(high), INT))
+        with f.when(ours.name):
+            w.put(pointers[-1], at.name, w.entry(pointers[1], i, v.spec.dtype))
 
 
 def add_along(w: Written, pointers: Sequence[str]) -> None:
@@ -105,33 +125,29 @@ def add_along(w: Written, pointers: Sequence[str]) -> None:
             w.put(pointers[-1], there, now + w.entry(pointers[0], here, dtype))
 
 
-def _walk(w: Written, axis: int) -> tuple[int, Index, Index, int]:
-    """Lines along an axis of the operand: how many entries each, which are ours, and the step."""
-    shape = w.node.inputs[0].spec.shape
-    step = row_major(shape)[axis]
-    low, high = w.lines(math.prod(shape) // shape[axis], shape[axis])
-    return shape[axis], low, high, step
-
-
-def _start(f: Function, line: Index, count: int, step: int) -> Index:
-    """Where a line begins."""
-    return f.add(f.mul(f.div(line, step), count * step), f.mod(line, step))
-
-
 @contextmanager
 def _carried(w: Written, first: int) -> Iterator[tuple[Index, Scalar, Callable[[Scalar], None]]]:
     """Along every line that is ours, entry after entry: its place, the number that is carried
-    (`first` at the beginning), and what gives it another value.
+    (`first` at the beginning), and what gives it another value. Lines that lie beside each other
+    go side by side.
     """
-    f, b, dtype, params = w.f, w.b, w.node.spec.dtype, w.node.params
-    count, low, high, step = _walk(w, params["axis"])
+    f, b, dtype, axis = w.f, w.b, w.node.spec.dtype, w.node.params["axis"]
+    shape, kind = w.node.spec.shape, type_of(w.node.spec.dtype)
+    count, step = shape[axis], row_major(shape)[axis]
+    tile = min(step, BESIDE)
+    tiles = -(-step // tile)
+    low, high = w.lines(math.prod(shape[:axis]) * tiles, count * tile)
+    state = f.variable(f"[{tile} x {kind}]").place
     with f.loop(low, high) as line:
-        start = _start(f, line, count, step)
-        state = f.variable(type_of(dtype), b.constant(first, dtype).name)
-        with f.loop(0, count) as k:
-            at = f.sub(count - 1, k) if params["reverse"] else k
-            now = Scalar(b, f.get(state), dtype)
-            yield f.add(start, f.mul(at, step)), now, lambda x: f.set(state, x.name)
+        start = f.mul(f.mod(line, tiles), tile)
+        size = f.least(tile, f.sub(step, start)) if tiles > 1 else tile
+        start = f.add(f.mul(f.div(line, tiles), count * step), start)
+        with f.loop(0, size) as j:
+            w.put(state, j, b.constant(first, dtype))
+        with f.loop(0, count) as k, f.loop(0, size) as j:
+            at = f.sub(count - 1, k) if w.node.params["reverse"] else k
+            place = f.add(f.add(start, f.mul(at, step)), j)
+            yield place, w.entry(state, j, dtype), lambda x: w.put(state, j, x)
 
 
 def cumsum(w: Written, pointers: Sequence[str]) -> None:
@@ -159,45 +175,17 @@ def recurrence(w: Written, pointers: Sequence[str]) -> None:
         w.put(pointers[2], place, now)
 
 
-def extreme(w: Written, pointers: Sequence[str]) -> None:
-    """Where the greatest (or least) entry is: the first of equals; a NaN is the greatest."""
-    f, b, node = w.f, w.b, w.node
-    dtype = node.inputs[0].spec.dtype
-    greatest = node.op.name == "argmax"
-    count, low, high, step = _walk(w, node.params["axis"])
-    kind = "i1" if dtype == BOOL else type_of(dtype)
-    with f.loop(low, high) as line:
-        start = _start(f, line, count, step)
-        first = w.entry(pointers[0], start, dtype)
-        best = f.variable(kind, first.name)
-        where = f.variable("i64", 0)
-        with f.loop(1, count) as k:
-            x = w.entry(pointers[0], f.add(start, f.mul(k, step)), dtype)
-            now = Scalar(b, f.get(best), dtype)
-            if dtype == BOOL:
-                better = x & ~now if greatest else now & ~x
-            else:
-                better = x > now if greatest else x < now
-            if dtype.kind == "f":
-                better = (better | b.isnan(x)) & ~b.isnan(now)
-            f.set(best, b.where(better, x, now).name)
-            place = Scalar(b, str(k), INT)
-            f.set(where, b.where(better, place, Scalar(b, f.get(where), INT)).name)
-        w.put(pointers[1], line, Scalar(b, f.get(where), INT))
-
-
 WRITERS: dict[str, Callable[[Written, Sequence[str]], None]] = {
     "scatter": scatter,
+    "put": put,
     "add_along": add_along,
     "cumsum": cumsum,
-    "argmax": extreme,
-    "argmin": extreme,
     "running_product": running_product,
     "recurrence": recurrence,
     **sorting.WRITERS,
 }
-ALIKE = {"recurrence"}
-"""Those whose operands are of the result's dtype."""
+ALIKE = {"recurrence": 2, "put": 2}
+"""Those whose first operands, so many, are of the result's dtype."""
 
 
 def serial(program: Any, node: Node, name: str, arguments: Any, pointers: Any) -> Kernel | None:
@@ -205,7 +193,8 @@ def serial(program: Any, node: Node, name: str, arguments: Any, pointers: Any) -
     writer = WRITERS.get(node.op.name)
     if writer is None or 0 in (x.spec.size for x in (node, *node.inputs)):
         return None
-    if node.op.name in ALIKE and any(x.spec.dtype != node.spec.dtype for x in node.inputs):
+    alike = node.inputs[: ALIKE.get(node.op.name, 0)]
+    if any(x.spec.dtype != node.spec.dtype for x in alike):
         return None
     if node.op.name in sorting.WRITERS and sorting.is_long(node):
         return None

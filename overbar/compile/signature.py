@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..context import UNKNOWN, WANTED, Context
-from ..errors import DTypeError
+from ..errors import DomainError, DTypeError
 from ..handle import Tensor
 from ..spec import Spec
 from ..trees import LEAF, Structure, same_structure
@@ -121,6 +121,15 @@ class Reader:
                 self.rest = p.name
             elif p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD):
                 self.names.append(p.name)
+        kinds, said = {p.kind for p in parameters}, [p.name for p in parameters]
+        for name in (*static, *dynamic) if parameters else ():
+            word = isinstance(name, str)
+            there = name in said if word else name < len(self.names)
+            rest = inspect.Parameter.VAR_KEYWORD if word else inspect.Parameter.VAR_POSITIONAL
+            if not there and rest not in kinds:
+                raise DomainError(
+                    f"jit: there is no argument {name!r}", want=f"among {', '.join(said)}"
+                )
 
     def read(
         self, leaves: Sequence[Any], structure: Structure, context: Context

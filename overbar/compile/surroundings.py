@@ -18,6 +18,7 @@ import functools
 import gc
 import sys
 import types
+from collections import ChainMap, UserDict, UserList, deque
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -49,9 +50,9 @@ _UNREAD = {
 class Watch(NamedTuple):
     """A place and the object that it held.
 
-    kind    "cell" (of a closure), "key" (of a dict: `name`), "items" (of a list), "size" (of a
-            list or dict), "slot" (attribute `name`), "set", "bytes" (of an array), "code" (code and
-            defaults of a function)
+    kind    "cell" (of a closure), "key" (of a dict: `name`), "items" (of a list), "line" (of a
+            deque), "size" (of a list or dict), "slot" (attribute `name`), "set", "bytes" (of an
+            array), "code" (code and defaults of a function)
     """
 
     kind: str
@@ -66,7 +67,7 @@ class Watch(NamedTuple):
             return dict.get(where, name, MISSING) is found
         if kind == "cell":
             return _content(where) is found
-        if kind == "items":
+        if kind in ("items", "line"):
             return len(where) == len(found) and all(a is b for a, b in zip(where, found))
         if kind == "size":
             return len(where) == found
@@ -131,9 +132,10 @@ class Survey:
 
     def without(self, later: Survey) -> Survey:
         """What the traced function did not itself change, by the survey made after the trace: a
-        log that it appended to is no reason to trace again, a number that it counted up is.
+        log that it appended to is no reason to trace again, a number that it counted up is, and so
+        is an attribute that was not there.
         """
-        for path in [p for p in self.facts if p.endswith("[]")]:
+        for path in [p for p in self.facts if p.endswith("[]") and not p.endswith(".[]")]:
             if later.facts.get(path) != self.facts[path]:
                 del self.facts[path]
                 self.watches.pop(path, None)
@@ -211,8 +213,13 @@ class Survey:
             self.handles.add(id(thing))
         elif isinstance(thing, np.ndarray):
             self.arrays[id(thing)] = thing
-        elif isinstance(thing, list | tuple | dict | set | frozenset):
+        elif isinstance(thing, list | tuple | dict | set | frozenset | deque):
             self._open_container(path, thing)
+        elif isinstance(thing, UserDict | UserList | ChainMap):
+            held = "maps" if isinstance(thing, ChainMap) else "data"
+            inside = getattr(thing, held)
+            self._see(f"{path}.{held}", inside, Watch("slot", thing, held, inside))
+            self._objects.append((path, thing, set()))
         elif isinstance(thing, types.FunctionType):
             self._open_function(path, thing)
         elif isinstance(thing, types.MethodType):
@@ -239,15 +246,16 @@ class Survey:
             watch = Watch("size", thing, None, len(thing))
             if isinstance(thing, set):
                 watch = Watch("set", thing, None, set(thing))
-            elif isinstance(thing, list) and not large:
-                watch = Watch("items", thing, None, tuple(thing))
+            elif isinstance(thing, list | deque) and not large:
+                kind = "items" if isinstance(thing, list) else "line"
+                watch = Watch(kind, thing, None, tuple(thing))
             self._see_size(path, watch, len(thing))
         if large:
             return
         if isinstance(thing, dict):
             for key, value in thing.items():
                 self._see(f"{path}[{_key(key)}]", value, Watch("key", thing, key, value))
-        elif isinstance(thing, list | tuple):
+        elif isinstance(thing, list | tuple | deque):
             for i, value in enumerate(thing):
                 self._see(f"{path}[{i}]", value)
         else:

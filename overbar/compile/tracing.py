@@ -101,6 +101,7 @@ class Traced:
     outs     the leaves of what the function returned: Tensor for the next result, Plain where it is
              NumPy's, or a value
     wanted   whether a result, or what is rebound, has history that `requires_grad` asks for
+    lane     whether it asks under which lane of a `vmap` it runs: for that one it was made
     donated  output -> input: the new value of a tensor whose old one nothing else needs
     number   which trace of its function it is, counted from 1
     families by number of threads the `Family` of its programs, shared with those of other sizes
@@ -163,6 +164,8 @@ class Traced:
         self.sources = tuple(sources) + tuple(
             Source("grad" if r.of_grad else "tensor", place(r.handle)) for r in captured.reads
         )
+        lanes = set(map(id, CONTEXT.get().lane or ()))
+        self.lane = any(id(r.handle) in lanes for r in captured.reads)
         self.rebinds = [place(h) for h in captured.rebinds]
         self.grads = [(place(h), there) for h, there in captured.grads]
         self.looked = [(place(h), there) for h, there in captured.looked]

@@ -53,6 +53,7 @@ remainder = elementwise(
     "remainder", arity=2, forward="remainder", text="{0} mod {1}", tex=r"{0} \bmod {1}",
     domain=((-2.0, 2.0), (0.5, 2.0)), partials=(1, lambda _z, x, y: -floor_divide(x, y)),
     doc="What is left of a after taking out b a whole number of times; it has the sign of b.",
+    native=lambda b, x, y: x % y,
 )  # fmt: skip
 copysign = elementwise(
     "copysign",

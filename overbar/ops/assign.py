@@ -16,7 +16,16 @@ from ..handle import Tensor, as_tensor, from_value
 from ..primitive import FLAT, Primitive, shared
 from ..spec import spec
 from .arithmetic import where
-from .index import Index, counts, gather_, getitem, numpy_index, parsed, slice_
+from .index import (
+    Index,
+    counts,
+    gather_,
+    getitem,
+    inside_part,
+    numpy_index,
+    parsed,
+    slice_,
+)
 from .logic import zeros_of
 from .repeat import broadcast_to, reshape
 
@@ -52,6 +61,14 @@ def _set_lanes(n: int, mapped: Sequence[bool], *xs: Any, index: Index) -> Any:
     return set_(x, v, index=((0, n, 1), *index))
 
 
+def _set_entry(b: Any, i: Any, x: Any, v: Any, *, index: Index) -> Any:
+    """v's entry where there is one, else x's."""
+    if not all(counts(index)):
+        return x(*i)
+    inside, there = inside_part(b, i, index, x.shape, v.shape)
+    return b.where(inside, v(*there), x(*i))
+
+
 set_ = Primitive(
     "set",
     forward=_set,
@@ -67,6 +84,7 @@ set_ = Primitive(
         ((r(4, 3), r(3)), {"index": ((2, 1, 1), (0, 3, 1))}),
         ((r(4), r(0)), {"index": ((0, 0, 1),)}),
     ],
+    entry=_set_entry,
     doc="x with a rectangular part replaced.",
 )
 

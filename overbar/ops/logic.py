@@ -133,7 +133,14 @@ isnan = _flat(
     complex=True,
     native=lambda b, x: b.isnan(x),
 )
-signbit = _flat("signbit", "signbit", "negative({0})", 1, "Whether the sign bit is set.")
+signbit = _flat(
+    "signbit",
+    "signbit",
+    "negative({0})",
+    1,
+    "Whether the sign bit is set.",
+    native=lambda b, x: (b.intrinsic("copysign", b.constant(1, x), x) if x.floating else x) < 0,
+)
 
 floor = _flat(
     "floor",
@@ -172,18 +179,36 @@ sign = _flat(
         else b.where(x != 0, b.constant(1, x), 0)
     ),
 )
+
+
+_EXACT = 22
+"""The greatest power of ten that a float64 holds."""
+
+
+def _rounded(b: Any, x: Any, *, decimals: int) -> Any:
+    if not x.floating:
+        return x
+    scale = b.constant(10.0 ** abs(decimals), x)
+    if not decimals:
+        return b.intrinsic("rint", x)
+    if decimals < 0:
+        return b.intrinsic("rint", x / scale) * scale
+    return b.intrinsic("rint", x * scale) / scale
+
+
 round_ = elementwise(
     "round", namespace=None, forward=lambda xp, x, *, decimals: xp.round(x, decimals),
     partials=FLAT, text=lambda x, decimals: f"round({x}{f', {decimals}' * bool(decimals)})",
     complex=True, samples=lambda r: [((r(3, 2),), {"decimals": d}) for d in (0, 1)],
-    native=lambda b, x, *, decimals: b.intrinsic("rint", x) if x.floating else x,
-    declines=lambda node: node.params["decimals"] != 0,
+    native=_rounded,
+    declines=lambda node: abs(node.params["decimals"]) > _EXACT
+    or (node.params["decimals"] < 0 and node.spec.dtype.kind != "f"),
     doc="The nearest number with so many decimals; halves to even.",
 )  # fmt: skip
 floor_divide = elementwise(
     "floor_divide", arity=2, forward="floor_divide", partials=FLAT, text="⌊{0} / {1}⌋",
     tex=r"\lfloor {0} / {1} \rfloor", domain=((-2.0, 2.0), (0.5, 2.0)),
-    doc="The greatest whole number not above a / b.",
+    doc="The greatest whole number not above a / b.", native=lambda b, x, y: x // y,
 )  # fmt: skip
 
 
@@ -241,12 +266,25 @@ bitwise_invert = _bits(
     "The bits it has not.",
     native=lambda b, x: ~x,
 )
+
+
+def _shifted(b: Any, x: Any, y: Any, up: bool) -> Any:
+    """By more bits than there are nothing is left, but the sign."""
+    most = 8 * x.dtype.itemsize - 1
+    inside = b.cast(y, f"u{y.dtype.name.removeprefix('u')}") <= most
+    if up or x.dtype.kind == "u":
+        return b.where(inside, x << y if up else x >> y, 0)
+    return x >> b.where(inside, y, most)
+
+
 bitwise_left_shift = _bits(
-    "bitwise_left_shift", "left_shift", "{0} << {1}", 2, "The bits moved up."
-)
+    "bitwise_left_shift", "left_shift", "{0} << {1}", 2, "The bits moved up.",
+    native=lambda b, x, y: _shifted(b, x, y, True),
+)  # fmt: skip
 bitwise_right_shift = _bits(
-    "bitwise_right_shift", "right_shift", "{0} >> {1}", 2, "The bits moved down."
-)
+    "bitwise_right_shift", "right_shift", "{0} >> {1}", 2, "The bits moved down.",
+    native=lambda b, x, y: _shifted(b, x, y, False),
+)  # fmt: skip
 
 
 stop_gradient_ = Primitive(

@@ -18,7 +18,7 @@ from ..primitive import FLAT, Primitive, public
 from ..spec import Spec, axes, one_axis, spec
 from . import movement
 from .arithmetic import maximum_, minimum_, square, times, where
-from .logic import equal, isnan, logical_and, logical_or
+from .logic import equal, isnan, logical_and, logical_or, not_equal
 from .movement import astype, conj
 from .repeat import dropped, kept, reshape, spread, sum, sum_
 
@@ -208,6 +208,7 @@ shares = Primitive(
         for ties in ("share", "first", "last")
     ],
     expands=_shares_of,
+    declines=lambda node: node.spec.dtype.kind != "f" or node.params["ties"] != "share",
     doc="How much of an extreme each entry is: equal shares to those that reach it, or all to one.",
 )
 
@@ -286,7 +287,17 @@ def min(x: Any, /, axis: Any = None, keepdims: bool = False) -> Tensor:
 # -- positions, conditions and counts: flat ---------------------------------------------------
 
 
-def _position(name: str) -> Primitive:
+def _position(name: str, extreme: Primitive) -> Primitive:
+    def first(x: Any, *, axis: int) -> Any:
+        """The least place at which the extreme stands, or a NaN."""
+        n, over = x.shape[axis], (axis,)
+        met = equal(x, spread(extreme(x, axis=over, ties="share"), x.shape, over))
+        met = logical_or(met, not_equal(x, x)) if x.dtype.kind == "f" else met
+        places = np.arange(n, dtype=np.int32 if n < 1 << 31 else np.int64)
+        places = places.reshape(tuple(n if a == axis else 1 for a in range(x.ndim)))
+        found = min_(where(met, places, places.dtype.type(n)), axis=over, ties="share")
+        return movement.cast(found, dtype=np.dtype(np.intp))
+
     op = Primitive(
         name,
         forward=lambda xp, x, *, axis: getattr(xp, name)(x, axis=axis),
@@ -296,6 +307,7 @@ def _position(name: str) -> Primitive:
         batch=lambda n, mapped, x, *, axis: op(x, axis=axis + 1),
         text=lambda x, axis: f"{name} {x}",
         samples=lambda r: [((r(3, 4),), {"axis": 1}), ((r(1),), {"axis": 0})],
+        expands=first,
         doc=f"Where the {'greatest' if name == 'argmax' else 'least'} entry is along an axis.",
     )
     return op
@@ -318,8 +330,8 @@ def _condition(name: str) -> Primitive:
 
 
 argmax_, argmin_, any_, all_ = (
-    _position("argmax"),
-    _position("argmin"),
+    _position("argmax", max_),
+    _position("argmin", min_),
     _condition("any"),
     _condition("all"),
 )

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,9 @@ from ..handle import Tensor, as_tensor, asarray, cast_to, from_value
 from ..primitive import Primitive, public, shared
 from ..spec import broadcast_shape, one_axis, spec
 from .arithmetic import add, where
-from .assign import flat_positions, part_value, replaced
+from .assign import part_value, replaced
 from .dtypes import default_float, dtype_of, result_type
-from .index import gather_, place_, scatter_
+from .index import added, gather_, place_
 from .logic import equal
 from .movement import move_axis, permute_dims
 from .repeat import broadcast, broadcast_to, reshape
@@ -217,12 +218,10 @@ def scatter_add(x: Any, index: Any, values: Any, /) -> Tensor:
         )
     if isinstance(index, list):
         index = np.asarray(index, np.intp if not index else None)
-    there = flat_positions(x, index)
     dtype = result_type(x, values)
     x = as_tensor(x, dtype)
-    v = reshape(part_value("scatter_add", x, values, there.shape, dtype), (-1,))
-    spread = apply(scatter_, (v, reshape(there, (-1,))), {"shape": (x.size,)})
-    return add(x, reshape(spread, x.shape))
+    given = partial(part_value, "scatter_add", x, values, dtype=dtype)
+    return add(x, added(x, index, given))
 
 
 @public

@@ -16,7 +16,7 @@ import numpy as np
 from ..calculus.transforms import Following
 from ..context import within
 from ..elementwise import Elementwise
-from ..errors import NonFiniteError, OverbarError, place
+from ..errors import DomainError, NonFiniteError, OverbarError, place
 from ..graph import CONST, INPUT, Graph, Node
 from ..handle import Tensor, as_tensor
 from ..trees import tree_flatten, tree_unflatten
@@ -34,7 +34,8 @@ def why_nan(subject: Any, *args: Any) -> NonFiniteReport:
     """Where the first NaN or infinity of a result, or of its gradients, was born.
 
     Of a result (also after `backward()`), a Graph, or a function (a training step, say) with its
-    arguments, which is run and whose changes are undone.
+    arguments, which is run and whose changes are undone; of a jitted function alone, of its last
+    call under `nan_guard`.
 
     Example:
         >>> x = ob.tensor([1.0, 0.0], requires_grad=True)
@@ -42,11 +43,20 @@ def why_nan(subject: Any, *args: Any) -> NonFiniteReport:
         >>> report.birth.op, report.birth.born, report.birth.index
         ('sqrt', 'backward', (1,))
     """
+    subject = subject if args else _kept(subject)
     if isinstance(subject, Tensor | Graph) or not callable(subject):
         if isinstance(subject, Tensor) and subject.value is not None and node_of(subject) is None:
             return _alone(subject)
         return report_of(record_of("why_nan", subject, args))
     return _of_step(subject, args)
+
+
+def _kept(subject: Any) -> Any:
+    """Of a jitted function the call that it kept, if it did."""
+    try:
+        return subject.replay() if hasattr(subject, "replay") else subject
+    except DomainError:
+        return subject
 
 
 def _alone(t: Tensor) -> NonFiniteReport:

@@ -166,7 +166,7 @@ def _chosen(record: Record) -> set[Node]:
     chosen: set[Node] = set()
     for m in record.messages:
         op = m.source.op
-        if op.selects or (op.moves and m.source in chosen):
+        if op.selects or (m.source in chosen and op.tells):
             chosen.add(m.target)
     return chosen
 

@@ -122,6 +122,8 @@ REFERENCE = {
     "pow": lambda x, y: x**y,
     "atan2": mp.atan2,
     "hypot": mp.hypot,
+    "remainder": lambda x, y: x - mp.floor(x / y) * y,
+    "floor_divide": lambda x, y: mp.floor(x / y),
     "logaddexp": lambda x, y: max(x, y) + mp.log1p(mp.exp(-abs(x - y))),
 }
 
@@ -298,5 +300,5 @@ def exact_pair(name, x, y):
             return sign * mp.exp(max(-800, min(800, log)))
     if name == "logaddexp" and abs(x - y) > 1e4:
         return mp.mpf(max(x, y))
-    with mp.workprec(2500 if name == "atan2" else 300):
+    with mp.workprec(2500 if name in ("atan2", "remainder", "floor_divide") else 300):
         return REFERENCE[name](mp.mpf(x), mp.mpf(y))

@@ -1,6 +1,7 @@
 """One text as several: each compiles alone, and together they are the program."""
 
 import ctypes
+import hashlib
 import threading
 
 import numpy as np
@@ -104,6 +105,29 @@ def test_each_function_is_in_one_part_unless_it_is_copied(small):
     # One whose address is taken stays with whoever takes it: addresses of others may be far away.
     assert where(parts, "looked_up_at_zero") == where(parts, "all")
     assert divided(PROGRAM) == parts
+
+
+def test_another_way_to_divide_has_another_number(small):
+    """Else machine code would be taken from the disk that was made of other parts."""
+    made = hashlib.sha256("".join(divided(PROGRAM)).encode()).hexdigest()[:16]
+    assert (divide.RULES, made) == (2, "210f2911b7445fd0")
+
+
+def test_a_function_stays_with_the_vector_variants_of_what_it_calls(small):
+    """A call names them in an attribute; without them its loop would be one of single numbers."""
+    variants = ",".join(f"_ZGV_LLVM_N{n}v_looked_up(looked_up.{n})" for n in (2, 4))
+    text = PROGRAM.replace(
+        "@looked_up(i64 1)", f'@looked_up(i64 1) "vector-function-abi-variant"="{variants}"'
+    )
+    for n in (2, 4):
+        text += f"define <{n} x i64> @looked_up.{n}(<{n} x i64> %x) noinline nounwind {{\n"
+        text += f"  ret <{n} x i64> %x\n}}\n"
+    parts = divided(text)
+    assert len(parts) > 3
+    (home,) = where(parts, "first")
+    for n in (2, 4):
+        found = [k for k, part in enumerate(parts) if f"define <{n} x i64> @looked_up.{n}(" in part]
+        assert found == [home]
 
 
 def test_a_function_that_nobody_has_is_found_in_a_part_as_well(small):

@@ -5,7 +5,9 @@ import pytest
 
 import overbar as ob
 from overbar.capture import Captured, Trace
+from overbar.compile import block
 from overbar.compile.passes import lowered
+from overbar.compile.split import nest
 from overbar.handle import as_tensor
 from overbar.replay import interpret
 from overbar.trees import tree_flatten
@@ -106,7 +108,22 @@ def one(x, w, u, b):
     return recurrent(x[:1], w, u, b)
 
 
-NETS = [recurrent, gated, projected, fixed, mapped, nested, adding, one]
+def ending(x, w, u, b):
+    """Steps until a test fails that needs products itself; another loop does not begin."""
+
+    def go_on(hk):
+        h, k = hk
+        return ((h @ u) ** 2).sum() + k < 20.0
+
+    def step(hk):
+        h, k = hk
+        return h * 1.1 + ob.tanh(h @ u + x[0] @ w.T) * 0.3, k + 1.0
+
+    h, k = ob.while_loop(go_on, step, (np.full((B, H), 0.1), 0.0))
+    return h, k, ob.while_loop(lambda h: h.sum() > 1e9, lambda h: h @ u, h)
+
+
+NETS = [recurrent, gated, projected, fixed, mapped, nested, adding, one, ending]
 
 
 def arguments(net):
@@ -212,6 +229,57 @@ def test_a_step_shared_in_parts(length):
             assert all(np.array_equal(a, b) for a, b in zip(g(x, w, u), wanted, strict=True))
     made = [p.assembled.kernels.values() for p in g._asked().programs.values()]
     assert any(k.together for kernels in made for of_step in kernels for k in of_step)
+
+
+@pytest.mark.native
+def test_a_loop_that_a_test_ends_is_run_by_all_threads():
+    """Another number of steps at every call: 0, 1, or many; arrays and numbers are carried."""
+    x, u = array(48, 160), array(160, 160) / 4
+
+    @ob.jit
+    def f(x, u, most):
+        step = lambda s: (s[0] + 1, ob.tanh(s[1] @ u + x), s[1].sum())
+        return ob.while_loop(lambda s: s[0] < most, step, (0, x, 0.0))
+
+    for most in (0, 1, 2, 57, 3, 200, 0):
+        with ob.config(threads=1):
+            wanted = [y.numpy() for y in f(x, u, ob.tensor(most))]
+        assert wanted[0] == most
+        for _ in range(3):
+            with ob.config(threads=2):
+                found = [y.numpy() for y in f(x, u, ob.tensor(most))]
+            assert all(np.array_equal(a, b) for a, b in zip(found, wanted, strict=True))
+    made = [p.assembled.kernels.values() for p in f._asked().programs.values()]
+    assert any(k.together for kernels in made for of_step in kernels for k in of_step)
+
+
+@pytest.mark.native
+def test_gates_are_shared_in_parts(monkeypatch):
+    """What is done entry by entry between the products of a step; the same for any threads."""
+    made = []
+    monkeypatch.setattr(block, "nest", lambda *args: made.append(nest(*args)) or made[-1])
+    x, w, u = array(4, 32, 64), array(512, 64), array(512, 128)
+
+    def f(x, w, u):
+        def cell(hc, x):
+            h, c = hc
+            i, f, g, o = ob.split(x @ w.T + h @ u.T, 4, axis=-1)
+            c = ob.sigmoid(f) * c + ob.sigmoid(i) * ob.tanh(g)
+            h = ob.sigmoid(o) * ob.tanh(c)
+            return (h, c), h
+
+        start = np.zeros((32, 128))
+        return (ob.scan(cell, (start, start), x)[1] ** 2).sum()
+
+    g = ob.jit(ob.grad(f, argnums=(0, 1, 2)))
+    with ob.config(threads=1):
+        wanted = g(x, w, u)
+    with ob.config(threads=2):
+        assert all(np.array_equal(a, b) for a, b in zip(g(x, w, u), wanted, strict=True))
+    parts = [[k.parts for k in stages.kernels] for stages in made]
+    first, second = parts[: len(parts) // 2], parts[len(parts) // 2 :]
+    assert first == second
+    assert sum(count > 1 for of_nest in first for count in of_nest) >= 2  # there, and in reverse
 
 
 @pytest.mark.native

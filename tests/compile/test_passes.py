@@ -9,6 +9,7 @@ import pytest
 import overbar as ob
 from overbar.capture import Captured, Trace
 from overbar.compile.passes import PASSES, lowered
+from overbar.errors import DomainError
 from overbar.handle import as_tensor
 from overbar.replay import interpret
 from overbar.trees import tree_flatten
@@ -322,3 +323,9 @@ def test_every_pass_keeps_what_a_random_gradient_computes(seed):
 
 def np_spec(value):
     return as_tensor(np.asarray(value)).spec
+
+
+def test_a_pass_that_there_is_not_is_refused():
+    with pytest.raises(DomainError, match="'fusion' is no pass") as caught:
+        lowered(traced(ob.exp, x), until="fusion")
+    assert "contract" in str(caught.value)

@@ -1,16 +1,18 @@
 """Threads that share out native work: every part once, in order, whatever happens around them."""
 
+import ctypes
 import os
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from overbar.compile import native, runtime
+from overbar.compile import native, runtime, sleep
 from overbar.compile.pool import MOST, Pool, runtime_text
 from tests.compile.rounds import BODIES, LENGTH, Job, bodies_text, check, expected
 
@@ -114,6 +116,89 @@ def test_other_python_threads_run_meanwhile(library, rng):
     thread.join()
     assert turns > 10
     np.testing.assert_array_equal(job.tally, 200_000)
+
+
+# -- cores ------------------------------------------------------------------------------------
+
+CORES = """
+define i32 @here() { %core = call i32 @core() ret i32 %core }
+define i32 @gone(i32 %core) {
+  call void @leave(i32 %core)
+  %now = call i32 @core()
+  ret i32 %now
+}
+define void @where(ptr %state, i64 %thread, i64 %threads, i64 %spin, ptr %cores) {
+  %core = call i32 @core()
+  %place = getelementptr i32, ptr %cores, i64 %thread
+  store i32 %core, ptr %place
+  %count = trunc i64 %threads to i32
+  call void @barrier(ptr %state, i32 %count, i64 %spin)
+  ret void
+}
+"""
+needs_cores = pytest.mark.skipif(
+    not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2,
+    reason="threads cannot be moved, or nowhere to",
+)
+
+
+@pytest.fixture
+def allowed():
+    """The cores of this thread, which is put back there."""
+    cores = os.sched_getaffinity(0)
+    yield sorted(cores)
+    os.sched_setaffinity(0, cores)
+
+
+@needs_cores
+def test_a_thread_leaves_a_core_and_may_use_the_same_ones_afterwards(folder, allowed):
+    library = native.load(runtime_text() + CORES)
+    here = ctypes.CFUNCTYPE(ctypes.c_int)(library.address("here"))
+    gone = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int)(library.address("gone"))
+    assert here() in allowed
+    first, second = allowed[:2]
+    for cores in ({first, second}, set(allowed)):
+        left = 0
+        for core in (first, second) * 5:
+            os.sched_setaffinity(0, {core})
+            os.sched_setaffinity(0, cores)  # and here it stays, unless it is moved meanwhile
+            left += gone(core) != core
+            assert os.sched_getaffinity(0) == cores
+        assert left > 5
+    os.sched_setaffinity(0, {first})
+    assert gone(first) == gone(second) == gone(-1) == first  # nowhere to go, or no reason to
+    assert os.sched_getaffinity(0) == {first}
+
+
+@needs_cores
+def test_a_thread_that_has_slept_leaves_the_core_of_the_one_that_roused_it(folder, allowed):
+    """It fell asleep there; afterwards it may use what it could use before, no more and no less."""
+    library = native.load(runtime_text() + CORES)
+    pool = Pool.of(2)
+    assert pool.stop()
+    cores = np.zeros(2, np.int32)
+
+    def run():
+        pool.run(library.address("where"), cores.ctypes.data)
+
+    run()
+    (worker,) = pool._workers
+    first, second = allowed[:2]
+    os.sched_setaffinity(0, {first})
+    apart = 0
+    for _ in range(10):
+        os.sched_setaffinity(worker.native_id, {first})
+        run()
+        assert list(cores) == [first, first]
+        assert os.sched_getaffinity(worker.native_id) == {first}
+        time.sleep(0.02)  # it sleeps
+        os.sched_setaffinity(worker.native_id, {first, second})
+        run()
+        apart += cores[1] == second
+        assert os.sched_getaffinity(worker.native_id) == {first, second}
+        assert os.sched_getaffinity(0) == {first}
+    assert apart > 5
+    assert pool.stop()
 
 
 # -- beginnings and ends ----------------------------------------------------------------------
@@ -312,11 +397,12 @@ def test_the_interpreter_ends_twenty_times():
 @pytest.mark.parametrize("arch", ["x86_64", "AMD64", "aarch64", "arm64", "riscv64"])
 @pytest.mark.parametrize("waiting", ["futex", "posix", "windows"])
 def test_the_text_for_other_computers_is_sound(monkeypatch, arch, waiting):
-    monkeypatch.setattr(runtime.platform, "machine", lambda: arch)
+    monkeypatch.setattr(sleep.platform, "machine", lambda: arch)
     if waiting == "futex" and arch == "riscv64":
         assert "usleep" in runtime_text()
         return
     text = runtime.pool_text(waiting)
+    assert ("@sched_setaffinity" in text) == (waiting == "futex")
     assert ("@usleep" in text, "@Sleep" in text) == (waiting == "posix", waiting == "windows")
     llvm = native._llvm()
     with llvm.create_context() as context, llvm.parse_assembly(text, context) as module:
@@ -334,6 +420,6 @@ def test_the_text_for_other_computers_is_sound(monkeypatch, arch, waiting):
     ],
 )
 def test_a_thread_sleeps_in_the_way_of_its_system(monkeypatch, platform, arch, word):
-    monkeypatch.setattr(runtime.platform, "machine", lambda: arch)
-    monkeypatch.setattr(runtime.sys, "platform", platform)
+    monkeypatch.setattr(sleep.platform, "machine", lambda: arch)
+    monkeypatch.setattr(sleep.sys, "platform", platform)
     assert word in runtime_text()

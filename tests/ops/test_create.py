@@ -229,3 +229,11 @@ def test_constants():
     assert (ob.pi, ob.e, ob.inf, ob.newaxis) == (np.pi, np.e, np.inf, None)
     assert np.isnan(ob.nan)
     assert ob.zeros(2)[ob.newaxis].shape == (1, 2)
+
+
+def test_an_array_in_the_other_order_of_bytes_is_read():
+    x = np.arange(6.0).reshape(2, 3)
+    swapped = x.astype(x.dtype.newbyteorder())
+    assert ob.asarray(swapped).dtype == np.float64
+    np.testing.assert_array_equal(ob.sum(swapped, axis=0), x.sum(axis=0))
+    np.testing.assert_array_equal(ob.grad(lambda x: ob.sum(x**2))(swapped), 2 * x)

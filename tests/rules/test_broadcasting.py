@@ -152,6 +152,22 @@ def test_an_integer_beside_a_float_is_a_constant(op):
                     assert_close(x_bar, w, 1e-14)
 
 
+@pytest.mark.parametrize("f", [ob.power, ob.copysign, ob.hypot, ob.atan2, ob.logaddexp])
+def test_a_boolean_beside_float32_leaves_the_adjoint_float32(f):
+    held = np.array([True, False, True])
+    x_bar = ob.grad(lambda x: ob.sum(f(x, held)))(np.array([0.5, 2.0, 3.0], np.float32))
+    wanted = ob.grad(lambda x: ob.sum(f(x, held.astype(float))))(np.array([0.5, 2.0, 3.0]))
+    assert x_bar.dtype == np.float32
+    assert_close(x_bar, wanted, 1e-6)
+
+
+def test_a_small_integer_does_not_overflow_in_a_rule():
+    """n − 1 of the least int8 is no int8."""
+    n = np.array([-128, -127], np.int8)
+    x_bar = ob.grad(lambda x: ob.sum(x**n))(np.array([1.5, 2.0], np.float32))
+    assert_close(x_bar, n.astype(float) * np.array([1.5, 2.0]) ** (n.astype(float) - 1), 1e-6)
+
+
 @several
 @pytest.mark.parametrize("number", [1, 1.5], ids=["int", "float"])
 def test_a_python_number_takes_the_dtype_of_what_it_meets(op, number):

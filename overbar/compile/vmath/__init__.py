@@ -21,6 +21,7 @@ import numpy as np
 from ..text import Module
 from . import (
     bessel,
+    division,
     error,
     exponential,
     gammas,
@@ -43,6 +44,7 @@ _TOPICS = {
     gammas: "gammaln digamma trigamma betaln",
     quantiles: "erfinv ndtri",
     bessel: "i0 i1 j0 j1",
+    division: "remainder floor_divide",
 }
 _FORMULAS = {
     name: getattr(topic, name) for topic, names in _TOPICS.items() for name in names.split()

@@ -88,7 +88,7 @@ def _of_far(x: Any, which: Any) -> Any:
 
 
 def _far(x: Any, y: Any, which: int) -> Any:
-    return mended(x, y, "far", which, _FAR[x.dtype.itemsize], _of_far)
+    return mended((x,), y, "far", which, _FAR[x.dtype.itemsize], _of_far)
 
 
 def sin(x: Any) -> Any:
