@@ -4,6 +4,7 @@ import ctypes
 import functools
 import importlib.util
 import math
+import os
 import re
 from pathlib import Path
 
@@ -342,7 +343,7 @@ def test_the_coefficients_are_what_the_tool_makes():
     _check_tables(["EXP", "SIN", "CBRT"])
 
 
-@pytest.mark.slow
+@pytest.mark.skipif("OVERBAR_PROGRAMS" not in os.environ, reason="two minutes: `make programs`")
 def test_all_coefficients_are_what_the_tool_makes():
     tool = _tool()
     _check_tables(tool.POLYNOMIALS)
