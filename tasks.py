@@ -191,7 +191,8 @@ def oracles(*arguments):
 
 def programs(*arguments):
     """Compare native code with the interpreter on 2,000 random gradients; compute the coefficients
-    of its functions anew."""
+    of its functions anew.
+    """
     python = environment("test", "jit", "plot")
     env = dict(os.environ, OPENBLAS_NUM_THREADS="1", OVERBAR_CACHE="")
     env.setdefault("OVERBAR_PROGRAMS", "2000")
