@@ -165,12 +165,7 @@ class Scalar:
         return self._binary(y, "", "or")
 
     def __xor__(self, y: Any) -> Scalar:
-        mixed = self._binary(y, "", "xor")
-        if self.dtype.kind != "u":
-            return mixed
-        # LLVM tries every way to read a chain of sums as an address, 0.2 s for the 26 rounds of
-        # two random words. Where it meets this it stops.
-        return self.builder.make(f"freeze {self.type} {mixed.name}", self.dtype)
+        return self._binary(y, "", "xor")
 
     def __invert__(self) -> Scalar:
         return self._binary(

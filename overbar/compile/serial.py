@@ -51,6 +51,12 @@ class Written:
         low = self.f.mul("%part", each)
         return low, self.f.least(self.f.add(low, each), count)
 
+    def position(self, pointer: str, place: Index, array: Node, size: int) -> Scalar:
+        """What an array says there, as a position along an axis of this size."""
+        said = self.entry(pointer, place, array.spec.dtype)
+        said.source = array
+        return self.b.position(said, size)
+
 
 def scatter(w: Written, pointers: Sequence[str]) -> None:
     """Zeros, to which what lies behind some axes is added at positions along them."""
@@ -74,9 +80,7 @@ def scatter(w: Written, pointers: Sequence[str]) -> None:
         with f.loop(0, count) as i:
             place: Index = 0
             for p, x, n in zip(pointers[1:-1], index, axes, strict=True):
-                at = w.entry(p, i, x.spec.dtype)
-                at.source = x
-                place = f.add(f.mul(place, n), b.position(at, n).name)
+                place = f.add(f.mul(place, n), w.position(p, i, x, n).name)
             with f.loop(*columns) as j:
                 there = offset(f, (row, place, j), (places * after, after, 1))
                 more = w.entry(
@@ -96,9 +100,7 @@ def put(w: Written, pointers: Sequence[str]) -> None:
     with f.loop(low, high) as i:
         w.put(pointers[-1], i, w.entry(pointers[0], i, dtype))
     with f.loop(0, count) as i:
-        at = w.entry(pointers[2], i, index.spec.dtype)
-        at.source = index
-        at = b.position(at, size)
+        at = w.position(pointers[2], i, index, size)
         ours = (at >= Scalar(b, str(low), INT)) & (at < Scalar(b, str(high), INT))
         with f.when(ours.name):
             w.put(pointers[-1], at.name, w.entry(pointers[1], i, v.spec.dtype))
@@ -119,7 +121,7 @@ def add_along(w: Written, pointers: Sequence[str]) -> None:
             w.put(pointers[-1], f.add(start, f.mul(k, after)), b.constant(0, dtype))
         with f.loop(0, count) as k:
             here = f.add(f.mul(f.add(f.mul(i, count), k), after), j)
-            at = b.position(w.entry(pointers[1], here, index.spec.dtype), size)
+            at = w.position(pointers[1], here, index, size)
             there = f.add(start, f.mul(at.name, after))
             now = w.entry(pointers[-1], there, dtype)
             w.put(pointers[-1], there, now + w.entry(pointers[0], here, dtype))
