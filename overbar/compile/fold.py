@@ -81,10 +81,10 @@ def _computed(node: Node) -> Node | None:
 def _of_nothing(node: Node) -> Node | None:
     """A result of a loop that nothing goes into is known."""
     loop = node.inputs[0]
-    bodies = bodies_of(loop).values()
-    if node.op.name != "part" or loop.inputs or not bodies:
+    if node.op.name != "part" or loop.inputs:
         return None
-    if any(n.op.name == "callback" for body in bodies for n in body.nodes):
+    bodies = bodies_of(loop).values()
+    if not bodies or any(n.op.name == "callback" for body in bodies for n in body.nodes):
         return None
     value = loop.op.run(**loop.params)[node.params["index"]]
     return constant(np.asarray(value, node.spec.dtype), node.spec, node)

@@ -18,7 +18,7 @@ from .entries import Reader
 from .kernel import Kernel
 from .nest import attributes
 from .scalar import INT, Scalar
-from .stages import offset
+from .stages import offset, share
 from .text import Function, Index, type_of
 
 LINES = 16
@@ -44,12 +44,7 @@ class Written:
     def lines(self, count: int, work: int, most: int = LINES) -> tuple[Index, Index]:
         """Which of so many independent lines this part does, of `most` parts."""
         self.parts = max(1, min(most, count, count * work // ENOUGH))
-        if self.parts == 1 and not self.f.module.general:
-            return 0, count
-        each = -(-count // self.parts)
-        self.parts = -(-count // each)
-        low = self.f.mul("%part", each)
-        return low, self.f.least(self.f.add(low, each), count)
+        return share(self.f, count, self.parts, "%part")
 
     def position(self, pointer: str, place: Index, array: Node, size: int) -> Scalar:
         """What an array says there, as a position along an axis of this size."""
