@@ -17,14 +17,16 @@ import os
 import re
 import struct
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from ..errors import DomainError, MissingPackageError
 from . import cache, target
 from .divide import RULES, divided
 from .machine import Machine
+
+Result = TypeVar("Result")
 
 
 class Level(NamedTuple):
@@ -78,18 +80,9 @@ class Library:
     """Machine code in memory; it stays there as long as this object lives."""
 
     def __init__(self, image: bytes) -> None:
-        llvm = _llvm()
         waiting = _unpacked(image)
         self._parts = len(waiting)
-        # An empty module whose object code is "found in the cache" costs a third of adding an
-        # object file to an engine, which compiles its own empty module as well. It lies in LLVM's
-        # shared context: the garbage collector cannot dispose of that before the engine.
-        first, *others = (llvm.parse_assembly("") for _ in waiting)
-        self._engine = llvm.create_mcjit_compiler(first, _target_machine(host()))
-        for module in others:
-            self._engine.add_module(module)
-        self._engine.set_object_cache(None, lambda _: waiting.pop())
-        self._engine.finalize_object()
+        self._engine = _apart(lambda: _engine(waiting))
 
     def address(self, name: str) -> int:
         """Where a public function begins."""
@@ -190,7 +183,7 @@ def image(text: str, machine: Machine | None = None, *, quick: bool = False) -> 
     if found is not None:
         counts["reloaded"] += 1
         return found
-    found = _packed(_compiled(divided(text), machine, level))
+    found = _packed(_apart(lambda: _compiled(divided(text), machine, level)))
     counts["compiled"] += 1
     if shelf:
         shelf.write(key, found)
@@ -243,6 +236,56 @@ def _with_width(features: str, bits: int) -> str:
     The micro-kernels take 512 anyhow, so that price is paid, and the loops may as well have them.
     """
     return ",".join(filter(None, [features, "-prefer-256-bit" if bits == 512 else ""]))
+
+
+def _apart(work: Callable[[], Result]) -> Result:
+    """What `work` gives. The main thread has another one do it: Python raises KeyboardInterrupt
+    there between any two instructions, and what LLVM has half made then is a crash later.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return work()
+    given: list[Result] = []
+    failed: list[Exception] = []
+
+    def run() -> None:
+        try:
+            given.append(work())
+        except Exception as error:  # noqa: BLE001  (raised again by the thread that waits)
+            failed.append(error)
+
+    helper = threading.Thread(target=run)
+    try:
+        helper.start()
+    except RuntimeError:  # at the end of the interpreter there are no new threads
+        return work()
+    _wait_for(helper)
+    if failed:
+        raise failed[0]
+    return given[0]
+
+
+def _wait_for(thread: threading.Thread) -> None:
+    """Wait to the end; what interrupts the waiting comes after it."""
+    try:
+        thread.join()
+    finally:
+        if thread.is_alive():
+            _wait_for(thread)
+
+
+def _engine(waiting: list[bytes]) -> Any:
+    """LLVM's engine with these objects loaded."""
+    llvm = _llvm()
+    # An empty module whose object code is "found in the cache" costs a third of adding an
+    # object file to an engine, which compiles its own empty module as well. It lies in LLVM's
+    # shared context: the garbage collector cannot dispose of that before the engine.
+    first, *others = (llvm.parse_assembly("") for _ in waiting)
+    engine = llvm.create_mcjit_compiler(first, _target_machine(host()))
+    for module in others:
+        engine.add_module(module)
+    engine.set_object_cache(None, lambda _: waiting.pop())
+    engine.finalize_object()
+    return engine
 
 
 def _target_machine(machine: Machine, generator: int = 0) -> Any:
@@ -322,12 +365,39 @@ def _compiled(texts: Sequence[str], machine: Machine, level: Level) -> list[byte
         codes = [stack.enter_context(_read(text, machine, level)) for text in texts]
         _check_symbols([code.module for code in codes], texts)
         stack.enter_context(_busy)
-        if len(codes) == 1:
-            return [_object(codes[0])]
-        from concurrent.futures import ThreadPoolExecutor  # 5 ms, for long texts only
+        return _side_by_side(codes, min(machine.cores, len(codes)))
 
-        with ThreadPoolExecutor(min(machine.cores, len(codes))) as threads:
-            return list(threads.map(_object, codes))
+
+def _side_by_side(codes: Sequence[_Code], count: int) -> list[bytes]:
+    """The object code of each, by `count` threads of which the caller is one.
+
+    Not by an executor of `concurrent.futures`: a fork takes the lock of those before it waits for
+    `_busy`, and we would wait for it with `_busy` in our hands.
+    """
+    parts, turn = iter(enumerate(codes)), threading.Lock()
+    found: dict[int, bytes] = {}
+    failed: list[Exception] = []
+
+    def work() -> None:
+        try:
+            while not failed:
+                with turn:
+                    k, code = next(parts, (0, None))
+                if code is None:
+                    return
+                found[k] = _object(code)
+        except Exception as error:  # noqa: BLE001  (raised again by the thread that waits)
+            failed.append(error)
+
+    helpers = [threading.Thread(target=work) for _ in range(count - 1)]
+    for helper in helpers:
+        helper.start()
+    work()
+    for helper in helpers:
+        helper.join()
+    if failed:
+        raise failed[0]
+    return [found[k] for k in range(len(codes))]
 
 
 def _object(code: _Code) -> bytes:

@@ -3,10 +3,13 @@
 import ast
 import ctypes
 import gc
+import inspect
 import os
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -381,6 +384,7 @@ TEXT = "define i64 @f(i64 %x) {{\\n{}  ret i64 %x\\n}}"
 def text(n):
     return TEXT.format("".join(f"  %y{i} = add i64 %x, {i + n}\\n" for i in range(3000)))
 native.host()
+from concurrent.futures import ThreadPoolExecutor  # it holds a lock of its own during a fork
 stop = False
 def work():
     n = 0
@@ -388,7 +392,7 @@ def work():
         native.load(text(n)); n += 1
 thread = threading.Thread(target=work)
 thread.start()
-for turn in range(5):
+for turn in range(50):
     child = os.fork()
     if child == 0:
         native.load(text(-turn)).address("f")
@@ -396,6 +400,59 @@ for turn in range(5):
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
 stop = True
 thread.join()
+""",
+        OVERBAR_CACHE="",
+    )
+
+
+def many(count):
+    """A text that is compiled in parts: functions of a thousand lines each."""
+    body = "".join(f"  %y{i} = add i64 %x, {i}\n" for i in range(1000))
+    form = "define i64 @f{}(i64 %x) {{\n" + body + "  ret i64 %y{}\n}}\n"
+    return "".join(form.format(k, k) for k in range(count))
+
+
+@pytest.mark.parametrize("cores", [1, 2, 4])
+def test_parts_are_compiled_once_each_whoever_does_it(cores):
+    library = native.load(many(6), replace(native.host(), cores=cores))
+    function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)
+    assert [function(library.address(f"f{k}"))(10) for k in range(6)] == [10 + k for k in range(6)]
+
+
+def test_a_part_that_fails_is_an_error_and_no_thread_is_left(monkeypatch):
+    before, seen, whole = threading.active_count(), [], native._object
+
+    def fails(code):
+        seen.append(code)
+        if len(seen) == 3:
+            raise RuntimeError("the third one")
+        return whole(code)
+
+    monkeypatch.setattr(native, "_object", fails)
+    with pytest.raises(RuntimeError, match="the third one"):
+        native.load(many(6), replace(native.host(), cores=2))
+    assert threading.active_count() == before
+    assert 3 <= len(seen) < 6
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signals")
+def test_a_compilation_can_be_interrupted():
+    run_python(
+        inspect.getsource(many)
+        + """
+import os, signal, threading, time
+from overbar.compile import native
+native.load(many(6))
+for turn in range(50):
+    timer = threading.Timer(0.002 * turn, os.kill, (os.getpid(), signal.SIGINT))
+    try:
+        timer.start()
+        for _ in range(9):
+            native.load(many(6))
+        timer.join()
+        time.sleep(0.01)  # the signal may come a little later
+    except KeyboardInterrupt:
+        pass
 """,
         OVERBAR_CACHE="",
     )
