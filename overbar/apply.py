@@ -83,6 +83,16 @@ def apply(op: Any, args: tuple[Any, ...], params: dict[str, Any] = EMPTY) -> Any
     return t
 
 
+def own(x: Tensor) -> Tensor:
+    """x on a handle of its own, of an operation with nothing to do: `y += 1` must leave x alone."""
+    trace = CONTEXT.get().trace
+    if trace is not None:
+        return trace.result(x)
+    t = new(Tensor)
+    t._node, t.value, t.spec = x._node, x.value, x.spec
+    return t
+
+
 def _unknown(
     op: Any, inputs: list[Tensor], params: dict[str, Any], mask: int, context: Context
 ) -> Tensor:

@@ -1,7 +1,8 @@
 """Nested tuples, lists, dicts, dataclasses and modules, as flat lists of leaves and back.
 
 Whatever is none of these is a leaf; None is an empty subtree. Dicts are taken in the order of
-their sorted keys, so two equal dicts are equal trees. A class joins in with two methods,
+their sorted keys, so two equal dicts are equal trees; rebuilt, their keys stand as they stood. A
+class joins in with two methods,
 `tree_children() -> (names, children)` and `tree_rebuild(children) -> object`.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +24,7 @@ class Structure(NamedTuple):
     kind: Any  # the class; None for an empty subtree, `Structure` for a leaf
     names: tuple  # how each child is reached: keys, indices or attributes
     children: tuple[Structure, ...]
-    like: Any = None  # the object itself, where rebuilding needs it; not compared
+    like: Any = None  # the object itself, or a dict's keys in their order; not compared
 
     @property
     def leaves(self) -> int:
@@ -66,7 +68,8 @@ def tree_flatten(
     """The leaves, from left to right, and the structure that `tree_unflatten` takes.
 
     With `objects=False`, modules and dataclasses are leaves themselves; a function says of each
-    whether it is opened.
+    whether it is opened. Dicts are then taken as they stand: `jit` asks so, and a function may
+    well go through one in its order.
 
     Example:
         >>> leaves, structure = ob.tree_flatten({"b": [1, 2], "a": (3, None)})
@@ -87,7 +90,7 @@ def _flatten(
     if type(tree) in _SIMPLE:
         leaves.append(tree)
         return LEAF
-    opened = _open(tree)
+    opened = _open(tree, objects is True)
     if opened is not None and opened[2] is not None:
         wanted = objects(tree) if callable(objects) else objects
         opened = opened if wanted else None
@@ -96,10 +99,12 @@ def _flatten(
         return LEAF
     names, children, like = opened
     kind = None if tree is None else type(tree)
+    if kind is dict:
+        like = tuple(tree)
     return Structure(kind, names, tuple(_flatten(c, leaves, objects) for c in children), like)
 
 
-def _open(tree: Any) -> tuple[tuple, Sequence[Any], Any] | None:
+def _open(tree: Any, by_key: bool = True) -> tuple[tuple, Sequence[Any], Any] | None:
     """The names and children of an inner node of a tree; None for a leaf."""
     kind = type(tree)
     if tree is None:
@@ -107,10 +112,10 @@ def _open(tree: Any) -> tuple[tuple, Sequence[Any], Any] | None:
     if kind is tuple or kind is list:
         return tuple(range(len(tree))), tree, None
     if kind is dict:
-        try:
-            names = tuple(sorted(tree))
-        except TypeError:
-            names = tuple(tree)
+        names = tuple(tree)
+        if by_key:
+            with suppress(TypeError):  # keys of several kinds
+                names = tuple(sorted(tree))
         return names, [tree[n] for n in names], None
     if hasattr(kind, "tree_children"):
         names, children = tree.tree_children()
@@ -146,7 +151,8 @@ def _rebuild(structure: Structure, leaves: Iterator[Any]) -> Any:
     if kind is tuple or kind is list:
         return kind(children)
     if kind is dict:
-        return dict(zip(structure.names, children, strict=True))
+        found = dict(zip(structure.names, children, strict=True))
+        return {n: found[n] for n in structure.like or structure.names}
     if hasattr(kind, "tree_rebuild"):
         return structure.like.tree_rebuild(children)
     if issubclass(kind, tuple):

@@ -315,8 +315,39 @@ def test_conventions_and_no_grad_are_part_of_the_signature():
 def test_containers_and_keywords_are_arguments():
     f, runs = counted(lambda d, *, k: d["a"][0] * k + d["b"])
     same(f({"a": (X,), "b": 1.0}, k=2.0), X * 2 + 1)
-    same(f({"b": 2.0, "a": (X,)}, k=3.0), X * 3 + 2)
+    same(f({"a": (X,), "b": 2.0}, k=3.0), X * 3 + 2)
     assert len(runs) == 1
+
+
+def test_a_dict_is_gone_through_in_its_order():
+    @ob.jit
+    def chained(d):
+        y = 0.0
+        for x in d.values():
+            y = 2 * y + x
+        return {"z": y, "a": list(d) == ["a", "b"]}
+
+    assert list(chained({"b": 1.0, "a": 10.0}).items()) == [("z", 12.0), ("a", False)]
+    assert list(chained({"a": 10.0, "b": 1.0}).items()) == [("z", 21.0), ("a", True)]
+
+
+def test_a_list_or_dict_among_the_arguments_that_is_changed_inside_is_refused():
+    def appends(x, seen):
+        seen.append(x)
+        return x
+
+    def stores(x, state):
+        state["inner"]["x"] = x + state["inner"]["x"]
+        return x
+
+    def takes(x, options):
+        return x * options.pop("rate")
+
+    for f, given in [(appends, []), (stores, {"inner": {"x": X}}), (takes, {"rate": 2.0})]:
+        with pytest.raises(RebindError, match=rf"{f.__name__} changes a list or a dict") as caught:
+            ob.jit(f)(X, given)
+        assert "return it" in str(caught.value)
+    same(ob.jit(lambda x, **options: takes(x, options))(X, rate=2.0), X * 2)
 
 
 # -- what is handed out never changes ----------------------------------------------------------

@@ -369,7 +369,61 @@ class TestJit:
 # -- 8. results handed out never change ------------------------------------------------------------
 
 
+NOTHING_TO_DO = {
+    "x[:]": lambda x: x[:],
+    "x[...]": lambda x: x[...],
+    "x[0:2, 0:2]": lambda x: x[0:2, 0:2],
+    "reshape": lambda x: x.reshape(x.shape),
+    "astype": lambda x: x.astype(x.dtype),
+    "broadcast_to": lambda x: ob.broadcast_to(x, x.shape),
+    "permute_dims": lambda x: ob.permute_dims(x, (0, 1)),
+    "swapaxes": lambda x: x.swapaxes(0, 0),
+    "squeeze": ob.squeeze,
+    "sum": lambda x: x.sum(axis=()),
+    "prod": lambda x: x.prod(axis=()),
+    "max": lambda x: x.max(axis=()),
+    "roll": lambda x: ob.roll(x, 2, axis=1),
+    "flip": lambda x: ob.flip(x, axis=()),
+    "pad": lambda x: ob.pad(x, 0),
+    "tile": lambda x: ob.tile(x, 1),
+    "repeat": lambda x: ob.repeat(x, 1, axis=0),
+    "concat": lambda x: ob.concat([x]),
+    "clip": ob.clip,
+    "diff": lambda x: ob.diff(x, n=0),
+    "einsum": lambda x: ob.einsum("ij->ij", x),
+    "matrix_power": lambda x: ob.linalg.matrix_power(x, 1),
+    "atleast_1d": ob.atleast_1d,
+    "dropout": ob.nn.Dropout(0.0),
+    "detach": lambda x: x.detach(),
+    "copy": lambda x: x.copy(),
+    "positive": lambda x: +x,
+}
+
+
 class TestResults:
+    @pytest.mark.parametrize("f", NOTHING_TO_DO.values(), ids=NOTHING_TO_DO)
+    def test_an_operation_with_nothing_to_do_hands_out_a_handle_of_its_own(self, f):
+        def changed(x):
+            y = f(x)
+            y += 1.0
+            return y * x
+
+        def step(x):
+            y = changed(x)
+            x += 10.0
+            return y
+
+        for run in (step, ob.jit(step)):
+            x = ob.tensor([[1.0, 2.0], [3.0, 4.0]])
+            y = run(x)
+            assert y.numpy().tolist() == [[2.0, 6.0], [12.0, 20.0]]
+            assert x.numpy().tolist() == [[11.0, 12.0], [13.0, 14.0]]
+        x = leaf([[1.0, 2.0], [3.0, 4.0]])
+        ob.sum(changed(x)).backward()
+        x_bar = 2.0 * x.numpy() + 1.0 if f(x).requires_grad else x.numpy() + 1.0
+        assert_same_bits(x.grad.numpy(), x_bar)
+        assert_same_bits(ob.grad(lambda x: ob.sum(changed(x)))(x.numpy()), x_bar)
+
     def test_what_a_step_handed_out_never_changes(self):
         w, v = leaf([1.0, 2.0]), ob.tensor([0.0, 0.0])
 

@@ -80,6 +80,12 @@ def test_dicts_are_equal_trees_in_any_order_and_keys_that_do_not_sort_stay():
     assert ob.tree_unflatten(ob.tree_flatten(mixed)[1], ["x", "y"]) == {1: "x", "two": "y"}
 
 
+def test_a_dict_is_rebuilt_in_its_order():
+    assert list(ob.tree_map(lambda n: n + 1, {"b": 1, "a": 2}).items()) == [("b", 2), ("a", 3)]
+    grads = ob.grad(lambda p: p["w"] * p["b"])({"w": 2.0, "b": 3.0})
+    assert list(grads.items()) == [("w", 3.0), ("b", 2.0)]
+
+
 def test_leaves_are_everything_else():
     for leaf in (1.0, "word", np.ones(2), ob.tensor(1.0), {1, 2}, object(), range(3), b"bytes"):
         leaves, structure = ob.tree_flatten(leaf)

@@ -135,6 +135,7 @@ class Traced:
                     trace.plain[id(stand)] = stand
             args, kwargs = tree_unflatten(structure, filled)
             returned, tree = tree_flatten(f(*args, **kwargs), objects=trace.made)
+            _refuse_changes(f, (args, kwargs), structure, filled)
             results = [trace.result(y) for y in returned if isinstance(y, Tensor)]
             rebound = [(i, trace.result(t)) for i, t, node in weak.values() if t._node is not node]
         after = _global_random_state()
@@ -252,6 +253,21 @@ class Traced:
             for o in self.outs
         ]  # fmt: skip
         return leaves[0] if self.tree == LEAF else tree_unflatten(self.tree, leaves)
+
+
+def _refuse_changes(f: Any, given: Any, structure: Structure, filled: Sequence[Any]) -> None:
+    """A list or dict of the arguments that the function changed: only the trace would have seen it.
+
+    Raises:  RebindError.
+    """
+    leaves, now = tree_flatten(given, objects=False)
+    if now != structure or any(a is not b for a, b in zip(leaves, filled, strict=True)):
+        raise RebindError(
+            f"jit: {getattr(f, '__qualname__', f)} changes a list or a dict that it was given, "
+            "which would happen once and then never again",
+            want="what is new as a result",
+            hint="return it, as in `loss, state = step(state, x)`, and append or store it outside",
+        )
 
 
 def kind_of(t: Tensor) -> tuple[bool, bool]:

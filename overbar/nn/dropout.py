@@ -21,7 +21,7 @@ def dropout(x: Any, p: float = 0.5, training: bool = True, *, rng: Any = None) -
         raise DomainError(f"dropout: p={p} is no probability", want="a number from 0 to 1")
     x = ob.asarray(x)
     if not training or p == 0:
-        return x
+        return x[...]  # not x itself: `y += 1` shall mean the same in training and after it
     rng = ob.random.default_generator() if rng is None else rng
     kept = rng.uniform(x.shape, dtype=ob.float32) >= p
     return ob.where(kept, x if p == 1 else x / (1 - p), 0)

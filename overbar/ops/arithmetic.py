@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..apply import apply
+from ..apply import apply, own
 from ..context import CONTEXT
 from ..elementwise import elementwise
 from ..errors import DTypeError
@@ -273,7 +273,7 @@ def clip(x: Any, /, min: Any = None, max: Any = None) -> Tensor:
     """
     below, above = at_kink(1.0), at_kink(0.0)
     if min is None and max is None:
-        return asarray(x)
+        return own(asarray(x))
     if max is None:
         return apply(maximum_, (x, min), {"kink": below})
     if min is None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..apply import apply
+from ..apply import apply, own
 from ..context import CONTEXT
 from ..errors import DTypeError, IndexingError, UnknownValueError
 from ..handle import Tensor, as_tensor
@@ -266,7 +266,7 @@ def getitem(x: Tensor, index: Any) -> Tensor:
     """
     x = as_tensor(x)
     basic, advanced = parsed(x, index)
-    y = x if basic is None else apply(slice_, (x,), basic)
+    y = own(x) if basic is None else apply(slice_, (x,), basic)
     if not advanced:
         return y
     arrays, first, back = _orders(y.ndim, *advanced)

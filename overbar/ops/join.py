@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..apply import apply
+from ..apply import apply, own
 from ..errors import ShapeError
 from ..handle import Tensor, as_tensor
 from ..primitive import Primitive, public, shared
@@ -107,7 +107,7 @@ def concat(arrays: Sequence[Any], /, *, axis: int | None = 0) -> Tensor:
         xs, axis = [reshape(x, (-1,)) for x in xs], 0
     axis = one_axis("concat", axis, xs[0].ndim)
     _joined(*(x.spec for x in xs), axis=axis)
-    return apply(concat_, tuple(xs), {"axis": axis}) if len(xs) > 1 else xs[0]
+    return apply(concat_, tuple(xs), {"axis": axis}) if len(xs) > 1 else own(xs[0])
 
 
 @public

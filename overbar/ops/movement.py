@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import handle as handles
-from ..apply import apply
+from ..apply import apply, own
 from ..errors import DTypeError, ShapeError
 from ..handle import Tensor, as_tensor
 from ..primitive import Primitive, public
@@ -145,7 +145,7 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = True) -> Tensor:
     if dtype.kind not in "biufc":
         raise DTypeError(f"astype: {dtype} is no dtype of numbers", got={"x": x})
     if x.dtype == dtype and not x.spec.weak:
-        return x
+        return own(x)
     if x.dtype.kind == "c" and dtype.kind != "c":
         raise DTypeError(
             "astype: a complex number is no real one", got={"x": x}, hint="take ob.real(x)"
@@ -190,7 +190,7 @@ def permute_dims(x: Any, /, axes: Sequence[int]) -> Tensor:
     order = tuple(one_axis("permute_dims", a, x.ndim) for a in axes)
     if sorted(order) != list(range(x.ndim)):
         raise ShapeError(f"permute_dims: {tuple(axes)} is no order of {x.ndim} axes", got={"x": x})
-    return x if order == tuple(range(x.ndim)) else apply(transpose, (x,), {"order": order})
+    return own(x) if order == tuple(range(x.ndim)) else apply(transpose, (x,), {"order": order})
 
 
 @public

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..apply import apply
+from ..apply import apply, own
 from ..errors import DTypeError, IndexingError, ShapeError
 from ..handle import Tensor, as_tensor, asarray
 from ..primitive import public
@@ -154,7 +154,7 @@ def broadcast_shapes(*shapes: tuple[int, ...]) -> tuple[int, ...]:
 def atleast_1d(x: Any, /) -> Tensor:
     """x, with an axis if it has none."""
     x = asarray(x)
-    return x if x.ndim else reshape(x, (1,))
+    return reshape(x, x.shape or (1,))
 
 
 @public
@@ -178,7 +178,7 @@ def flip(x: Any, /, axis: int | tuple[int, ...] | None = None) -> Tensor:
     x = asarray(x)
     over = axes("flip", axis, x.ndim)
     index = tuple((n - 1, n, -1) if i in over and n else (0, n, 1) for i, n in enumerate(x.shape))
-    return apply(slice_, (x,), {"index": index, "shape": x.shape}) if over else x
+    return apply(slice_, (x,), {"index": index, "shape": x.shape}) if over else own(x)
 
 
 @public
@@ -216,7 +216,7 @@ def _rolled(x: Tensor, by: int, axis: int) -> Tensor:
     n = x.shape[axis]
     by = by.__index__() % n if n else 0
     if not by:
-        return x
+        return own(x)
     return concat([stretch(x, axis, n - by, by), stretch(x, axis, 0, n - by)], axis=axis)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..apply import apply
+from ..apply import apply, own
 from ..context import CONTEXT
 from ..elementwise import elementwise
 from ..errors import DomainError, ShapeError
@@ -252,7 +252,7 @@ def _extreme_of(op: Primitive, x: Any, axis: Any, keepdims: bool) -> Tensor:
     over = axes(op.name, axis, x.ndim)
     _count(op.name, x, over)
     if not over:
-        return x
+        return own(x)
     y = apply(op, (x,), {"axis": over, "ties": _TIES[CONTEXT.get().kinks]})
     return reshape(y, kept(x.shape, over)) if keepdims else y
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..apply import apply
+from ..apply import apply, own
 from ..errors import ShapeError
 from ..handle import Tensor, as_tensor
 from ..primitive import Primitive, public
@@ -51,7 +51,7 @@ def reshape(x: Any, /, shape: Sequence[int] | int, *, copy: bool | None = None) 
             got={"x": x},
             want="a shape with as many entries",
         )
-    return x if wanted == x.shape else apply(reshape_, (x,), {"shape": wanted})
+    return own(x) if wanted == x.shape else apply(reshape_, (x,), {"shape": wanted})
 
 
 def _unbroadcast(y_bar: Any, _y: Any, _x: Any, *, shape: tuple[int, ...]) -> Any:
@@ -114,7 +114,7 @@ def broadcast_to(x: Any, /, shape: Sequence[int]) -> Tensor:
         raise ShapeError(
             f"broadcast_to: {list(x.shape)} does not fit into {list(shape)}", got={"x": x}
         )
-    return x if x.shape == shape else apply(broadcast, (x,), {"shape": shape})
+    return own(x) if x.shape == shape else apply(broadcast, (x,), {"shape": shape})
 
 
 def kept(shape: tuple[int, ...], axis: tuple[int, ...]) -> tuple[int, ...]:
@@ -205,5 +205,5 @@ def sum(x: Any, /, axis: Any = None, keepdims: bool = False, *, dtype: Any = Non
     if x.dtype.kind == "b" or (x.dtype.kind in "iu" and x.dtype.itemsize < 8 and dtype is None):
         x = as_tensor(x, np.uint64 if x.dtype.kind == "u" else np.int64)
     over = axes("sum", axis, x.ndim)
-    y = apply(sum_, (x,), {"axis": over}) if over or x.spec.weak else x
+    y = apply(sum_, (x,), {"axis": over}) if over or x.spec.weak else own(x)
     return reshape(y, kept(x.shape, over)) if keepdims else y

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..apply import apply
+from ..apply import apply, own
 from ..errors import DTypeError
 from ..handle import Tensor, as_tensor, asarray
 from ..primitive import Primitive, public, shared
@@ -257,7 +257,7 @@ def prod(x: Any, /, axis: Any = None, keepdims: bool = False, *, dtype: Any = No
     """
     x = summable(x, dtype)
     rows, over = merged("prod", x, axis)
-    y = apply(prod_, (rows,), {"axis": rows.ndim - 1}) if over else x
+    y = apply(prod_, (rows,), {"axis": rows.ndim - 1}) if over else own(x)
     return reshape(y, kept(x.shape, over)) if keepdims else y
 
 

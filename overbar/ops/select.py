@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..apply import apply
+from ..apply import apply, own
 from ..errors import DomainError, DTypeError, IndexingError, ShapeError
 from ..handle import Tensor, as_tensor, asarray, cast_to, from_value
 from ..primitive import Primitive, public, shared
@@ -296,7 +296,7 @@ def pad(x: Any, /, widths: Any, mode: str = "constant", value: Any = 0) -> Tenso
         raise DomainError(f"pad: mode={mode!r} is not a choice", want=f"one of {', '.join(_MODES)}")
     pairs = _widths(x, widths)
     if not any(a or b for a, b in pairs):
-        return x
+        return own(x)
     if mode == "constant":
         return _framed(x, pairs, value)
     for axis, (before, after) in enumerate(pairs):

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..apply import apply
+from ..apply import apply, own
 from ..errors import DomainError, DTypeError, ShapeError, SingularError
 from ..handle import Tensor, as_tensor
 from ..primitive import FLAT, Primitive, public, shared
@@ -345,7 +345,7 @@ def matrix_power(a: Any, n: int, /) -> Tensor:
         n >>= 1
         if n:
             square = matmul(square, square)
-    return y  # type: ignore[return-value]
+    return own(y)  # type: ignore[arg-type]
 
 
 # -- the pseudo-inverse and the rank ----------------------------------------------------------
