@@ -14,9 +14,10 @@ from typing import Any, Self
 
 from .apply import apply, stage
 from .context import CONTEXT, UNKNOWN, WANTED, changed, tracker
-from .errors import GradientError, LeakedTraceError
+from .errors import GradientError, LeakedTraceError, RebindError
 from .graph import CONST, EMPTY, INPUT, Graph, Leaf, Node
 from .handle import Tensor, as_tensor, from_node, from_value
+from .ownership import handed_out
 from .primitive import PRIMITIVES
 from .spec import Spec, spec
 from .trees import Structure, tree_flatten
@@ -55,6 +56,8 @@ class Trace:
         self.rebinds: dict[int, tuple[Tensor, Any]] = {}
         self.grads: dict[int, tuple[Tensor, Any]] = {}
         self.grad_owner: dict[int, Tensor] = {}
+        self.asked: dict[int, tuple[Tensor, bool]] = {}
+        self.inside: dict[int, Tensor] = {}
         self.looked: dict[int, tuple[Tensor, bool]] = {}
         self.arrays: dict[int, Any] = {}
         self.given: dict[int, tuple[Any, Tensor]] = {}
@@ -62,6 +65,7 @@ class Trace:
         self.plain: dict[int, Tensor] = {}
         self.finals: list[tuple[Tensor, tuple[Any, Any, Spec]]] = []
         self.final_grads: list[tuple[Tensor, Tensor | None]] = []
+        self.refused: Tensor | None = None
 
     def __enter__(self) -> Self:
         outer = self.outer
@@ -76,12 +80,23 @@ class Trace:
 
     def __exit__(self, *_: object) -> None:
         CONTEXT.reset(self.token)
-        self.finals = [(h, (h._node, h.value, h.spec)) for h, _ in self.rebinds.values()]
-        self.final_grads = [(h, getattr(h, "_grad", None)) for h, _ in self.grads.values()]
+        self.finals = [
+            (h, (h._node, h.value, h.spec))
+            for h, _ in self.rebinds.values()
+            if id(h) not in self.grad_owner
+        ]
+        for h, _ in self.grads.values():
+            grad = getattr(h, "_grad", None)
+            changed = grad is not None and id(grad) in self.rebinds  # it is about to be put back
+            self.final_grads.append((h, from_node(grad.node) if changed else grad))
         for handle, (node, value, of) in self.rebinds.values():
             handle._node, handle.value, handle.spec = node, value, of
         for handle, grad in self.grads.values():
             handle._grad = grad
+        for handle, wanted in self.asked.values():
+            if self.refused is None and handle._wants is not wanted:
+                self.refused = handle
+            handle._wants = wanted
 
     # -- what the engine asks ------------------------------------------------------------------
 
@@ -185,21 +200,55 @@ class Trace:
         """A handle is about to stand for another value: for the one that is given back. If it asks
         for gradients and the value has no history, it is a leaf from here on, as in eager.
         """
-        if id(handle) not in self.rebinds and (
-            handle._node is None or handle._node not in self.own
-        ):
-            self.rebinds[id(handle)] = handle, (handle._node, handle.value, handle.spec)
-            if self.outer.trace is not None:
-                self.outer.trace.rebind(handle, to)
+        self._log(handle)
+        owner = self.grad_owner.get(id(handle))
+        if owner is not None:
+            self.write_grad(owner)
         if getattr(handle, "_wants", False) and not self.read(to).node.mask & WANTED:
-            to = self.stage(PRIMITIVES["alias"], [to], EMPTY)
-            to.node.mask |= WANTED & CONTEXT.get().allowed
-            to.node.handle = weakref.ref(handle)
+            return self._leaf(handle, to)
         return to
+
+    def _log(self, handle: Tensor) -> bool:
+        """Remember what a handle from outside stands for; False for one that was made inside."""
+        if id(handle) in self.rebinds:
+            return True
+        if handle._node is not None and handle._node in self.own:
+            return False
+        self.rebinds[id(handle)] = handle, (handle._node, handle.value, handle.spec)
+        if self.outer.trace is not None:
+            self.outer.trace._log(handle)
+        return True
+
+    def _leaf(self, handle: Tensor, t: Tensor) -> Tensor:
+        """The value of t as the leaf of a handle that asks for a gradient."""
+        leaf = self.stage(PRIMITIVES["alias"], [t], EMPTY)
+        leaf.node.mask |= WANTED
+        leaf.node.handle = weakref.ref(handle)
+        return leaf
+
+    def may_ask(self, handle: Tensor) -> bool:
+        """Whether a handle is no result with history."""
+        node = self.read(handle).node
+        return not node.mask & WANTED or hasattr(node, "handle")
+
+    def ask(self, handle: Tensor, wanted: bool) -> None:
+        """A handle becomes a leaf that asks for a gradient, or no longer does."""
+        inner = self.read(handle)
+        if bool(inner.node.mask & WANTED) is not wanted:
+            if self._log(handle):
+                self.asked.setdefault(id(handle), (handle, getattr(handle, "_wants", False)))
+            else:
+                self.inside[id(handle)] = handle
+            if wanted:
+                to = self._leaf(handle, inner)
+            else:
+                to = self.stage(PRIMITIVES["stop_gradient"], [inner], EMPTY)
+            handle._node, handle.value = to._node, None
+        handle._wants = wanted
 
     def read_grad(self, handle: Tensor, grad: Tensor | None) -> Tensor | None:
         """`.grad` of a handle is being looked at."""
-        if id(handle) not in self.grads:
+        if id(handle) not in self.grads and id(handle) not in self.inside:
             self.looked.setdefault(id(handle), (handle, grad is not None))
             if grad is not None:
                 self.grad_owner[id(grad)] = handle
@@ -207,7 +256,7 @@ class Trace:
 
     def write_grad(self, handle: Tensor) -> None:
         """`.grad` of a handle is about to be written."""
-        if id(handle) not in self.grads:
+        if id(handle) not in self.grads and id(handle) not in self.inside:
             self.grads[id(handle)] = handle, getattr(handle, "_grad", None)
 
 
@@ -223,6 +272,13 @@ class Captured:
     """
 
     def __init__(self, trace: Trace, results: Sequence[Tensor], out_tree: Structure) -> None:
+        if trace.refused is not None:
+            raise RebindError(
+                "requires_grad is changed inside a traced function (jit, scan, ...), which would "
+                "happen once and then never again",
+                got={"tensor": trace.refused},
+                hint="change it outside, before the call",
+            )
         self.reads = list(trace.reads.values())
         self.looked = list(trace.looked.values())
         self.out_tree = out_tree
@@ -281,9 +337,9 @@ def is_for_numpy(leaves: Sequence[Any]) -> bool:
 
 
 def to_numpy(t: Tensor) -> Any:
-    """A tensor as NumPy's; in a trace, noted as one that will be."""
+    """A tensor as NumPy's, the caller's own; in a trace, noted as one that will be."""
     trace = CONTEXT.get().trace
     if trace is None:
-        return t.value
+        return handed_out(t)
     trace.plain[id(t)] = t
     return t

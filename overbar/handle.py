@@ -106,18 +106,14 @@ class Tensor(Operators):
     @property
     def is_leaf(self) -> bool:
         """Whether it was given, not computed."""
-        return self._node is None or not self._node.inputs
+        node = self._node
+        return node is None or not node.inputs or hasattr(node, "handle")
 
     @property
     def requires_grad(self) -> bool:
         """Whether `backward()` will reach it, or something it was computed from."""
-        try:
-            if self._wants:
-                return True
-        except AttributeError:
-            pass
         node = self._node
-        return node is not None and bool(node.mask & WANTED)
+        return getattr(self, "_wants", False) or (node is not None and bool(node.mask & WANTED))
 
     @requires_grad.setter
     def requires_grad(self, wanted: bool) -> None:
@@ -135,13 +131,17 @@ class Tensor(Operators):
                 want="a floating dtype",
                 hint="make it with dtype=float, or use .astype(float)",
             )
-        if self._node is not None and self._node.inputs:
+        trace = CONTEXT.get().trace
+        if not (self.is_leaf if trace is None else trace.may_ask(self)):
             if wanted:
                 return self
             raise GradientError(
                 "requires_grad_(False): this tensor was computed, its history decides",
                 hint="use .detach() for the same value without history",
             )
+        if trace is not None:
+            trace.ask(self, bool(wanted))
+            return self
         self._wants, self._node = bool(wanted), None
         if wanted:
             self._node = self._leaf()  # a handle without a node has no history and wants none
@@ -460,9 +460,8 @@ def tensor(
         (2, 2)
     """
     if isinstance(data, Tensor) and (data.value is None or CONTEXT.get().trace is not None):
-        t = data if dtype is None else cast_to(data, dtype)
-        return stop(t)
-    if isinstance(data, np.ndarray) and CONTEXT.get().trace is not None and not requires_grad:
+        t = stop(data if dtype is None else cast_to(data, dtype))
+    elif isinstance(data, np.ndarray) and CONTEXT.get().trace is not None and not requires_grad:
         t = as_tensor(data, dtype)
     else:
         t = from_value(array_of(data, dtype))

@@ -18,7 +18,14 @@ import pytest
 import overbar as ob
 from overbar.compile import native
 from overbar.context import CONTEXT
-from overbar.errors import DomainError, DTypeError, LeakedTraceError, RebindError, UnknownValueError
+from overbar.errors import (
+    DomainError,
+    DTypeError,
+    LeakedTraceError,
+    RebindError,
+    StructureError,
+    UnknownValueError,
+)
 
 X = np.linspace(-1, 1, 12).reshape(4, 3)
 
@@ -329,6 +336,22 @@ def test_a_dict_is_gone_through_in_its_order():
 
     assert list(chained({"b": 1.0, "a": 10.0}).items()) == [("z", 12.0), ("a", False)]
     assert list(chained({"a": 10.0, "b": 1.0}).items()) == [("z", 21.0), ("a", True)]
+
+
+class Pair:
+    def __init__(self, x):
+        self.x = x
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [Pair, lambda x: {x}, lambda x: collections.OrderedDict(a=x), lambda x: collections.deque([x])],
+)
+def test_results_that_are_no_trees_are_refused(kind):
+    with pytest.raises(StructureError, match="cannot be returned"):
+        ob.jit(lambda x: (x, kind(x * 2)))(X)
+    static = kind(1.5)
+    assert ob.jit(lambda x: (x, static))(X)[1] is static
 
 
 def test_a_list_or_dict_among_the_arguments_that_is_changed_inside_is_refused():

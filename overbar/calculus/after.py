@@ -44,8 +44,10 @@ def adjoint(L: Tensor, wrt: Any, hold: Sequence[Tensor] | Tensor = ()) -> Any:
             raise GradientError(
                 "adjoint: wrt and hold are tensors", got={"given": type(t).__name__}
             )
-    stops = {t.node for t in held}
-    nodes = [t.node for t in leaves]
+    context = CONTEXT.get()
+    known = context.trace.read if context.trace is not None else lambda t: t
+    stops = {known(t).node for t in held}
+    nodes = [known(t).node for t in leaves]
     path = _path(L.node, nodes, stops)
     there = set(path)
     for t, node in zip(leaves, nodes, strict=True):
@@ -56,7 +58,6 @@ def adjoint(L: Tensor, wrt: Any, hold: Sequence[Tensor] | Tensor = ()) -> Any:
                 hint="operations are recorded if an input has requires_grad=True, or under "
                 "ob.record()",
             )
-    context = CONTEXT.get()
     raw = context.trace is None and not L.node.mask & (context.active | UNKNOWN)
     seed = ones_of(L)
     with np.errstate(all="ignore"):

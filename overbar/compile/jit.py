@@ -121,7 +121,8 @@ class Jitted:
         self, traced: Traced, program: Any, leaves: list[Any], structure: Structure
     ) -> Any:
         """A call under `nan_guard`: what is not finite is run again eagerly, which says where it
-        was born (or that it came with the arguments). Until then nothing is rebound.
+        was born (or that it came with the arguments). Until then nothing is rebound, and if it
+        raises, nothing was.
         """
         values = [s.value(leaves) for s in traced.sources]
         self._guard = traced, [np.array(v) if isinstance(v, np.ndarray) else v for v in values]
@@ -129,7 +130,8 @@ class Jitted:
             return traced.unflattened(program.call(traced, leaves, _finite))
         except _NotFiniteError:
             args, kwargs = tree_unflatten(structure, leaves)
-            return self.f(*args, **kwargs)
+            with traced.as_before(leaves):
+                return self.f(*args, **kwargs)
 
     def _prepare(self, traced: Traced, program: Any, leaves: list[Any], context: Context) -> None:
         """Be ready for the next call like this one, if nothing was or what was is out of date."""
@@ -350,7 +352,7 @@ def _is_followed(traced: Traced, leaves: Sequence[Any], context: Context) -> boo
         if t is not None and t._node is not None:
             mask |= t._node.mask
     mask &= context.allowed
-    return bool(mask if traced.wanted and not traced.grads else mask & ~WANTED)
+    return bool(mask if traced.wanted else mask & ~WANTED)
 
 
 def _as_node(traced: Traced, leaves: Sequence[Any]) -> list[Tensor]:
@@ -361,15 +363,19 @@ def _as_node(traced: Traced, leaves: Sequence[Any]) -> list[Tensor]:
         if t is None:
             t = as_tensor(source.value(leaves))
         inputs.append(t)
-    followed, allowed = 0, CONTEXT.get().allowed
+    followed, mask, allowed = 0, 0, CONTEXT.get().allowed
     for i, t in enumerate(inputs):
         if t._node is not None and t._node.mask & allowed:
             followed |= 1 << i
+            mask |= t._node.mask & allowed
     traced.graph.derived["by"] = _run_graph
     outs = [
-        y if flows & followed else y.detach()
-        for y, flows in zip(
-            parts(apply(call_, tuple(inputs), {"graph": traced.graph})), traced.flows, strict=True
+        y if flows & followed and (mask & ~WANTED or node.mask & WANTED) else y.detach()
+        for y, flows, node in zip(
+            parts(apply(call_, tuple(inputs), {"graph": traced.graph})),
+            traced.flows,
+            traced.graph.outputs,
+            strict=True,
         )
     ]
     at, end = traced.results, traced.results + len(traced.rebinds)

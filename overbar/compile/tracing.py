@@ -8,7 +8,9 @@ their places among the arguments, so that a trace serves any tensors of the same
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +18,7 @@ import numpy as np
 from ..calculus.calls import is_cut
 from ..capture import Captured, Read, Trace
 from ..context import CONTEXT, WANTED
-from ..errors import RebindError
+from ..errors import RebindError, StructureError
 from ..graph import Graph, Node
 from ..handle import Tensor
 from ..spec import Spec, spec, spec_of
@@ -100,7 +102,8 @@ class Traced:
     looked   (place, whether there was a gradient): it serves only where that is so again
     outs     the leaves of what the function returned: Tensor for the next result, Plain where it is
              NumPy's, or a value
-    wanted   whether a result, or what is rebound, has history that `requires_grad` asks for
+    wanted   whether a result, or what is rebound, has history that `requires_grad` asks for, and
+             leads to more than the leaves whose gradients the function has taken itself
     lane     whether it asks under which lane of a `vmap` it runs: for that one it was made
     donated  output -> input: the new value of a tensor whose old one nothing else needs
     number   which trace of its function it is, counted from 1
@@ -136,6 +139,7 @@ class Traced:
             args, kwargs = tree_unflatten(structure, filled)
             returned, tree = tree_flatten(f(*args, **kwargs), objects=trace.made)
             _refuse_changes(f, (args, kwargs), structure, filled)
+            _refuse_husks(trace, returned)
             results = [trace.result(y) for y in returned if isinstance(y, Tensor)]
             rebound = [(i, trace.result(t)) for i, t, node in weak.values() if t._node is not node]
         after = _global_random_state()
@@ -180,15 +184,29 @@ class Traced:
         self.kinds = [_kind_of_read(r) for r in captured.reads]
         self.bound = {i: leaves[i] for h, i in own.items() if h in survey.handles}
         self.fixed = {id(s.place.handle) for s in self.sources if s.place.handle is not None}
-        ends = self.graph.outputs[: self.results + len(self.rebinds)]
-        self.wanted = any(
-            y.mask & WANTED and not (k >= self.results and is_cut(y)) for k, y in enumerate(ends)
-        )
+        self.wanted = self._wanted()
         self.donated = self._donated()
         self.programs: dict[Any, Any] = {}
         self.families: dict[int, Any] = {}
         self.number = 0
         self.epoch, self.unready = changes(), 0
+
+    def _wanted(self) -> bool:
+        ends = self.graph.outputs[: self.results + len(self.rebinds)]
+        asking = [k for k, y in enumerate(ends) if y.mask & WANTED and not self._is_cut(k, y)]
+        if not asking or not self.grads:
+            return bool(asking)
+        # A step has taken the gradients of its parameters: its loss is handed out without history,
+        # as long as that leads to such leaves only.
+        taken = {place for place, _ in self.grads}
+        others = 0
+        for i, (source, node) in enumerate(zip(self.sources, self.graph.inputs, strict=True)):
+            if node.mask & WANTED and source.place not in taken:
+                others |= 1 << i
+        return any(self.flows[k] & others for k in asking)
+
+    def _is_cut(self, k: int, y: Node) -> bool:
+        return k >= self.results and is_cut(y)
 
     def _donated(self) -> dict[int, int]:
         at = {
@@ -244,6 +262,18 @@ class Traced:
                 return "a tensor that the function also reads from outside is an argument now"
         return None
 
+    @contextmanager
+    def as_before(self, leaves: Sequence[Any]) -> Iterator[None]:
+        """Should an eager run of the function raise inside, what it has changed is put back."""
+        touched = [p.of(leaves) for p in [*self.rebinds, *(p for p, _ in self.grads)]]
+        before = [(t, t._node, t.value, t.spec, getattr(t, "_grad", None)) for t in touched]
+        try:
+            yield
+        except BaseException:
+            for t, node, value, of, grad in before:
+                t._node, t.value, t.spec, t._grad = node, value, of, grad
+            raise
+
     def unflattened(self, results: Sequence[Any]) -> Any:
         """What the function returns, with these results for its tensors."""
         found, plain = iter(results), CONTEXT.get().level == 0
@@ -268,6 +298,29 @@ def _refuse_changes(f: Any, given: Any, structure: Structure, filled: Sequence[A
             want="what is new as a result",
             hint="return it, as in `loss, state = step(state, x)`, and append or store it outside",
         )
+
+
+def _refuse_husks(trace: Trace, returned: Sequence[Any]) -> None:
+    """Tensors made inside, in what is returned but is no tree: they would come without values.
+
+    Raises:  StructureError.
+    """
+    for y in returned:
+        if isinstance(y, dict):
+            inner = list(y.values())
+        elif isinstance(y, list | tuple | set | frozenset | deque):
+            inner = list(y)
+        else:
+            inner = list(getattr(y, "__dict__", {}).values())
+        if any(
+            isinstance(t, Tensor) and t._node in trace.own and id(t) not in trace.rebinds
+            for t in inner
+        ):
+            raise StructureError(
+                f"jit: a {type(y).__name__} with tensors in it cannot be returned",
+                want="tensors, numbers, or tuples, lists, dicts, dataclasses and modules of them",
+                hint=f"return what the {type(y).__name__} is made of, and make it outside",
+            )
 
 
 def kind_of(t: Tensor) -> tuple[bool, bool]:
