@@ -1,14 +1,15 @@
 """Nested tuples, lists, dicts, dataclasses and modules, as flat lists of leaves and back.
 
-Whatever is none of these is a leaf; None is an empty subtree. Dicts are taken in the order of
-their sorted keys, so two equal dicts are equal trees; rebuilt, their keys stand as they stood. A
-class joins in with two methods,
-`tree_children() -> (names, children)` and `tree_rebuild(children) -> object`.
+Whatever is none of these is a leaf; None is an empty subtree. Dicts (ordered and default ones are
+dicts too) are taken in the order of their sorted keys, so two equal dicts are equal trees; rebuilt,
+their keys stand as they stood. A class joins in with two methods, `tree_children() -> (names,
+children)` and `tree_rebuild(children) -> object`.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -24,7 +25,7 @@ class Structure(NamedTuple):
     kind: Any  # the class; None for an empty subtree, `Structure` for a leaf
     names: tuple  # how each child is reached: keys, indices or attributes
     children: tuple[Structure, ...]
-    like: Any = None  # the object itself, or a dict's keys in their order; not compared
+    like: Any = None  # what rebuilding needs: the object, or a dict's order; not compared
 
     @property
     def leaves(self) -> int:
@@ -43,6 +44,7 @@ class Structure(NamedTuple):
 
 LEAF = Structure(Structure, (), ())
 
+_DICTS = (dict, OrderedDict, defaultdict)
 _SIMPLE = {float, int, bool, complex, str, np.ndarray, np.float64, np.float32}
 """Leaves, known at once."""
 
@@ -99,8 +101,8 @@ def _flatten(
         return LEAF
     names, children, like = opened
     kind = None if tree is None else type(tree)
-    if kind is dict:
-        like = tuple(tree)
+    if kind in _DICTS:
+        like = tuple(tree), getattr(tree, "default_factory", None)
     return Structure(kind, names, tuple(_flatten(c, leaves, objects) for c in children), like)
 
 
@@ -111,7 +113,7 @@ def _open(tree: Any, by_key: bool = True) -> tuple[tuple, Sequence[Any], Any] | 
         return (), (), None
     if kind is tuple or kind is list:
         return tuple(range(len(tree))), tree, None
-    if kind is dict:
+    if kind in _DICTS:
         names = tuple(tree)
         if by_key:
             with suppress(TypeError):  # keys of several kinds
@@ -150,9 +152,11 @@ def _rebuild(structure: Structure, leaves: Iterator[Any]) -> Any:
     children = [_rebuild(c, leaves) for c in structure.children]
     if kind is tuple or kind is list:
         return kind(children)
-    if kind is dict:
+    if kind in _DICTS:
         found = dict(zip(structure.names, children, strict=True))
-        return {n: found[n] for n in structure.like or structure.names}
+        order, factory = structure.like or (structure.names, None)
+        found = {n: found[n] for n in order}
+        return defaultdict(factory, found) if kind is defaultdict else kind(found)
     if hasattr(kind, "tree_rebuild"):
         return structure.like.tree_rebuild(children)
     if issubclass(kind, tuple):

@@ -345,7 +345,7 @@ class Pair:
 
 @pytest.mark.parametrize(
     "kind",
-    [Pair, lambda x: {x}, lambda x: collections.OrderedDict(a=x), lambda x: collections.deque([x])],
+    [Pair, lambda x: {x}, lambda x: collections.UserDict(a=x), lambda x: collections.deque([x])],
 )
 def test_results_that_are_no_trees_are_refused(kind):
     with pytest.raises(StructureError, match="cannot be returned"):

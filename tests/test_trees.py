@@ -80,6 +80,23 @@ def test_dicts_are_equal_trees_in_any_order_and_keys_that_do_not_sort_stay():
     assert ob.tree_unflatten(ob.tree_flatten(mixed)[1], ["x", "y"]) == {1: "x", "two": "y"}
 
 
+def test_ordered_and_default_dicts_are_dicts():
+    ordered = collections.OrderedDict(b=1, a=2)
+    mapped = ob.tree_map(lambda n: n + 1, ordered)
+    assert type(mapped) is collections.OrderedDict
+    assert mapped == collections.OrderedDict(b=2, a=3)
+    default = ob.tree_map(lambda n: n + 1, collections.defaultdict(list, b=1))
+    assert default == {"b": 2}
+    assert default["new"] == []
+    runs = []
+    f = ob.jit(lambda d: runs.append(1) or d["a"] * d["b"])
+    for k in (1.0, 2.0):
+        x = ob.tensor(k)
+        assert float(f(collections.OrderedDict(a=x, b=x))) == k * k
+        assert float(ob.grad(lambda d: d["a"] * d["b"])({"a": x, "b": x})["a"]) == k
+    assert len(runs) == 1
+
+
 def test_a_dict_is_rebuilt_in_its_order():
     assert list(ob.tree_map(lambda n: n + 1, {"b": 1, "a": 2}).items()) == [("b", 2), ("a", 3)]
     grads = ob.grad(lambda p: p["w"] * p["b"])({"w": 2.0, "b": 3.0})

@@ -314,7 +314,7 @@ def _refuse_husks(trace: Trace, returned: Sequence[Any]) -> None:
             inner = list(getattr(y, "__dict__", {}).values())
         if any(
             isinstance(t, Tensor) and t._node in trace.own and id(t) not in trace.rebinds
-            for t in inner
+            for t in tree_flatten(inner)[0]
         ):
             raise StructureError(
                 f"jit: a {type(y).__name__} with tensors in it cannot be returned",
