@@ -7,6 +7,7 @@ out for the common case, and fall back on it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,7 @@ def apply(op: Any, args: tuple[Any, ...], params: dict[str, Any] = EMPTY) -> Any
     except OverbarError:
         raise
     except Exception as error:  # noqa: BLE001  (whatever it is, it is told in overbar's words)
-        raise _explained(op, inputs, params, error) from None
+        raise explained(op, inputs, params, error) from None
     if weak == len(inputs) and op.weakens:
         value = as_number(value)  # Python numbers in, a Python number out: it stays weak
     if context.guard:
@@ -104,13 +105,13 @@ def _unknown(
     return stage(op, [x.node for x in inputs], params, mask)
 
 
-def _explained(
-    op: Any, inputs: list[Tensor], params: dict[str, Any], error: Exception
+def explained(
+    op: Any, inputs: Sequence[Any], params: dict[str, Any], error: Exception
 ) -> OverbarError:
     """What NumPy complained about, in overbar's words."""
     op.shape(*(x.spec for x in inputs), **params)  # raises, if the shapes are at fault
     kind = _KINDS.get(type(error), DomainError)
-    got = {"abcdefgh"[i] if len(inputs) > 1 else "x": x for i, x in enumerate(inputs[:8])}
+    got = {"abcdefgh"[i] if len(inputs) > 1 else "x": x.spec for i, x in enumerate(inputs[:8])}
     return kind(f"{op.name}: {error}", got=got)
 
 
@@ -129,6 +130,13 @@ def stage(op: Any, nodes: list[Node], params: dict[str, Any], mask: int) -> Tens
     out = op.shape(*(x.spec for x in nodes), **params)
     if type(out) is tuple:
         out = Specs(out)
+    if op.pointwise:
+        try:
+            nodes = op.fitted(nodes, params, out)
+        except OverbarError:
+            raise
+        except Exception as error:  # noqa: BLE001  (as in `apply`)
+            raise explained(op, nodes, params, error) from None
     if op.flat:
         mask &= UNKNOWN | CONTEXT.get().staging
     node = record(op, nodes, params, out, mask | UNKNOWN, 3)

@@ -13,7 +13,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
-from .errors import DomainError
+import numpy as np
+
+from .errors import DomainError, DTypeError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -177,8 +179,12 @@ class config:  # noqa: N801  (used like a function)
                 raise DomainError(
                     f"config: {name}={changes[name]!r} is not a choice", want=f"one of {choices}"
                 )
-        if threads is not None and threads < 1:
-            raise DomainError(f"config: threads={threads}", want="a whole number from 1")
+        if threads is not None and (type(threads) is not int or threads < 1):
+            raise DomainError(f"config: threads={threads!r}", want="a whole number from 1")
+        if dtype is not None and np.dtype(dtype).kind != "f":
+            raise DTypeError(f"config: dtype={dtype!r}", want="a floating dtype")
+        if nan_guard not in (None, True, False):
+            raise DomainError(f"config: nan_guard={nan_guard!r}", want="True or False")
         self._before = CONTEXT.get()
         CONTEXT.set(changed(self._before, **changes))
 

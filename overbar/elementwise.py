@@ -7,6 +7,7 @@ here, by nodes of their own, so that no rule has to undo it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 from .context import CONTEXT, UNKNOWN
 from .errors import DTypeError
 from .fast import caller
-from .graph import Node
+from .graph import Node, number
 from .handle import Tensor
 from .origin import users_frame
 from .primitive import FLAT, PRIMITIVES, Primitive, public
@@ -93,6 +94,29 @@ class Elementwise(Primitive):
                 for i, x in enumerate(nodes)
             )
         return tuple(nodes)
+
+    def fitted(self, nodes: list[Node], params: dict[str, Any], out: Spec) -> list[Node]:
+        """The inputs, before their values are known, with Python's integers that the dtype of the
+        others has no room for: refused, as by NumPy, or ±∞ where they are compared with.
+        """
+        if out.dtype.kind not in "biu":
+            return nodes
+        numbers = [x for x in nodes if x.spec.weak and type(x.value) is int]
+        arrays = [x.spec.dtype for x in nodes if not x.spec.weak]
+        if not numbers or not arrays:
+            return nodes
+        if out.dtype.kind != "b":
+            ones = [x.value if x in numbers else np.ones((1,), x.spec.dtype) for x in nodes]
+            with np.errstate(all="ignore"):
+                self.run(*ones, **params)
+            return nodes
+        room = [np.iinfo(d) for d in arrays if d.kind in "iu"]
+        beyond = {
+            x: number(math.copysign(math.inf, x.value))
+            for x in numbers
+            if room and not min(r.min for r in room) <= x.value <= max(r.max for r in room)
+        }
+        return [beyond.get(x, x) for x in nodes]
 
     def __call__(self, *args: Any, **params: Any) -> Any:
         """As `Primitive.__call__`; Python numbers in, a Python number out: it stays weak."""

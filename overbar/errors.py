@@ -42,6 +42,12 @@ class OverbarError(Exception):
         super().__init__("\n".join(lines))
         self.what, self.want, self.hint, self.where = what, want, hint, where
 
+    def of(self, where: str) -> OverbarError:
+        """This error, of another line: of the operation's, where another one runs the program."""
+        text = str(self).removesuffix(f"\n    in {self.where}")
+        self.args, self.where = (f"{text}\n    in {where}",), where
+        return self
+
 
 class ShapeError(OverbarError, ValueError):
     """Shapes, axes or sizes that do not fit together."""

@@ -160,7 +160,7 @@ def span(
     since = min(x.serial for x in inputs)
     if mask:
         seen = set(outputs)
-        stack = list(outputs)
+        stack = list(seen)  # an output may stand there twice
         path = []
         while stack:
             node = stack.pop()

@@ -248,12 +248,13 @@ class Tensor(Operators):
         value = self._known("conversion to a NumPy array", cut=True)
         if self.requires_grad and CONTEXT.get().allowed & WANTED:
             raise CutError(
-                "conversion to a NumPy array: this tensor carries a gradient, which NumPy "
-                "would lose",
+                "conversion to a NumPy array: this tensor carries a gradient, which would be lost",
                 got={"tensor": self},
                 hint="say that the cut is meant: .detach() or .numpy(); or stay with overbar's "
                 "functions (ob.stack makes an array of results)",
             )
+        if copy is False:
+            return np.array(self.numpy(), dtype=dtype, copy=False)
         array = np.asarray(value, dtype=dtype)
         return array.copy() if copy or array is value else array
 
@@ -292,13 +293,13 @@ class Tensor(Operators):
             return stop(self)
         return from_value(self.value)
 
-    def rebind(self, to: Tensor) -> None:
+    def rebind(self, to: Any) -> None:
         """Let this handle stand for another value; graphs that used the old one keep it.
 
         `requires_grad`, `.grad` and the name stay. Raises: RebindError if a transform in progress
         would lose or leak the value.
         """
-        context = CONTEXT.get()
+        context, to = CONTEXT.get(), as_tensor(to)
         if context.trace is not None:
             to = context.trace.rebind(self, to)
         elif to.value is None and self.value is not None:
@@ -390,7 +391,7 @@ def array_of(x: Any, dtype: Any = None) -> np.ndarray:
     if isinstance(x, list | tuple) and any(isinstance(e, Tensor) for e in _flat(x)):
         raise CutError(
             "an array made from a list of tensors would lose their history",
-            hint="use ob.stack([...]) or ob.concat([...])",
+            hint="use ob.stack([...]) or ob.concat([...]); numbers go to ob.jit in an array",
         )
     try:
         array = np.array(_exported(x), dtype=dtype)

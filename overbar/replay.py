@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from .apply import explained
 from .context import UNKNOWN
-from .errors import UnknownValueError
-from .graph import INPUT, Graph, Node
+from .errors import OverbarError, UnknownValueError
+from .graph import INPUT, Graph, Node, bodies_of
 
 
 def whole_value(value: Any, node: Node) -> Any:
@@ -71,11 +72,26 @@ def interpret(graph: Graph, arguments: Sequence[Any]) -> list[Any]:
     slots[: len(arguments)] = arguments
     for slot, value in constants:
         slots[slot] = value
-    for run, sources, params, target, dead in instructions:
-        slots[target] = run(*[slots[s] for s in sources], **params)
-        for s in dead:
-            slots[s] = None
+    node = None
+    try:
+        for node, run, sources, target, dead in instructions:
+            slots[target] = run(*[slots[s] for s in sources], **node.params)
+            for s in dead:
+                slots[s] = None
+    except Exception as error:  # noqa: BLE001  (whatever it is, it is told as in eager)
+        raise explained_at(node, error) from error.__cause__
     return [slots[s] for s in outputs]
+
+
+def explained_at(node: Node | None, error: Exception) -> Exception:
+    """What went wrong in an operation of a graph, in overbar's words and of the user's line."""
+    if node is None:
+        return error
+    if not isinstance(error, OverbarError):
+        error = explained(node.op, node.inputs, node.params, error)
+    elif bodies_of(node):  # told by one of the operations inside
+        return error
+    return error.of(str(node.origin)) if node.origin else error
 
 
 def _assembled(graph: Graph) -> tuple[Any, ...]:
@@ -102,6 +118,6 @@ def _assembled(graph: Graph) -> tuple[Any, ...]:
         else:
             sources = tuple(slot[x] for x in node.inputs)
             instructions.append(
-                (node.op.run, sources, node.params, slot[node], tuple(dying.get(node, ())))
+                (node, node.op.run, sources, slot[node], tuple(dying.get(node, ())))
             )
     return constants, instructions, len(nodes), [slot[y] for y in graph.outputs]

@@ -270,6 +270,9 @@ BAD = {
         errors.ShapeError,
     ),
     "an unknown choice": (lambda: ob.config(kinks="best"), errors.DomainError),
+    "a part of a thread": (lambda: ob.config(threads=1.5), errors.DomainError),
+    "parameters that are no floats": (lambda: ob.config(dtype="int32"), errors.DTypeError),
+    "a guard that is neither on nor off": (lambda: ob.config(nan_guard=3), errors.DomainError),
     "adjoint of what was not involved": (
         lambda: ob.adjoint(ob.tensor(1.0, requires_grad=True) * 2.0, ob.tensor(1.0)),
         errors.GradientError,

@@ -31,7 +31,7 @@ FLOORS = (
     # 1  what a computation is, and how one happens
     (
         "graph handle operators apply primitive elementwise fast capture replay rebinding "
-        "graphfile work"
+        "graphfile ownership work"
     ),
     "ops linalg fft special random",  # 2  mathematics: every primitive, once
     "calculus testing",  # 3  how rules are applied

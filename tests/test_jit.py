@@ -9,6 +9,8 @@ import copy
 import dataclasses
 import gc
 import pickle
+import random
+import types
 import warnings
 import weakref
 
@@ -17,6 +19,7 @@ import pytest
 
 import overbar as ob
 from overbar.compile import native
+from overbar.compile.naming import ANY, named_by
 from overbar.context import CONTEXT
 from overbar.errors import (
     DomainError,
@@ -399,6 +402,96 @@ def test_a_mapping_that_is_no_dict_is_read_anew():
         assert np.array_equal(step(mapping), [14.0, 14.0])
 
 
+def test_attributes_by_computed_names_are_noticed():
+    class Held:
+        kinds = 1.0
+
+        def __init__(self):
+            self.s0, self._p0, self.w0, self.l0 = (
+                2.0,
+                3.0,
+                ob.ones(3),
+                ob.nn.Linear(3, 3, dtype=float),
+            )
+
+        def of0(self, x):
+            return x * self.kinds
+
+    class Layer(ob.nn.Module):
+        def __init__(self):
+            self.s0 = 2.0
+
+        def forward(self, x):
+            return x * getattr(self, f"s{0}")
+
+    held, layer, i = Held(), Layer(), 0
+
+    def body(x):
+        y = x * getattr(held, f"s{i}") * getattr(held, f"_p{i}") + getattr(held, f"w{i}")
+        return getattr(held, f"of{i}")(getattr(held, f"l{i}")(y)) + layer(x)
+
+    step = ob.jit(body)
+    for change in (
+        lambda: setattr(held, "s0", 5.0),
+        lambda: setattr(held, "_p0", 5.0),
+        lambda: setattr(held, "w0", ob.zeros(3)),
+        lambda: setattr(held, "l0", ob.nn.Linear(3, 3, dtype=float)),
+        lambda: setattr(Held, "kinds", 5.0),
+        lambda: setattr(layer, "s0", 5.0),
+    ):
+        step(X)
+        change()
+        same(step(X).detach(), body(X).detach())
+        traces = len(step._why)
+        step(X)
+        assert len(step._why) == traces
+
+
+@pytest.mark.parametrize(
+    ("read", "computed"),
+    [
+        (lambda q, i: getattr(q, "a", None), False),
+        (lambda q, i: getattr(q.b[i] + 1, "a", [i, q])(q, "b"), False),
+        (lambda q, i: getattr(q, "a", i) * getattr(getattr(q, "b", i), "c", 2), False),
+        (lambda q, i: getattr(q, f"a{i}"), True),
+        (lambda q, i: getattr(q, "a" + i, None), True),
+        (lambda q, i: [hasattr(q, n) for n in i], True),
+        (lambda q, i: list(map(getattr, q, i)), True),
+        (lambda q, i: vars(q)[i], True),
+        (lambda q, i: q.__dict__[i], True),
+    ],
+)
+def test_names_that_are_computed_are_told_from_names_that_are_said(read, computed):
+    assert (ANY in named_by(read.__code__)[1]) is computed
+
+
+def test_a_deleted_attribute_is_noticed():
+    class Layer(ob.nn.Module):
+        scale = 2.0
+
+        def __init__(self):
+            self.scale, self.shift = 3.0, ob.nn.Parameter(np.ones(3))
+
+        def forward(self, x):
+            return x * self.scale + (self.shift if hasattr(self, "shift") else 0.0)
+
+    layer = Layer()
+    step = ob.jit(layer)
+    for name in ("scale", "shift"):
+        step(X)
+        delattr(layer, name)
+        same(step(X), layer(X))
+
+    def forgets(x):
+        del layer.weight
+        return x
+
+    layer.weight = ob.nn.Parameter(X)
+    with pytest.raises(RebindError, match=r"Layer\.weight is deleted"):
+        ob.jit(forgets)(X)
+    assert list(dict(layer.named_parameters())) == ["weight"]
+
+
 def test_an_attribute_that_hides_that_of_its_class_is_noticed():
     class Counting:
         n = 0
@@ -578,6 +671,108 @@ def test_an_exception_rolls_everything_back():
 def test_draws_from_numpys_global_generator_are_refused():
     with pytest.raises(RebindError, match=r"np\.random"):
         ob.jit(lambda x: x + np.random.normal())(X)  # noqa: NPY002
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int32", "uint8", "int64", "uint64"])
+@pytest.mark.parametrize("n", [-1, -(2**40), 2**32 + 5, 2**40, 2**63, 2**70])
+def test_comparing_with_an_integer_of_any_size_is_exact(dtype, n):
+    x = ob.tensor([5, 1], dtype=dtype)
+
+    def compared(x):
+        return x < n, x == n, x != n, n <= x
+
+    for found in (ob.jit(compared)(x), ob.vmap(compared)(x)):
+        for ours, numpys in zip(found, compared(x.numpy()), strict=True):
+            same(ours, numpys)
+
+
+@pytest.mark.parametrize(
+    ("f", "dtype"),
+    [
+        (lambda x: x + 300, "int8"),
+        (lambda x: ob.maximum(x, 300), "int8"),
+        (lambda x: 2**31 - x, "int32"),
+        (lambda x: x * 2**63, "int64"),
+        (lambda x: ob.where(x > 2, x, 300), "int8"),
+        (lambda x: ob.clip(x, -1, 4), "uint8"),
+        (lambda x: x**-1, "uint8"),
+        (lambda x: x**-1, "int64"),
+    ],
+)
+def test_an_integer_without_room_is_refused_as_in_eager(f, dtype):
+    x = ob.tensor([5, 1], dtype=dtype)
+    with pytest.raises(DomainError) as eager:
+        f(x)
+    with pytest.raises(DomainError) as traced:
+        ob.jit(f)(x)
+    assert traced.value.what == eager.value.what
+
+
+def lost(x):
+    raise KeyError("mine")
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda a: ob.linalg.inv(a + 1.0),
+        lambda a: ob.linalg.cholesky(a - 1.0),
+        lambda a: ob.linalg.solve(a, a),
+        lambda a: ob.linalg.eigh(a * np.inf)[0],
+        lambda a: ob.callback(lost, np.empty((2, 2)), a),
+        lambda a: ob.scan(lambda c, x: (c + ob.linalg.inv(a).sum() * x, x), 0.0, a[0])[0],
+        lambda a: ob.checkpoint(ob.linalg.inv)(a) * 1.0,
+    ],
+)
+def test_errors_of_operations_are_those_of_eager_and_name_the_line_in_the_body(f):
+    a = ob.zeros((2, 2))
+    with np.errstate(all="ignore"), pytest.raises(ob.errors.OverbarError) as eager:
+        f(a)
+    with np.errstate(all="ignore"), pytest.raises(type(eager.value)) as compiled:
+        ob.jit(f)(a)
+    assert str(compiled.value) == str(eager.value)
+    assert type(compiled.value.__cause__) is type(eager.value.__cause__)
+    assert eager.value.where.startswith(f"test_jit.py, line {f.__code__.co_firstlineno}:")
+
+
+def test_an_exception_in_a_callback_is_the_cause_of_ours():
+    with pytest.raises(DomainError, match="callback: lost raised KeyError") as caught:
+        ob.callback(lost, np.empty(3), ob.zeros(3))
+    assert isinstance(caught.value.__cause__, KeyError)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.array([1.0, "a"], object), np.array(["a"]), np.array(["2020-01-01"], "M8[D]"),
+        np.array([3], "m8[s]"), np.zeros(2, "i4,f4"),
+    ],
+)  # fmt: skip
+def test_an_argument_that_holds_no_numbers_is_refused(array):
+    with pytest.raises(DTypeError, match="no array of numbers: its dtype is"):
+        ob.jit(lambda x: ob.multiply(x, 2))(array)
+
+
+def test_a_string_of_numpys_is_a_string():
+    step = ob.jit(lambda x, way: x * 2 if way == "twice" else x)
+    same(step(X, np.str_("twice")), X * 2)
+    same(step(X, np.str_("once")), ob.tensor(X))
+
+
+def test_draws_from_any_other_generator_are_refused():
+    numpys, pythons = np.random.default_rng(0), random.Random(0)  # noqa: S311  (no secrets)
+    held = types.SimpleNamespace(rng=np.random.RandomState(0))
+    for draw in (
+        lambda x: x + numpys.random(3),
+        lambda x: x + pythons.random(),
+        lambda x: x + held.rng.rand(),
+        lambda x: x + random.random(),  # noqa: S311
+    ):
+        with pytest.raises(RebindError, match="draws from"):
+            ob.jit(draw)(X)
+    with pytest.raises(RebindError, match=r"draws from a np\.random\.Generator"):
+        ob.jit(lambda x, rng: x + rng.random(3))(X, numpys)
+    ob.jit(lambda x: x + np.random.default_rng(0).random())(X)  # the same at every call
 
 
 def test_questions_before_the_first_call_are_refused():

@@ -112,6 +112,13 @@ class TestHandles:
         y.backward()
         assert_same_bits(x.grad, np.array([2.0, 4.0]))
 
+    def test_a_handle_may_be_rebound_to_an_array_which_is_copied(self):
+        w, array = ob.tensor([1.0, 2.0], requires_grad=True), np.array([3.0, 4.0])
+        w.rebind(array)
+        array[0] = 9.0
+        assert w.tolist() == [3.0, 4.0]
+        assert w.requires_grad
+
     def test_assignment_rebinds_and_is_differentiated(self):
         def f(x):
             y = x * 1.0

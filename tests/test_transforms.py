@@ -16,6 +16,8 @@ from overbar.errors import (
     ShapeError,
     StructureError,
 )
+from overbar.handle import from_value
+from overbar.ownership import handed_out
 
 X = np.array([1.0, 2.0, 3.0])
 
@@ -245,6 +247,53 @@ def test_results_do_not_share_memory_with_arguments():
     alike(pull(np.ones(3))[0], 2 * X)
 
 
+def test_results_in_numpy_are_the_callers_own():
+    """Writing to one changes no tensor that the function holds, no other result, no later pull."""
+    m, c = ob.tensor(np.ones((3, 3))), ob.tensor(X)
+    whole = [J(lambda x: m @ x) for J in (ob.jacobian, ob.jacfwd, ob.jacrev)]
+    for jacobian in (*whole, ob.jit(whole[0])):
+        jacobian(X)[:] = 0
+        np.testing.assert_array_equal(m.numpy(), np.ones((3, 3)))
+    _, aux = ob.grad(lambda x: (ob.sum(x * x), c), has_aux=True)(X)
+    y, _, more = ob.vjp(lambda x: (c, c), X, has_aux=True)
+    for result in (aux, y, more):
+        result[:] = 0
+        np.testing.assert_array_equal(c.numpy(), X)
+    y, pull = ob.vjp(ob.exp, X)
+    z, at = ob.linearize(ob.exp, X)
+    y[:], z[:] = 0, 0
+    np.testing.assert_array_equal(pull(np.ones(3))[0], np.exp(X))
+    np.testing.assert_array_equal(at(np.ones(3)), np.exp(X))
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, ob.jit])
+def test_two_results_in_numpy_are_two_arrays(wrap):
+    def twice(x):
+        y = ob.sin(x)
+        return y, y
+
+    pairs = (
+        wrap(ob.grad(lambda x, y: ob.sum(x + y), argnums=(0, 1)))(X, X),
+        wrap(ob.vmap(twice))(X),
+        wrap(lambda x: ob.vjp(twice, x)[0])(X),
+        wrap(ob.jacobian(twice))(X),
+    )
+    for first, second in pairs:
+        before = second.copy()
+        first[...] = 7
+        np.testing.assert_array_equal(second, before)
+
+
+def test_an_array_that_nobody_else_sees_is_handed_out_uncopied():
+    for made in (lambda: np.ones(3), lambda: np.ones(4).reshape(2, 2)):
+        t = from_value(made())
+        address = t.value.ctypes.data
+        assert handed_out(t).ctypes.data == address
+    seen = np.ones(3)
+    assert handed_out(from_value(seen)) is not seen
+    assert handed_out(from_value(seen[1:])).base is not seen
+
+
 def test_arguments_may_be_rebound_inside_without_harm():
     def f(x):
         y = x * x
@@ -301,6 +350,18 @@ def test_lanes_that_cannot_be_counted_are_refused():
         with pytest.raises(error) as caught:
             f()
         assert "test_transforms.py" in str(caught.value)
+
+
+def test_a_result_may_be_given_twice():
+    def f(x):
+        y = ob.sin(x) + x
+        return y, y
+
+    for twice in (ob.vmap(f), ob.jit(ob.vmap(f))):
+        for y in twice(ob.tensor(X)):
+            np.testing.assert_array_equal(y.numpy(), np.sin(X) + X)
+    first, second = ob.jacfwd(f)(X[0])
+    assert first == second == np.cos(X[0]) + 1
 
 
 def test_an_outer_handle_cannot_be_given_a_value_per_lane():

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..apply import apply
 from ..context import CONTEXT
-from ..errors import GradientError, RuleMissingError, ShapeError, StructureError
+from ..errors import DomainError, GradientError, RuleMissingError, ShapeError, StructureError
 from ..handle import Tensor, as_tensor, asarray, from_value
 from ..ops.logic import stop_gradient
 from ..ops.movement import alias, parts
@@ -394,7 +394,11 @@ def _call_out(xp: Any, *xs: Any, f: Callable[..., Any], out: Any) -> tuple:
         a = np.array(x)
         a.flags.writeable = False
         arrays.append(a)
-    found = f(*arrays)
+    try:
+        found = f(*arrays)
+    except Exception as error:
+        name = getattr(f, "__name__", "the function")
+        raise DomainError(f"callback: {name} raised {type(error).__name__}: {error}") from error
     found = found if isinstance(found, tuple) else (found,)
     if len(found) != len(out):
         raise ShapeError(

@@ -183,6 +183,20 @@ class _Call:
         leaves, structure = tree_flatten(tree)
         return tree_unflatten(structure, [self.out(leaf) for leaf in leaves])
 
+    def returned(self, following: Following, t: Any) -> Any:
+        """What the function returned as the caller gets it, without the tracker."""
+        if not isinstance(t, Tensor):
+            return t
+        twin = following.released(t)
+        if not self.plain:
+            return twin
+        return to_numpy(twin if twin is not t else _twin(t))  # the function may hold on to t
+
+    def returned_tree(self, following: Following, tree: Any) -> Any:
+        """A tree of what the function returned as the caller gets it."""
+        leaves, structure = tree_flatten(tree)
+        return tree_unflatten(structure, [self.returned(following, leaf) for leaf in leaves])
+
 
 def differentiable(what: str, leaf: Any, i: int | None = None) -> Tensor:
     """The leaf as a tensor of floats.
@@ -234,10 +248,10 @@ def value_and_grad(
             )
         x_bars = adjoints_of(following, [y], [ones_of(y)], dropped=call.plain and not is_tracing())
         grads = [call.out(conjugate(b)) for b in x_bars]
-        value = call.out(following.released(y))
+        value = call.returned(following, y)
         gradient = call.gathered(grads)
         if has_aux:
-            return (value, call.out_tree(released_tree(following, aux))), gradient
+            return (value, call.returned_tree(following, aux)), gradient
         return value, gradient
 
     return wrapped
@@ -302,14 +316,6 @@ def scalar_result(what: str, y: Any, name: str) -> Tensor:
             "combination ob.vjp",
         )
     return y
-
-
-def released_tree(following: Following, tree: Any) -> Any:
-    """A tree in which no tensor carries the tracker any more."""
-    leaves, structure = tree_flatten(tree)
-    return tree_unflatten(
-        structure, [following.released(x) if isinstance(x, Tensor) else x for x in leaves]
-    )
 
 
 def adjoints_of(
@@ -393,8 +399,8 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[An
         x_bars = adjoints_of(now, outputs, seeds, dropped=plain and not is_tracing())
         return call.gathered([to_numpy(b) if plain else b for b in x_bars])
 
-    out = tree_unflatten(structure, [call.out(following.released(y)) for y in outputs])
-    return (out, pull, call.out_tree(released_tree(following, aux))) if has_aux else (out, pull)
+    out = tree_unflatten(structure, [call.returned(following, y) for y in outputs])
+    return (out, pull, call.returned_tree(following, aux)) if has_aux else (out, pull)
 
 
 def _again(following: Following) -> Following:
@@ -457,4 +463,4 @@ def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., 
         y_dots = tangents_of(_again(following), outputs, seeds, dropped=plain and not is_tracing())
         return tree_unflatten(structure, [to_numpy(d) if plain else d for d in y_dots])
 
-    return tree_unflatten(structure, [call.out(following.released(y)) for y in outputs]), jvp_at
+    return tree_unflatten(structure, [call.returned(following, y) for y in outputs]), jvp_at

@@ -10,6 +10,7 @@ each is one *face* here, for arrays with the channels first or last, as they lie
     spread        the same where the result has few channels: products first, sums then
     crossing      the gradient of the kernels
     depthwise     channels that do not mix
+    shifts        one channel and one kernel
     gemm          kernels of one entry and channels first: a product for each image
 """
 
@@ -27,6 +28,7 @@ from .gemm import Product, product
 from .kernel import Kernel
 from .machine import Machine
 from .moves import clear
+from .shifts import is_filter, shifts, shifts_crossing
 from .spread import Spread, pays, spread
 from .stages import Stages, finish, stage
 from .taps import AXES, Correlation, backward, forward
@@ -95,6 +97,10 @@ def convolution(
         return Stages((_zeros(module, c, name, epilogue),), 0)
 
     p = correlated(c)
+    if is_filter(p, machine):
+        if c.face == "weight":
+            return shifts_crossing(module, machine, p, name, w_last=c.w_last, epilogue=epilogue)
+        return shifts(module, machine, p, name, epilogue=epilogue)
     if c.groups == c.channels > 1 and (c.face != "input" or c.out == c.groups):
         if c.face == "weight":
             return depthwise_crossing(module, machine, p, name, w_last=c.w_last, epilogue=epilogue)

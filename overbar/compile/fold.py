@@ -40,7 +40,7 @@ def fold(graph: Graph) -> Graph:
         if node in leaves or not inputs:
             return node
         node = with_inputs(node, inputs)
-        known = _computed(node) or _uniform(node) or _of_nothing(node)
+        known = _computed(node) or _uniform(node) or _of_nothing(node) or _once(node)
         if known is not None:
             return known
         for identity in _identities(node):
@@ -101,6 +101,22 @@ def _uniform(node: Node) -> Node | None:
     one = _computed(make(node.op, sources, node.params, of, node))  # type: ignore[arg-type]
     if one is None:
         return None
+    return make(PRIMITIVES["broadcast"], (one,), {"shape": node.spec.shape}, node.spec, node)
+
+
+def _once(node: Node) -> Node | None:
+    """f(broadcast x) = broadcast f(x): of numbers that are repeated, once."""
+    if not isinstance(node.op, Elementwise):
+        return None
+    repeated = [x for x in node.inputs if x.op.name == "broadcast" and x.inputs]
+    shapes = {x.inputs[0].spec.shape for x in repeated}
+    if len(shapes) != 1 or any(
+        x.spec.shape != node.spec.shape if x in repeated else x.spec.ndim or not is_constant(x)
+        for x in node.inputs
+    ):
+        return None
+    sources = [x.inputs[0] if x in repeated else x for x in node.inputs]
+    one = make(node.op, sources, node.params, spec(shapes.pop(), node.spec.dtype), node)
     return make(PRIMITIVES["broadcast"], (one,), {"shape": node.spec.shape}, node.spec, node)
 
 

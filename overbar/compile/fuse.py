@@ -24,6 +24,7 @@ from ..spec import Specs
 from .access import awaited, is_plain
 from .kinds import Sizes, is_pointwise, kind_of, real_axes, reduced_axes
 from .operations import NEST, PRODUCT
+from .phases import SLOW
 from .rewrite import make, with_inputs
 
 _QUICK = {
@@ -53,6 +54,10 @@ LONG = 1 << 16
 """Entries of a kernel that is worth adding up totals over its rows on the side."""
 WIDE = 1 << 14
 """Entries of such a total, at most: each part has its own."""
+SHORT, MANY = 64, 1024
+"""Rows below so many entries, and at least so many of them, that what is slow and needed once per
+row takes longer than the row: a kernel of its own computes it of several rows side by side.
+"""
 
 
 class Kernel:
@@ -81,6 +86,15 @@ class Kernel:
         numbers = [a for a in range(len(self.axes)) if whole or a not in self.reduced]
         left = iter(numbers)
         return [None if n == 1 else next(left) for n in shape]
+
+    def takes_once(self, node: Node) -> bool:
+        """Whether a node may be computed once per row, between the loops over its entries."""
+        if not self.reduced or self.kind != "nest":
+            return False
+        if node.op.name not in SLOW or len(self.axes) - 1 not in self.reduced:
+            return True
+        rows = math.prod(self.rows)
+        return rows < MANY or math.prod(self.axes) >= SHORT * rows
 
     def takes_beside(self, node: Node, reduced: frozenset[int]) -> bool:
         """Whether a total over all rows (one number per entry of a row) can be added up while the
@@ -111,7 +125,7 @@ class Grouping:
         self.reads: dict[Node, list[Node]] = {}
         self.depth: dict[Node, int] = {}
         self.crossed = self._crossings()
-        stored = set(graph.outputs)
+        stored = set(map(self._base, graph.outputs))
         for node in graph.nodes:
             if self.kinds[node] in ("product", "other"):
                 stored.update(map(self._base, node.inputs))
@@ -291,7 +305,7 @@ class Grouping:
             return None
         sizes = real_axes(node.spec.shape)
         for whole in (True, False):
-            if not whole and (not kernel.reduced or kernel.kind != "nest"):
+            if not whole and not kernel.takes_once(node):
                 break
             if sizes == (kernel.axes if whole else kernel.rows) and all(
                 self._lines_up(kernel, kernel.placement(node.spec.shape, whole), x)
@@ -388,7 +402,7 @@ class Grouping:
 
     def _stored(self) -> set[Node]:
         """What is needed outside the kernel that computes it."""
-        stored = set(self.graph.outputs)
+        stored = set(map(self._base, self.graph.outputs))
         for node, kernel in self.home.items():
             for x in self._sources(node):
                 if self.home[x] is not kernel:

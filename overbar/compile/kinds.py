@@ -10,7 +10,7 @@ from .scalar import can_hold
 Sizes = tuple[int, ...]
 WHOLE = {
     *CONVOLUTIONS, "scatter", "add_along", "cumsum", "pool_winners", "max_pool", "window_sum",
-    "window_spread", "running_product", "recurrence", "sort", "argsort", "put",
+    "window_spread", "running_product", "recurrence", "sort", "argsort", "argtopk", "put",
 }  # fmt: skip
 """Operations whose operands lie in memory row by row."""
 

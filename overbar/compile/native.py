@@ -14,15 +14,16 @@ from __future__ import annotations
 import ctypes
 import functools
 import os
-import re
 import struct
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, NamedTuple, TypeVar
 
 from ..errors import DomainError, MissingPackageError
 from . import cache, target
+from .complaints import InternalError, line_of, line_with
 from .divide import RULES, divided
 from .machine import Machine
 
@@ -55,25 +56,10 @@ counts = {"compiled": 0, "reloaded": 0}
 _busy = threading.RLock()
 """Held while LLVM is in work past llvmlite's lock."""
 
-
-class InternalError(RuntimeError):
-    """Text that LLVM refuses: a fault of overbar, never of the user's program.
-
-    line   the offending one, where LLVM says which; counted from 1
-    text   the whole module
-    """
-
-    def __init__(self, what: str, text: str, line: int | None = None) -> None:
-        parts = [f"the compiler wrote text that LLVM refuses: {what.strip()}"]
-        if line is not None:
-            lines = text.splitlines()
-            first = max(0, line - 3)
-            parts.append(f"line {line}, {_function_at(lines, line)}:")
-            for number, content in enumerate(lines[first : line + 2], first + 1):
-                parts.append(f"  {'>' if number == line else ' '} {number:5d}  {content}")
-        parts.append("This is a fault of overbar; ob.config(jit='interpret') does without LLVM.")
-        super().__init__("\n".join(parts))
-        self.text, self.line = text, line
+_given_up: deque[Any] = deque()
+"""Engines of libraries that are gone. They are closed when the next one is made: whoever gives up
+the last reference to a library may be interrupted.
+"""
 
 
 class Library:
@@ -84,9 +70,13 @@ class Library:
         self._parts = len(waiting)
         self._engine = _apart(lambda: _engine(waiting))
 
+    def __del__(self) -> None:
+        if hasattr(self, "_engine"):
+            _given_up.append(self._engine)
+
     def address(self, name: str) -> int:
         """Where a public function begins."""
-        found = self._engine.get_function_address(name)
+        found = _locked("LLVMPY_GetFunctionAddress", self._engine, name.encode())
         if not found:
             raise KeyError(f"no function {name} in this library")
         return found
@@ -94,7 +84,9 @@ class Library:
     def fill(self, content: bytes) -> None:
         """Fill the `holes`; every part has its own."""
         names = ["holes", *(f"holes{k}" for k in range(1, self._parts))]
-        found = [self._engine.get_global_value_address(name) for name in names]
+        found = [
+            _locked("LLVMPY_GetGlobalValueAddress", self._engine, name.encode()) for name in names
+        ]
         if not all(found):
             raise KeyError("no holes in this library")
         for place in found:
@@ -106,7 +98,7 @@ def available() -> bool:
     if struct.calcsize("P") != 8:  # the text says i64 where it means a size
         return False
     try:
-        _llvm().check_jit_execution()
+        _apart(lambda: _llvm().check_jit_execution())
     except (ImportError, OSError, RuntimeError):
         return False
     return True
@@ -115,6 +107,10 @@ def available() -> bool:
 @functools.cache
 def host() -> Machine:
     """The machine this process runs on."""
+    return _apart(_looked_up)
+
+
+def _looked_up() -> Machine:
     llvm = _llvm()
     switched = llvm.get_host_cpu_features()
     arch = llvm.get_process_triple().partition("-")[0]
@@ -176,14 +172,16 @@ def image(text: str, machine: Machine | None = None, *, quick: bool = False) -> 
 
     Raises:  InternalError if LLVM refuses the text.
     """
-    machine = machine or host()
-    level = QUICK if quick else FULL
+    return _apart(lambda: _image(text, machine or host(), QUICK if quick else FULL))
+
+
+def _image(text: str, machine: Machine, level: Level) -> bytes:
     key, shelf = _key(text, machine, level), cache.shelf()
     found = shelf.read(key) if shelf else None
     if found is not None:
         counts["reloaded"] += 1
         return found
-    found = _packed(_apart(lambda: _compiled(divided(text), machine, level)))
+    found = _packed(_compiled(divided(text), machine, level))
     counts["compiled"] += 1
     if shelf:
         shelf.write(key, found)
@@ -240,7 +238,8 @@ def _with_width(features: str, bits: int) -> str:
 
 def _apart(work: Callable[[], Result]) -> Result:
     """What `work` gives. The main thread has another one do it: Python raises KeyboardInterrupt
-    there between any two instructions, and what LLVM has half made then is a crash later.
+    there between any two instructions. What LLVM has half made then is a crash later, and a lock of
+    llvmlite's that was just taken is never let go.
     """
     if threading.current_thread() is not threading.main_thread():
         return work()
@@ -264,6 +263,18 @@ def _apart(work: Callable[[], Result]) -> Result:
     return given[0]
 
 
+def _locked(name: str, *args: Any) -> Any:
+    """What a function of LLVM gives, in any thread. Nothing can come between taking the lock and
+    letting it go again, as it can where llvmlite does so: that lock is one of C.
+    """
+    function = getattr(_llvm().ffi.lib, name)
+    lock = getattr(getattr(function, "_lock", None), "_lock", None)
+    if lock is None:
+        return function(*args)
+    with lock:
+        return function._cfn(*args)
+
+
 def _wait_for(thread: threading.Thread) -> None:
     """Wait to the end; what interrupts the waiting comes after it."""
     try:
@@ -276,6 +287,9 @@ def _wait_for(thread: threading.Thread) -> None:
 def _engine(waiting: list[bytes]) -> Any:
     """LLVM's engine with these objects loaded."""
     llvm = _llvm()
+    with suppress(IndexError):
+        while True:
+            _given_up.pop().close()
     # An empty module whose object code is "found in the cache" costs a third of adding an
     # object file to an engine, which compiles its own empty module as well. It lies in LLVM's
     # shared context: the garbage collector cannot dispose of that before the engine.
@@ -345,7 +359,7 @@ def _read(text: str, machine: Machine, level: Level) -> Iterator[_Code]:
             module = stack.enter_context(llvm.parse_assembly(text, context))
             module.verify()
         except RuntimeError as error:
-            raise InternalError(str(error), text, _line_of(str(error), text)) from None
+            raise InternalError(str(error), text, line_of(str(error), text)) from None
         module.triple = made_for.triple
         with made_for.target_data as data:
             module.data_layout = str(data)
@@ -441,39 +455,5 @@ def _check_symbols(modules: Sequence[Any], texts: Sequence[str]) -> None:
             continue
         if _llvm().address_of_symbol(name) is None:
             raise InternalError(
-                f"no function {name} anywhere", text, _line_with(f"@{name}(", text.splitlines())
+                f"no function {name} anywhere", text, line_with(f"@{name}(", text.splitlines())
             )
-
-
-def _line_of(message: str, text: str) -> int | None:
-    """The line that a complaint of LLVM is about."""
-    lines = text.splitlines()
-    place = re.search(r"<string>:(\d+):\d+: error", message)
-    if place:
-        return min(int(place[1]), len(lines))
-    # The verifier quotes instructions without saying where. The same may stand in many functions:
-    # the one that holds most of them is meant.
-    quoted = [line.strip() for line in message.splitlines()[1:] if line.strip()]
-    found: dict[str, dict[str, int]] = {}
-    function = ""
-    for number, line in enumerate(lines, 1):
-        function = line if line.startswith("define") else function
-        if line.strip() in quoted:
-            found.setdefault(function, {}).setdefault(line.strip(), number)
-    if not found:
-        return None
-    there = max(found.values(), key=len)
-    return next(there[line] for line in quoted if line in there)
-
-
-def _line_with(part: str, lines: list[str]) -> int | None:
-    return next((n for n, line in enumerate(lines, 1) if part in line), None)
-
-
-def _function_at(lines: list[str], line: int) -> str:
-    for content in reversed(lines[:line]):
-        if content.startswith("define"):
-            return "in @" + content.partition("@")[2].partition("(")[0]
-        if content.startswith("}"):
-            break
-    return "outside of functions"

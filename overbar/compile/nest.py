@@ -7,7 +7,9 @@ every entry. softmax has three phases (the maximum, the sum, the quotient), and 
 nearest cache between them.
 
 Loops are written scalar and left to LLVM's vectoriser. If the last axis is an outer one (the sum of
-columns), rows are taken in tiles of columns, so that the innermost loop still runs along memory.
+columns), rows are taken in tiles of columns, so that the innermost loop still runs along memory. If
+rows are short and what is done with their entries is slow, a tile is some rows, and the innermost
+loop runs from row to row: each of its vectors is full.
 """
 
 from __future__ import annotations
@@ -24,9 +26,11 @@ from .access import Strided, base_of, linear, row_major
 from .checks import looked_at
 from .entries import Entries
 from .machine import Machine
-from .phases import BLOCK, COSTLY, TILE, Shape, is_reduction
+from .narrow import add_up, narrow
+from .phases import BLOCK, COSTLY, Shape, is_reduction
 from .scalar import BOOL, Builder, Scalar
 from .text import Index, Module, type_of
+from .turning import turn, turned_lines
 
 CHUNK = 4096
 """So many numbers are added up at a time, so that a long sum of float32 keeps its digits."""
@@ -84,7 +88,7 @@ class Writer(Entries):
         function = module.function(name, arguments, attributes=attributes(machine))
         names = [f"%p{k}" for k in buffers]
         super().__init__(function, graph, dict(zip(graph.inputs, names, strict=False)), checks)
-        self.shape = shape
+        self.shape, self.machine = shape, machine
         results = list(zip(graph.outputs, names[count:], strict=True))
         self.results = [(n, p) for n, p in results if n not in shape.sides]
         self.totals = {n: p for n, p in results if n in shape.sides}
@@ -129,17 +133,16 @@ class Writer(Entries):
         if shape.across is not None:
             self.in_blocks(shape.across)
             return
-        if not shape.columns:
+        if shape.lane is None:
             for self.piece in shape.pieces:
                 with self.over(shape.outer):
                     self.row()
             return
-        last = len(shape.axes) - 1
         with self.over(shape.outer[:-1]):
-            low, high = self.span(last)
-            with f.loop(low, high, TILE) as start, self.scope():
+            low, high = self.span(shape.lane)
+            with f.loop(low, high, shape.tile) as start, self.scope():
                 self.tile_start = start
-                self.tile = start, f.least(f.add(start, TILE), high)
+                self.tile = start, f.least(f.add(start, shape.tile), high)
                 self.row()
 
     def look_at_positions(self) -> None:
@@ -159,6 +162,14 @@ class Writer(Entries):
         with self.over([a for a in shape.outer if a != across]):
             low, high = self.span(across)
             first, end = self.span(last)
+            lines = turned_lines(shape, across, self.inputs)
+            if lines is not None:
+                ((n, pointer),) = stored
+                self.index.update({across: low, last: first})
+                start = linear(f, lines.view, self.place(n.spec.shape))
+                source, to = (self.pointers[lines.view.root], start), (pointer, self.where(n))
+                turn(f, self.machine, lines, source, to, f.sub(high, low), f.sub(end, first))
+                return
             with f.loop(low, high, BLOCK) as i, f.loop(first, end, BLOCK) as j:
                 below, right = (f.least(f.add(k, BLOCK), top) for k, top in ((i, high), (j, end)))
                 with f.loop(i, below) as row, f.loop(j, right) as column, self.scope():
@@ -166,7 +177,7 @@ class Writer(Entries):
                     self.entry([], {}, stored, [])
 
     def row(self) -> None:
-        """One row (or a tile of columns), phase after phase."""
+        """One row (or a tile of columns, or of short rows), phase after phase."""
         self.once(-1)
         for phase in range(self.shape.phases):
             self.phase_now = phase
@@ -175,12 +186,12 @@ class Writer(Entries):
 
     @contextmanager
     def tiled(self) -> Iterator[None]:
-        """In a tile, the loop over its columns."""
-        if not self.shape.columns:
+        """In a tile, the loop over its lanes."""
+        if self.shape.lane is None:
             yield
             return
         with self.function.loop(*self.tile) as column, self.scope():
-            self.index[len(self.shape.axes) - 1] = column
+            self.index[self.shape.lane] = column
             yield
 
     def sums(self, phase: int) -> None:
@@ -196,14 +207,19 @@ class Writer(Entries):
         if not (summed or stored or kept or phase in shape.sides.values()):
             return
         inner = shape.inner
-        long = summed and inner and not shape.columns and shape.size[inner[-1]] > CHUNK
+        filled = None if stored or kept else narrow(shape, self.machine, phase)
+        if filled is not None:
+            with self.over(inner[:-1]):
+                add_up(self, inner[-1], filled, summed)
+            return
+        long = summed and inner and shape.lane is None and shape.size[inner[-1]] > CHUNK
         with self.over(inner[:-1] if long else inner):
             if long:
                 self.in_chunks(inner[-1], summed, totals, stored, kept)
             else:
                 with self.tiled():
                     self.entry(summed, totals, stored, kept)
-        if not shape.columns:
+        if shape.lane is None:
             for n, total in totals.items():
                 self.memo[-1][n] = Scalar(self.builder, f.get(total), n.spec.dtype)
 
@@ -246,7 +262,7 @@ class Writer(Entries):
         if not mine:
             return
         stored = [(n, p) for n, p in self.results if n in mine]
-        if not shape.columns:
+        if shape.lane is None:
             for n in mine:
                 self.value(n)
             for n, pointer in stored:
@@ -268,7 +284,7 @@ class Writer(Entries):
     def total(self, n: Node) -> Any:
         """A fresh total: a variable, or a row of them for a tile."""
         start = self.builder.constant(START[n.op.reduces](n.spec.dtype), n.spec.dtype)
-        if not self.shape.columns:
+        if self.shape.lane is None:
             return self.function.variable(start.type, start.name)
         self.arrays[n] = self.array(n)
         with self.tiled():
@@ -279,7 +295,7 @@ class Writer(Entries):
         """One more entry into a total."""
         b, f = self.builder, self.function
         x = b.cast(x, n.spec.dtype)
-        if self.shape.columns:
+        if self.shape.lane is not None:
             now = self.from_array(n)
             self.into_array(n, combine(b, n.op.reduces, now, x))
             return
@@ -287,23 +303,25 @@ class Writer(Entries):
         f.set(total, combine(b, n.op.reduces, now, x).name)
 
     def array(self, n: Node) -> str:
-        """Room for one number per column of a tile."""
+        """Room for one number per lane of a tile."""
         kind = type_of(n.spec.dtype)
-        return self.function.variable(f"[{TILE} x {kind}]").place
+        return self.function.variable(f"[{self.shape.tile} x {kind}]").place
 
     def _in_tile(self, n: Node) -> str:
-        f = self.function
-        column = f.sub(self.index[len(self.shape.axes) - 1], self.tile_start)
-        return f.at(self.arrays[n], column, type_of(n.spec.dtype))
+        return self.function.at(self.arrays[n], self._lane(), type_of(n.spec.dtype))
+
+    def _lane(self) -> Index:
+        lane = self.shape.lane
+        return 0 if lane is None else self.function.sub(self.index[lane], self.tile_start)
 
     def into_array(self, n: Node, x: Scalar) -> None:
-        """One number per column."""
+        """One number per lane."""
         f = self.function
         name = f.let(f"zext i1 {x.name} to i8") if n.spec.dtype == BOOL else x.name
         f.store(name, self._in_tile(n), type_of(n.spec.dtype))
 
     def from_array(self, n: Node) -> Scalar:
-        """The number of the column being computed."""
+        """The number of the lane being computed."""
         f, b = self.function, self.builder
         x = f.load(self._in_tile(n), type_of(n.spec.dtype))
         if n.spec.dtype == BOOL:
@@ -385,8 +403,8 @@ class Writer(Entries):
     def reserve(self, n: Node) -> str:
         """Room in the workspace for a row of a member."""
         size = math.prod(self.shape.size[a] for a in self.shape.inner) * n.spec.dtype.itemsize
-        if self.shape.columns:
-            size *= TILE
+        if self.shape.lane is not None:
+            size *= self.shape.tile
         pointer = self.function.at("%workspace", self.workspace, "i8")
         self.workspace += -(-size // 64) * 64
         return pointer
@@ -396,9 +414,8 @@ class Writer(Entries):
         at: Index = 0
         for a in shape.inner:
             at = f.add(f.mul(at, shape.size[a]), self.index[a])
-        if shape.columns:
-            column = f.sub(self.index[len(shape.axes) - 1], self.tile_start)
-            at = f.add(f.mul(at, TILE), column)
+        if shape.lane is not None:
+            at = f.add(f.mul(at, shape.tile), self._lane())
         return at
 
     def keep(self, n: Node, x: Scalar) -> None:

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..graph import CONST, EMPTY, Node
-from ..handle import Tensor, from_value
+from ..graph import CONST, Node
+from ..handle import from_value
 from ..spec import spec
 
 DATA = 16
@@ -152,53 +152,3 @@ def _arrays() -> bool:
         if [bool(flags & b) for b in (1, 2, 4, 0x100, 0x400)] != list(bits):
             return False
     return True
-
-
-# -- who else holds a value -------------------------------------------------------------------
-
-
-def _references(handle: Tensor) -> tuple[int, int, int]:
-    """To a tensor's array, to the owner of the array's memory, and to its node."""
-    value, node = handle.value, handle._node
-    base = value.base
-    return (
-        sys.getrefcount(value),
-        0 if base is None else sys.getrefcount(base),
-        0 if node is None else sys.getrefcount(node),
-    )
-
-
-@functools.cache
-def _alone() -> dict[tuple[bool, bool, bool], tuple[int, int, int]]:
-    """How many there are if nobody else holds any: (has it an owner, a node, a node with value)."""
-    found = {}
-    for owned in (False, True):
-        for node in (False, True):
-            for kept in (False, True) if node else (False,):
-                value = np.zeros(8, np.uint8)
-                t = from_value(value.view(np.float64) if owned else value)
-                del value
-                if node:
-                    t._node = Node(CONST, (), EMPTY, t.spec, t.value if kept else None)
-                found[owned, node, kept] = _references(t)
-    return found
-
-
-def solely_owned(handle: Tensor) -> bool:
-    """Whether nobody but this handle, and its own leaf, can see its array: then it may be written.
-
-    A view of it, another handle, a recorded graph, a variable: each holds a reference.
-    """
-    value, node = handle.value, handle._node
-    if type(value) is not np.ndarray or (node is not None and node.inputs):
-        return False
-    flags, base = value.flags, value.base
-    if not (flags.c_contiguous and flags.aligned and flags.writeable):
-        return False
-    if base is not None and not (type(base) is np.ndarray and base.flags.owndata):
-        return False
-    if base is None and not flags.owndata:
-        return False
-    key = base is not None, node is not None, node is not None and node.value is value
-    del value, node, base, flags
-    return _references(handle) == _alone()[key]

@@ -17,6 +17,10 @@ from .kinds import reduced_axes
 
 TILE = 512
 """Columns summed at a time."""
+ROWS, MANY = 128, 256
+"""Short rows done side by side, where there are so many."""
+LINE, SHORT = 64, 256
+"""Bytes of the widest vector, of which other rows are made themselves; of a short row, at most."""
 BLOCK = 32
 """Sides of the blocks in which an array is read that lies across."""
 SHARED, ALONE = 16384, 4096
@@ -30,6 +34,12 @@ THIN = 8
 FEW = 4096
 """Below so many entries there is one loop for all parts."""
 
+SLOW = {
+    "exp", "expm1", "exp2", "log", "log1p", "log2", "log10", "logaddexp", "power", "sigmoid",
+    "log_sigmoid", "softplus", "silu", "tanh", "gelu", "gelu_tanh", "sin", "cos", "tan", "erf",
+    "erfc", "ndtr", "log_ndtr", "gammaln", "polygamma",
+}  # fmt: skip
+"""Worth being computed of several numbers side by side: of one alone they take as long."""
 COSTLY = {"exp", "log", "tanh", "sigmoid", "erf", "power", "sin", "cos", "gelu", "divide", "sqrt"}
 
 
@@ -40,6 +50,7 @@ class Shape:
     phase     of a member: in which pass over the row
     sides     totals over all rows, one number per entry of a row, by the pass that adds to them
     pieces    loops one after the other, over everything, with nothing to decide inside
+    lane      the outer axis whose entries are computed side by side, `tile` of them at a time
     split     the axis that parts divide, and into how many pieces
     """
 
@@ -53,7 +64,6 @@ class Shape:
         ]
         self.outer = [a for a in range(len(self.axes)) if a not in self.reduced]
         self.inner = list(self.reduced)
-        self.columns = bool(self.reduced) and (len(self.axes) - 1 not in self.reduced)
         self.whole: dict[Node, bool] = {}
         self.phase: dict[Node, int] = {}
         self.sides: dict[Node, int] = {}
@@ -67,8 +77,25 @@ class Shape:
         self.across = self._crossed(accesses or [])
         passes = [*self.phase.values(), *self.sides.values()]
         self.phases = max([p + 1 for p in passes], default=1) or 1
+        self.lane, self.tile = self._lane()
         self._divide()
         self.pieces = [{}] if self.reduced or self.across is not None else self._pieces()
+
+    def _lane(self) -> tuple[int | None, int]:
+        """The outer axis that the innermost loop runs along, and how far: the last axis, if it is
+        an outer one; that of the rows, if something slow is computed along them and would not fill
+        its vectors.
+        """
+        last = len(self.axes) - 1
+        if not self.reduced or not self.outer:
+            return None, 0
+        if last not in self.reduced:
+            return last, TILE
+        many = self.size[self.outer[-1]] >= MANY and self.inner == [last] and not self.sides
+        slow = [n for n in self.members if _is_slow(n) and (self.whole[n] or is_reduction(n))]
+        sizes = [self.size[last] * n.inputs[0].spec.dtype.itemsize for n in slow]
+        short = any(size < SHORT and size % LINE for size in sizes)
+        return (self.outer[-1], ROWS) if many and short else (None, 0)
 
     def _pieces(self) -> list[dict[int, tuple[int, int]]]:
         """Where arrays lie side by side, one piece for each: from and to, along the axes cut."""
@@ -181,14 +208,14 @@ class Shape:
         step = 1
         if pieces > 1 and (self.axis in self.inner or self._is_tiled(self.axis)):
             step = 64 if self.axis in self.inner and not self.splits else 1
-            step = TILE if self._is_tiled(self.axis) else step
+            step = self.tile if self._is_tiled(self.axis) else step
         size = self.size[self.axis] if self.axis is not None else 1
         self.piece = -(-size // pieces)
         self.piece = -(-self.piece // step) * step
         self.parts = -(-size // self.piece)
 
     def _is_tiled(self, axis: int | None) -> bool:
-        return self.columns and axis == len(self.axes) - 1
+        return axis is not None and axis == self.lane
 
 
 def _thin_as_one(parts: list[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -202,6 +229,11 @@ def _thin_as_one(parts: list[tuple[int, int]]) -> list[tuple[int, int]]:
         found.append((first, end))
         was_thin = thin
     return found
+
+
+def _is_slow(n: Node) -> bool:
+    """Whether its loop had better be one of whole vectors; a greatest one minds NaN."""
+    return n.op.name in SLOW or n.op.reduces in ("maximum", "minimum")
 
 
 def is_reduction(n: Node) -> bool:

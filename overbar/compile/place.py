@@ -148,10 +148,11 @@ def place(
     for i, x in enumerate(graph.inputs):
         plan.buffers[x] = Buffer("input", i, x.spec)
     for i, y in enumerate(graph.outputs):
+        x = base_of(y)
         if i in kept:
-            plan.buffers[y] = plan.buffers[graph.inputs[kept[i]]]
-        elif y in writer:
-            plan.buffers[y] = Buffer("output", i, y.spec)
+            plan.buffers[x] = plan.buffers[y] = plan.buffers[graph.inputs[kept[i]]]
+        elif x in writer:
+            plan.buffers[x] = plan.buffers[y] = Buffer("output", i, x.spec)
     for node in graph.nodes:
         if not node.inputs and node not in plan.buffers and node.value is not None:
             plan.buffers[node] = Buffer(
@@ -177,15 +178,15 @@ def _donations(
     later: dict[int, set[int]] = {}
     kept: dict[int, int] = {}
     taken: set[int] = set()
-    results = Counter(graph.outputs)
+    results = Counter(map(base_of, graph.outputs))
     users: dict[int, list[int]] = {}
     for s in steps:
         for n in s.after:
             users.setdefault(n, []).append(s.number)
     for out, given in donated.items():
-        y, x = graph.outputs[out], graph.inputs[given]
+        y, x = base_of(graph.outputs[out]), graph.inputs[given]
         step = writer.get(y)
-        if step is None or y.spec is not x.spec or not step.is_kernel:
+        if step is None or graph.outputs[out].spec is not x.spec or not step.is_kernel:
             continue
         if given in taken or x in results or results[y] > 1:
             continue

@@ -225,6 +225,8 @@ class Block(Entries):
             return True
         pairs = list(pairwise(letters))
         for n in self.members - {self.core}:
+            if n.spec.size == 1:  # the same for every entry: it goes along no axis
+                continue
             for x in n.inputs:
                 if base_of(x) in self.members or not x.spec.ndim:
                     continue

@@ -5,7 +5,7 @@ function rebound, writes the gradients it left, and gives the results. An except
 handle as it was.
 
 Compiled programs write the new value of a parameter over the old one, if nobody else can see that
-(`objects.solely_owned`); otherwise into a copy, which the parameter stands for afterwards. What
+(`ownership.solely_owned`); otherwise into a copy, which the parameter stands for afterwards. What
 another Python thread could watch is always done in a copy.
 """
 
@@ -175,7 +175,7 @@ class Compiled:
     def _is_late(self) -> bool:
         plan = self.assembled.plan
         last = max((s.level for s in plan.steps if not s.native), default=-1)
-        written = {self.graph.outputs[k] for k in plan.donated}
+        written = {base_of(self.graph.outputs[k]) for k in plan.donated}
         return all(s.level > last for s in plan.steps if not written.isdisjoint(s.outputs))
 
     def frame(self) -> Frame:

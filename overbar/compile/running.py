@@ -16,12 +16,14 @@ import numpy as np
 
 from ..context import within
 from ..handle import Tensor, from_value, new
+from ..ownership import solely_owned
+from ..replay import explained_at
 from ..spec import Spec
 from .access import Strided
 from .assemble import Fallback
 from .frames import ALIGN, Frame, is_tidy, native_order, tidy
 from .gate import HEAD, door
-from .objects import address_of, solely_owned
+from .objects import address_of
 from .place import Buffer
 from .pool import Pool
 from .results import LARGE, blank
@@ -158,8 +160,11 @@ class Running:
         sources: tuple[Any, ...] = segment.sources
         values = [self._shown(*s) if isinstance(s, tuple) else s for s in sources]
         node = segment.node
-        with within(allowed=0):
-            found = node.op.run(*values, **node.params)
+        try:
+            with within(allowed=0):
+                found = node.op.run(*values, **node.params)
+        except Exception as error:  # noqa: BLE001  (whatever it is, it is told as in eager)
+            raise explained_at(node, error) from error.__cause__
         several = isinstance(node.spec, tuple)
         for target, value in zip(segment.targets, found if several else (found,), strict=True):
             if target is not None:
@@ -190,7 +195,7 @@ class Running:
         found = self.arrays[buffer.index] if buffer.kind == "input" else self.made[buffer.index]
         if found is None:
             raise AssertionError(f"nothing is known of {buffer}")
-        return found
+        return found.reshape(buffer.spec.shape)
 
     def output(self, k: int) -> Any:
         """The array of an output; None if it was written over a tensor's."""

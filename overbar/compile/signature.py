@@ -143,8 +143,14 @@ class Reader:
             if self._is(name, self._static):
                 kinds.append(_static(leaf, name))
                 continue
-            if isinstance(leaf, Tensor | np.ndarray | np.generic):
+            if isinstance(leaf, Tensor | np.ndarray | np.generic) and not isinstance(leaf, str):
                 of = input_spec(leaf)
+                if of.dtype.kind not in "biufc":
+                    raise DTypeError(
+                        f"jit: this argument is no array of numbers: its dtype is {of.dtype}",
+                        got={"argument": str(name)},
+                        want="booleans, integers, floats or complex numbers",
+                    )
                 kinds.append(_array(leaf, of))
                 sizes += of.shape[:1]
                 if isinstance(leaf, Tensor):

@@ -21,8 +21,11 @@ from .access import row_major
 from .scalar import BOOL, INT, Builder, Scalar
 from .text import Function, Module, type_of
 
+UINT8, UINT64 = np.dtype(np.uint8), np.dtype(np.uint64)
 SHORT = 64
 """Numbers that are sorted by insertion."""
+BLOCK = 32
+"""Numbers that are passed over together if none of them is great enough."""
 LONGEST = 1 << 20
 """Numbers of a line; the memory for more is left to NumPy to find."""
 _TOP = -(1 << 63)
@@ -35,7 +38,8 @@ def room(count: int) -> int:
 
 def is_long(node: Node) -> bool:
     """Whether its lines are left to NumPy."""
-    return node.inputs[0].spec.shape[node.params["axis"]] > LONGEST
+    kept = _kept(node) if node.op.name == "argtopk" else None
+    return (kept or node.inputs[0].spec.shape[node.params["axis"]]) > LONGEST
 
 
 def _key(b: Builder, x: Scalar) -> Scalar:
@@ -66,23 +70,33 @@ def _number(b: Builder, key: Scalar, dtype: np.dtype) -> Scalar:
     return b.cast(key, dtype)
 
 
-def _order(module: Module, dtype: np.dtype, places: bool) -> str:
-    """The name of the function that sorts a line: the address of its keys, behind them where each
-    was. `down`: the greatest first.
+def _key_at(b: Builder, pointer: str, at: Any, dtype: np.dtype, places: bool) -> Scalar:
+    """The key of a number in memory."""
+    f, kind = b.function, type_of(dtype)
+    x = Scalar(b, f.load(f.at(pointer, at, kind), kind), UINT8 if dtype == BOOL else dtype)
+    if places and x.floating:
+        x = x + 0.0  # −0 and 0 are equal: they keep their order
+    return _key(b, x)
+
+
+def _sorted(module: Module, dtype: np.dtype, places: bool) -> str:
+    """The name of the function that sorts keys: it gives the address where they then are. With
+    `places` there is a number behind each, n further, that goes with it. The `first` of them are
+    in order already.
     """
-    name = f"ob.{'argsort' if places else 'sort'}.{dtype.name}"
-    arguments = [("ptr", "X"), ("i64", "step"), ("i64", "n"), ("ptr", "room"), ("i64", "down")]
+    # what is signed or floating fills 64 bits after the sign is turned; others as many as they have
+    passes = 8 if dtype.kind == "i" else dtype.itemsize
+    name = f"ob.{'places' if places else 'keys'}.{passes}"
+    arguments = [("ptr", "room"), ("i64", "n"), ("i64", "first")]
 
     def write() -> None:
         f = module.function(name, arguments, result="ptr", attributes="noinline nounwind")
-        _write(f, Builder(f), dtype, places)
+        _write(f, passes, places)
 
     return module.once(name, write)
 
 
-def _write(f: Function, b: Builder, dtype: np.dtype, places: bool) -> None:
-    # what is signed or floating fills 64 bits after the sign is turned; others as many as they have
-    passes = 8 if dtype.kind == "i" else dtype.itemsize
+def _write(f: Function, passes: int, places: bool) -> None:
     keys = f.variable("ptr", "%room", align=8)
     other = f.variable("ptr", f.at("%room", f.mul("%n", 2), "i64"), align=8)
     counts = f.at("%room", f.mul("%n", 4), "i64")
@@ -98,19 +112,9 @@ def _write(f: Function, b: Builder, dtype: np.dtype, places: bool) -> None:
         if places:
             f.store(what[1], f.at(pointer, f.add(i, "%n"), "i64"), "i64")
 
-    kind = type_of(dtype)
-    with f.loop(0, "%n") as i:
-        raw = f.load(f.at("%X", f.mul(i, "%step"), kind), kind)
-        x = Scalar(b, raw, dtype)
-        if dtype == BOOL:
-            x = Scalar(b, raw, np.dtype(np.uint8))
-        elif places and x.floating:
-            x = x + 0.0  # −0 and 0 are equal: they keep their order
-        put("%room", i, (f.let(f"xor i64 {_key(b, x).name}, %down"), str(i)))
-
     short = f.let(f"icmp sle i64 %n, {SHORT}")
     with f.when(short):
-        with f.loop(1, "%n") as i:
+        with f.loop("%first", "%n") as i:
             mine = take("%room", i)
             j = f.variable("i64", i, align=8)
             with f.forever() as leave:
@@ -163,11 +167,16 @@ def ordered(w: Any, pointers: Sequence[str]) -> None:
     low, high = w.lines(math.prod(x.shape) // count, count * 16)
     w.workspace = room(count)
     down = -1 if node.params["descending"] and places else 0
-    order, kind = _order(f.module, x.dtype, places), type_of(x.dtype)
+    sort, kind = _sorted(f.module, x.dtype, places), type_of(x.dtype)
     with f.loop(low, high) as line:
         start = f.add(f.mul(f.div(line, step), count * step), f.mod(line, step))
-        given = [("ptr", f.at(pointers[0], start, kind)), ("i64", step), ("i64", count)]
-        found = f.call(order, "ptr", *given, ("ptr", "%workspace"), ("i64", down))
+        first = f.at(pointers[0], start, kind)
+        with f.loop(0, count) as i:
+            key = _key_at(b, first, f.mul(i, step), x.dtype, places) ^ down
+            f.store(key.name, f.at("%workspace", i, "i64"), "i64")
+            if places:
+                f.store(i, f.at("%workspace", f.add(i, count), "i64"), "i64")
+        found = f.call(sort, "ptr", ("ptr", "%workspace"), ("i64", count), ("i64", 1))
         with f.loop(0, count) as i:
             at = i
             if node.params["descending"] and not places:
@@ -179,4 +188,90 @@ def ordered(w: Any, pointers: Sequence[str]) -> None:
             w.put(pointers[1], f.add(start, f.mul(i, step)), y)
 
 
-WRITERS: dict[str, Callable[[Any, Sequence[str]], None]] = {"sort": ordered, "argsort": ordered}
+def foremost(w: Any, pointers: Sequence[str]) -> None:
+    """Where the k greatest entries along an axis are. The best so far are kept in order; what is
+    greater than the last of them is put behind them, and as soon as the room is full, it is
+    sorted and cut down to k. Of more entries than a few nearly all are passed over, a block at
+    a time.
+    """
+    f, b, node = w.f, w.b, w.node
+    x, axis, k = node.inputs[0].spec, node.params["axis"], node.params["k"]
+    count, step, kept = x.shape[axis], row_major(x.shape)[axis], _kept(node)
+    low, high = w.lines(math.prod(x.shape) // count, count * 4)
+    w.workspace = room(kept)
+    sort, kind = _sorted(f.module, x.dtype, True), type_of(x.dtype)
+    number = UINT8 if x.dtype == BOOL else x.dtype
+    filled, last = f.variable("i64", align=8), f.variable("i64", align=8)
+    limit, word = f.variable(kind, align=8), f"i{8 * x.dtype.itemsize}"
+    hit = f.variable(word, align=8)
+
+    def key_of(first: str, i: Any) -> Scalar:
+        key = _key_at(b, first, f.mul(i, step), x.dtype, True) ^ -1
+        return b.cast(key, UINT64)
+
+    def put(key: str, place: Any, at: Any) -> None:
+        f.store(key, f.at("%workspace", at, "i64"), "i64")
+        f.store(place, f.at("%workspace", f.add(at, kept), "i64"), "i64")
+
+    def cut(ordered: int) -> None:
+        """Sort what is there; only the k best stay."""
+        found = f.call(sort, "ptr", ("ptr", "%workspace"), ("i64", kept), ("i64", ordered))
+        if kept > SHORT:
+            with f.loop(0, k) as i:
+                key = f.load(f.at(found, i, "i64"), "i64")
+                put(key, f.load(f.at(found, f.add(i, kept), "i64"), "i64"), i)
+        key = f.load(f.at("%workspace", k - 1, "i64"), "i64")
+        f.set(filled, k)
+        f.set(last, key)
+        f.set(limit, _number(b, Scalar(b, key, INT) ^ -1, number).name)
+
+    def look(first: str, i: Any) -> None:
+        key = key_of(first, i)
+        with f.when((key < Scalar(b, f.get(last), UINT64)).name):
+            put(key.name, i, f.get(filled))
+            f.set(filled, f.add(f.get(filled), 1))
+            with f.when(f.let(f"icmp eq i64 {f.get(filled)}, {kept}")):
+                cut(k)
+
+    with f.loop(low, high) as line:
+        before, after = f.div(line, step), f.mod(line, step)
+        first = f.at(pointers[0], f.add(f.mul(before, count * step), after), kind)
+        with f.loop(0, kept) as i:
+            put(key_of(first, i).name, i, i)
+        cut(1)
+        with f.loop(kept, count, BLOCK) as i:
+            f.set(hit, 1)
+            with f.when(f.let(f"icmp sle i64 {i}, {count - BLOCK}")):
+                f.set(hit, 0)
+                with f.loop(0, BLOCK) as j:
+                    at = f.at(first, f.mul(f.add(i, j), step), kind)
+                    test = "fcmp ugt" if x.dtype.kind == "f" else "icmp ugt"
+                    test = "icmp sgt" if x.dtype.kind == "i" else test
+                    new = f.let(f"{test} {kind} {f.load(at, kind)}, {f.get(limit)}")
+                    new = f.let(f"zext i1 {new} to {word}")
+                    f.set(hit, f.let(f"or {word} {f.get(hit)}, {new}"))
+            some, end = f.let(f"icmp ne {word} {f.get(hit)}, 0"), f.least(f.add(i, BLOCK), count)
+            with f.when(some), f.loop(i, end) as j:
+                look(first, j)
+        if k + 1 < kept < count:
+            with f.when(f.let(f"icmp ne i64 {f.get(filled)}, {k}")):
+                with f.loop(f.get(filled), kept) as i:
+                    put("-1", 0, i)  # behind all
+                cut(1)
+        begin = f.add(f.mul(before, k * step), after)
+        with f.loop(0, k) as i:
+            place = f.load(f.at("%workspace", f.add(i, kept), "i64"), "i64")
+            w.put(pointers[1], f.add(begin, f.mul(i, step)), Scalar(b, place, INT))
+
+
+def _kept(node: Node) -> int:
+    """How many entries `foremost` has room for: few are put in order one by one."""
+    k = node.params["k"]
+    return min(k + 1 if k < SHORT else 2 * k, node.inputs[0].spec.shape[node.params["axis"]])
+
+
+WRITERS: dict[str, Callable[[Any, Sequence[str]], None]] = {
+    "sort": ordered,
+    "argsort": ordered,
+    "argtopk": foremost,
+}

@@ -128,7 +128,7 @@ class Final(Writer):
             with f.loop(0, self.shape.parts) as part, self.tiled(), self.scope():
                 pointer = f.at("%scratch", f.add(f.mul(part, each), start), "i8")
                 self.put_in(n, total, self.fetch(pointer, row_number(self), n.spec.dtype))
-            if not self.shape.columns:
+            if self.shape.lane is None:
                 self.memo[-1][n] = Scalar(b, f.get(total), n.spec.dtype)
 
 

@@ -13,7 +13,6 @@ while each holds the very object it held, nothing has changed. `native` code can
 
 from __future__ import annotations
 
-import dis
 import functools
 import gc
 import sys
@@ -27,9 +26,13 @@ import numpy as np
 from ..handle import Tensor
 from ..origin import OURS
 from ..primitive import Primitive
+from .naming import ANY, named_by
 
 PLAIN = (bool, int, float, complex, str, bytes, type(None), type(...), range)
 """Types whose values are what they are: nothing inside them changes."""
+
+HELD = (np.ndarray, np.generic, list, tuple, dict, set, frozenset, deque)
+"""Types of attributes that are looked at, besides those and what can be called, if any may be."""
 
 LARGE = 1000
 """Containers with more entries count by identity and length."""
@@ -181,6 +184,10 @@ class Survey:
         self.watches = {p: w for p, w in now.watches.items() if p in self.watches}
         self._seen = now._seen
 
+    def things(self) -> list[Any]:
+        """What was reached, without the arguments."""
+        return [thing for _, thing in self._seen.values()]
+
     def knows(self, thing: Any) -> bool:
         """Whether it was reached."""
         return id(thing) in self._seen
@@ -318,9 +325,11 @@ class Survey:
         return bool(self._stack)
 
     def _is_named(self, name: str, value: Any, *, ours: bool) -> bool:
+        inner = callable(value) or isinstance(value, Tensor) or _is_ours(type(value))
+        if ANY in self._names and not (ours and name in self._ours):
+            return inner or isinstance(value, (*PLAIN, *HELD))
         if name in self._names or not ours:
             return name in self._names
-        inner = callable(value) or isinstance(value, Tensor) or _is_ours(type(value))
         return (inner or name in self._ours) and not name.startswith("_")
 
     def _attributes(self, path: str, thing: Any) -> Iterator[tuple[str, Any, Watch | None, bool]]:
@@ -364,7 +373,9 @@ class Survey:
             label = f"{path}.{name}"
             operator = implied and name.startswith("__") and name not in _UNREAD
             routine = isinstance(value, types.FunctionType | staticmethod | classmethod | property)
-            if label in done or not (name in self._names or (operator and routine)):
+            computed = ANY in self._names and not name.startswith("__")
+            computed = computed and (routine or isinstance(value, PLAIN))
+            if label in done or not (name in self._names or computed or (operator and routine)):
                 continue
             done.add(label)
             space = _space_of(kind) if space is None else space
@@ -438,24 +449,6 @@ def _content(cell: Any) -> Any:
 
 def _parts_of(f: Any) -> tuple[Any, ...]:
     return f.__code__, f.__defaults__, f.__kwdefaults__
-
-
-@functools.lru_cache(maxsize=4096)
-def named_by(code: types.CodeType) -> tuple[frozenset[str], frozenset[str]]:
-    """The global names that code reads, and all names and words it could reach an attribute by."""
-    outside: set[str] = set()
-    names: set[str] = set(code.co_names)
-    for step in dis.get_instructions(code):
-        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
-            outside.add(step.argval)
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            inner = named_by(constant)
-            outside |= inner[0]
-            names |= inner[1]
-        elif isinstance(constant, str) and constant.isidentifier():
-            names.add(constant)
-    return frozenset(outside), frozenset(names)
 
 
 @functools.cache

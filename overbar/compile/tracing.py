@@ -23,6 +23,7 @@ from ..graph import Graph, Node
 from ..handle import Tensor
 from ..spec import Spec, spec, spec_of
 from ..trees import LEAF, Structure, changes, tree_flatten, tree_unflatten
+from .draws import Draws
 from .surroundings import Survey
 
 MISS: Any = object()
@@ -119,7 +120,7 @@ class Traced:
         survey: Survey,
         again: Callable[[], Survey],
     ) -> None:
-        before = _global_random_state()
+        draws = Draws([*survey.things(), *leaves])
         filled, own, weak = list(leaves), {}, {}
         with Trace() as trace:
             trace.arrays = {id(a): a for a in survey.arrays.values()}
@@ -142,13 +143,7 @@ class Traced:
             _refuse_husks(trace, returned)
             results = [trace.result(y) for y in returned if isinstance(y, Tensor)]
             rebound = [(i, trace.result(t)) for i, t, node in weak.values() if t._node is not node]
-        after = _global_random_state()
-        if any(not np.array_equal(before[k], after[k]) for k in before):
-            raise RebindError(
-                "jit: the function draws from np.random, which would be drawn once and then never "
-                "again",
-                hint="use ob.random (a Generator can be passed in or closed over)",
-            )
+        draws.refuse()
         captured = Captured(trace, results, tree)
         self.survey = survey.without(again())
         built_in = [a for i, a in survey.arrays.items() if i not in trace.given]
@@ -349,9 +344,3 @@ def input_spec(x: Any) -> Spec:
 def native_spec(x: Any) -> Spec:
     """The Spec of an array in this machine's order of bytes."""
     return spec(x.shape, x.dtype if x.dtype.isnative else x.dtype.newbyteorder("="))
-
-
-def _global_random_state() -> dict[str, Any]:
-    """How far np.random's own generator has come: a draw while tracing would happen once only."""
-    state: Any = np.random.get_state(legacy=False)  # noqa: NPY002  (watched, never drawn from)
-    return state["state"]

@@ -115,7 +115,7 @@ def cross_entropy(z: Any, t: Any, reduction: str = "mean", *, axis: int | None =
     z = _floats("cross_entropy", "logits", z)
     axis = _class_axis("cross_entropy", z, axis)
     log_p, t = ob.log_softmax(z, axis), ob.asarray(t)
-    if t.dtype.kind not in "iub":
+    if t.dtype.kind not in "iub" and t.ndim >= z.ndim:
         z, t = _pair("cross_entropy", z, t)
         known = as_numpy(t)
         if known is not None and (known < 0).any():
@@ -242,6 +242,10 @@ def _chosen(what: str, log_p: ob.Tensor, t: ob.Tensor, axis: int) -> ob.Tensor:
             want=f"labels from 0 to {classes - 1}",
         )
     at = ob.reshape(t, (*t.shape[:axis], 1, *t.shape[axis:]))
+    if (
+        known is None and t.dtype.kind == "i"
+    ):  # one below 0 is outside too, not counted from the end
+        at = ob.where(at < 0, ob.astype(at, ob.int64) - classes, at)
     if t.name and at is not t:
         at.name = t.name  # explanations go on calling the labels so
     return ob.reshape(ob.take_along_axis(log_p, at, axis), want)

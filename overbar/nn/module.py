@@ -233,7 +233,9 @@ class Module:
                 f"{type(self).__name__}.{name} is written while tracing: it would be written once, "
                 "and not each time the compiled program runs",
                 got={"value": value},
-                hint=f"in __init__ make it a tensor, self.{name} = nn.Buffer(...); assign tensors",
+                hint="call train() and eval() outside"
+                if name == "training"
+                else f"in __init__ make it a tensor, self.{name} = nn.Buffer(...); assign tensors",
             )
         else:
             in_use = name in vars(self) or "_named" in vars(self)
@@ -241,6 +243,16 @@ class Module:
                 touch()  # compiled programs that knew the old attribute are traced anew
                 vars(self).pop("_named", None)
             object.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        if ob.is_tracing() and not vars(self)["_local"]:
+            raise RebindError(
+                f"{type(self).__name__}.{name} is deleted while tracing: that would happen once",
+                hint="delete it outside, or set it to None there",
+            )
+        object.__delattr__(self, name)
+        touch()
+        vars(self).pop("_named", None)
 
     def settings(self) -> dict[str, Any]:
         """The arguments of the constructor, read back from the attributes."""

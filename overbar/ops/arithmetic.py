@@ -9,7 +9,7 @@ import numpy as np
 from ..apply import apply, own
 from ..context import CONTEXT
 from ..elementwise import elementwise
-from ..errors import DTypeError
+from ..errors import DomainError, DTypeError
 from ..handle import Tensor, as_tensor, asarray
 from ..primitive import FLAT, public
 from .logic import floor_divide, isnan, logical_not, sign
@@ -297,6 +297,7 @@ def where_public(condition: Any, x: Any, y: Any, /) -> Tensor:
     Shapes:  the three broadcast together.
     Rule:    the adjoint goes to what was chosen. A NaN or an infinity in the branch not taken,
              or in its derivative, never leaks.
+    Raises:  DomainError for a Python integer that the other's dtype has no room for.
     Example:
         >>> ob.where([True, False], [1.0, 2.0], [3.0, 4.0])
         Tensor([1., 4.], float64)
@@ -305,6 +306,12 @@ def where_public(condition: Any, x: Any, y: Any, /) -> Tensor:
     if condition.dtype.kind != "b":
         raise DTypeError("where: the condition is no boolean array", got={"condition": condition},
                          want="a condition such as x > 0")  # fmt: skip
+    x, y = as_tensor(x), as_tensor(y)
+    for n, other in ((x.value, y), (y.value, x)):  # NumPy's own lets it wrap round
+        if type(n) is int and other.dtype.kind in "iu" and not other.spec.weak:
+            room = np.iinfo(other.dtype)
+            if not room.min <= n <= room.max:
+                raise DomainError(f"where: Python integer {n} out of bounds for {other.dtype}")
     return apply(where, (condition, x, y))
 
 

@@ -83,6 +83,8 @@ def install() -> None:
             setattr(Tensor, f"__{dunder}__", function)
             setattr(Tensor, f"__r{dunder}__", _reflected(function))
             setattr(Tensor, f"__i{dunder}__", _in_place(function, dunder))
+    Tensor.__divmod__ = lambda x, y: (x // y, x % y)  # type: ignore[attr-defined]
+    Tensor.__rdivmod__ = lambda x, y: (y // x, y % x)  # type: ignore[attr-defined]
     for dunder, name in (_COMPARISONS | _UNARY).items():
         if name in OURS:
             setattr(Tensor, f"__{dunder}__", getattr(OURS[name], "__wrapped__", OURS[name]))

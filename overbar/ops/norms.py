@@ -49,15 +49,24 @@ def _length(xp: Any, x: Any, *, axis: tuple[int, ...]) -> Any:
 
 
 def _length_formula(x: Any, *, axis: tuple[int, ...]) -> Any:
-    """The same with the entries scaled by a power of two, which rounds nothing."""
+    """The same in one pass. Squares of short floats are summed in float64, which holds them all;
+    of float64 there are three sums: one of the squares, and, for where those leave the range, one
+    with the entries scaled up and one with the great ones scaled down, by powers of two, which
+    round nothing.
+
+    Source:  Blue (1978), A Portable Fortran Program to Find the Euclidean Norm of a Vector.
+    """
     size = abs_(x)
-    near, by = (400, 700) if size.dtype == np.float64 else (40, 90)
-    top = greatest(size, axis, keepdims=True)
-    up, down = less(top, 2.0**-near), less(2.0**near, top)
-    scale = astype(where(up, 2.0**by, where(down, 2.0**-by, 1.0)), size.dtype)
-    back = astype(where(up, 2.0**-by, where(down, 2.0**by, 1.0)), size.dtype)
-    size = size * broadcast_to(scale, size.shape)
-    return sqrt(total(size * size, axis)) * reshape(back, dropped(x.shape, axis))
+    if size.dtype != np.float64:
+        size = astype(size, np.float64)
+        return astype(sqrt(total(size * size, axis)), real_dtype(x.dtype))
+    middle, tiny = (where(less(most, size), most, size) for most in (2.0**480, 2.0**-300))
+    great = where(less(2.0**400, size), size, 0.0)
+    scaled = middle, tiny * 2.0**600, great * 2.0**-600  # none of the squares overflows
+    near, above, below = (total(s * s, axis) for s in scaled)
+    up, down = less(near, 2.0**-900), less(2.0**950, near)
+    root = sqrt(where(up, above, where(down, below, near)))
+    return root * where(up, 2.0**-600, where(down, 2.0**600, 1.0))
 
 
 def _reciprocal(y: Any) -> Any:

@@ -51,7 +51,7 @@ def _count(what: str, x: Tensor, axis: tuple[int, ...]) -> int:
 def mean(x: Any, /, axis: Any = None, keepdims: bool = False) -> Tensor:
     """The arithmetic mean over the given axes (all of them by default).
 
-    Half precision is added up in single.
+    Half precision is added up in single, integers in float64.
 
     Rule:    x̄ is ȳ / n, repeated.
     Raises:  ShapeError for the mean of nothing.
@@ -63,7 +63,7 @@ def mean(x: Any, /, axis: Any = None, keepdims: bool = False) -> Tensor:
     n = _count("mean", x, axes("mean", axis, x.ndim))
     if x.dtype == np.float16:
         return astype(mean(astype(x, np.float32), axis, keepdims), np.float16)
-    return sum(x, axis, keepdims) / n
+    return sum(x if x.spec.floating else astype(x, np.float64), axis, keepdims) / n
 
 
 def _deviations(xp: Any, x: Any, *, axis: tuple[int, ...]) -> Any:

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from ..apply import apply, own
-from ..errors import ShapeError
-from ..handle import Tensor, as_tensor
+from ..errors import DTypeError, ShapeError
+from ..handle import Tensor, as_tensor, asarray
 from ..primitive import Primitive, public
 from ..spec import Spec, axes, broadcast_shape, spec
 
@@ -192,18 +192,34 @@ sum_ = Primitive(
 )
 
 
+def summable(what: str, x: Any, dtype: Any = None) -> Tensor:
+    """x in the dtype its sums and products are in: booleans and small integers count as int64.
+
+    Raises:  DTypeError if they are asked for as booleans.
+    """
+    x = asarray(x, dtype=dtype)
+    if x.dtype.kind == "b" and dtype is not None:
+        raise DTypeError(
+            f"{what}: booleans are counted, the result is no boolean",
+            want="a dtype of numbers, or none: booleans count as int64",
+            hint="use ob.any for their sum as booleans, ob.all for their product",
+        )
+    if x.dtype.kind in "biu" and x.dtype.itemsize < 8 and dtype is None:
+        x = as_tensor(x, np.uint64 if x.dtype.kind == "u" else np.int64)
+    return x
+
+
 @public
 def sum(x: Any, /, axis: Any = None, keepdims: bool = False, *, dtype: Any = None) -> Tensor:
     """The sum over the given axes (all of them by default).
 
     Rule:    x̄ is ȳ, repeated.
+    Raises:  DTypeError for dtype=bool.
     Example:
         >>> ob.sum([[1.0, 2.0], [3.0, 4.0]], axis=0)
         Tensor([4., 6.], float64)
     """
-    x = as_tensor(x, dtype)
-    if x.dtype.kind == "b" or (x.dtype.kind in "iu" and x.dtype.itemsize < 8 and dtype is None):
-        x = as_tensor(x, np.uint64 if x.dtype.kind == "u" else np.int64)
+    x = summable("sum", x, dtype)
     over = axes("sum", axis, x.ndim)
-    y = apply(sum_, (x,), {"axis": over}) if over or x.spec.weak else own(x)
+    y = apply(sum_, (x,), {"axis": over}) if over else own(x)
     return reshape(y, kept(x.shape, over)) if keepdims else y

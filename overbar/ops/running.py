@@ -14,12 +14,12 @@ import numpy as np
 
 from ..apply import apply, own
 from ..errors import DTypeError
-from ..handle import Tensor, as_tensor, asarray
+from ..handle import Tensor, as_tensor
 from ..primitive import Primitive, public, shared
 from ..spec import Spec, axes, one_axis, spec
 from .join import concat
-from .movement import astype, permute_dims
-from .repeat import broadcast_to, dropped, kept, reshape, spread, sum_
+from .movement import permute_dims
+from .repeat import broadcast_to, dropped, kept, reshape, spread, sum_, summable
 
 
 def _like(x: Spec, **_: Any) -> Spec:
@@ -238,14 +238,6 @@ def merged(what: str, x: Tensor, axis: Any) -> tuple[Tensor, tuple[int, ...]]:
     return reshape(permute_dims(x, (*rest, *over)), (*shape, size)), over
 
 
-def summable(x: Any, dtype: Any = None) -> Tensor:
-    """x in the dtype its sums and products are in: booleans and small integers count as int64."""
-    x = as_tensor(x) if dtype is None else astype(as_tensor(x), dtype)
-    if x.dtype.kind == "b" or (x.dtype.kind in "iu" and x.dtype.itemsize < 8 and dtype is None):
-        x = astype(x, np.uint64 if x.dtype.kind == "u" else np.int64)
-    return asarray(x)
-
-
 @public
 def prod(x: Any, /, axis: Any = None, keepdims: bool = False, *, dtype: Any = None) -> Tensor:
     """The product over the given axes (all of them by default).
@@ -255,7 +247,7 @@ def prod(x: Any, /, axis: Any = None, keepdims: bool = False, *, dtype: Any = No
         >>> ob.grad(ob.prod)(np.array([2.0, 0.0, 3.0]))
         array([0., 6., 0.])
     """
-    x = summable(x, dtype)
+    x = summable("prod", x, dtype)
     rows, over = merged("prod", x, axis)
     y = apply(prod_, (rows,), {"axis": rows.ndim - 1}) if over else own(x)
     return reshape(y, kept(x.shape, over)) if keepdims else y
@@ -277,7 +269,7 @@ def cumsum(x: Any, /, axis: int | None = None, *, dtype: Any = None) -> Tensor:
         >>> ob.cumsum([1.0, 2.0, 3.0])
         Tensor([1., 3., 6.], float64)
     """
-    x, axis = _one("cumsum", summable(x, dtype), axis)
+    x, axis = _one("cumsum", summable("cumsum", x, dtype), axis)
     return apply(cumsum_, (x,), {"axis": axis, "reverse": False})
 
 
@@ -291,7 +283,7 @@ def cumprod(x: Any, /, axis: int | None = None, *, dtype: Any = None) -> Tensor:
         >>> ob.cumprod([1.0, 2.0, 3.0])
         Tensor([1., 2., 6.], float64)
     """
-    x, axis = _one("cumprod", summable(x, dtype), axis)
+    x, axis = _one("cumprod", summable("cumprod", x, dtype), axis)
     return apply(running_product, (x,), {"axis": axis, "reverse": False, "others": False})
 
 

@@ -26,6 +26,7 @@ from .reduce import any
 from .repeat import broadcast_to, kept, reshape
 from .running import merged
 from .searching import searchsorted_
+from .select import along_
 
 # -- primitives -------------------------------------------------------------------------------
 
@@ -125,6 +126,28 @@ sort_ = Primitive(
 )  # fmt: skip
 
 
+def _argtopk(xp: Any, x: Any, *, axis: int, k: int) -> Any:
+    order = _argsort(xp, x, axis=axis, descending=True)
+    return order[(slice(None),) * axis + (slice(k),)]
+
+
+argtopk_ = Primitive(
+    "argtopk",
+    forward=_argtopk,
+    shape=lambda x, *, axis, k: spec((*x.shape[:axis], k, *x.shape[axis + 1 :]), np.dtype(np.intp)),
+    vjp=FLAT,
+    jvp=FLAT,
+    batch=lambda n, mapped, x, *, axis, k: argtopk_(x, axis=axis + 1, k=k),
+    text=lambda x, axis, k: f"argtopk {x}",
+    samples=lambda r: [
+        ((r(3, 4),), {"axis": 1, "k": 2}),
+        ((r(4, 2),), {"axis": 0, "k": 4}),
+        ((r(5),), {"axis": 0, "k": 0}),
+    ],
+    doc="Where the k greatest entries along an axis are, greatest first; ties keep their order.",
+)
+
+
 # -- sorting ----------------------------------------------------------------------------------
 
 
@@ -182,9 +205,8 @@ def topk(x: Any, /, k: int, axis: int = -1) -> TopK:
         raise ShapeError(
             f"topk: {k} of {x.shape[at]} entries", got={"x": x}, want=f"k from 0 to {x.shape[at]}"
         )
-    order = apply(argsort_, (x,), {"axis": at, "descending": True})
-    values = apply(reorder, (x, order), {"axis": at})
-    return TopK(stretch(values, at, 0, k), stretch(order, at, 0, k))
+    places = apply(argtopk_, (x,), {"axis": at, "k": k})
+    return TopK(apply(along_, (x, places), {"axis": at}), places)
 
 
 # -- quantiles --------------------------------------------------------------------------------

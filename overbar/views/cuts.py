@@ -40,7 +40,7 @@ CALLS = {
         ),
     ),
     **dict.fromkeys(
-        ("argmax", "argmin", "argsort", "nonzero", "searchsorted"),
+        ("argmax", "argmin", "argsort", "argtopk", "nonzero", "searchsorted"),
         (
             "turned into positions, which are integers",
             "use ob.softmax or ob.max, which have derivatives",

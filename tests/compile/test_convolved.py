@@ -136,3 +136,25 @@ def test_a_convolution_of_more_axes_runs_with_numpy():
     with ob.config(jit="native"):
         found = ob.jit(lambda x, w: ob.relu(ob.conv(x, w)))(x, w)
     np.testing.assert_allclose(np.array(found), want, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("kind", ["float32", "float64", "int64", "int8", "bool"])
+def test_a_number_of_another_dtype_behind_one_result(dtype, kind):
+    """One entry that is cast, beside a result with axes of one entry."""
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(2, 1, 6, 5)).astype(dtype), rng.normal(size=(1, 1, 2, 2)).astype(dtype)
+    a, b = rng.normal(size=(3, 5, 7)).astype(dtype), rng.normal(size=(7, 1)).astype(dtype)
+    pooled = lambda x, w: nn.functional.max_pool2d(ob.conv(x, w), 2)
+    cases = [(ob.conv, x, w), (pooled, x, w), (ob.matmul, a, b), (ob.matmul, a[0, :1], b)]
+    for number in (np.ones((), kind), np.ones(1, kind), np.ones((1, 1, 1), kind)):
+        for f, *xs in cases:
+            f = lambda x, w, c, f=f: ob.sin(f(x, w) * np.float64(0.4) + c) * c
+            total = lambda x, w, c, f=f: ob.sum(f(x, w, c))
+            for g in (f, ob.grad(total, argnums=(0, 1))):
+                expected, y = g(*xs, ob.asarray(number)), ob.jit(g)(*xs, ob.asarray(number))
+                pairs = [(expected, y)] if g is f else zip(expected, y, strict=True)
+                for e, p in pairs:
+                    e, p = np.asarray(e), np.asarray(p)
+                    assert e.dtype == p.dtype
+                    np.testing.assert_allclose(p, e, rtol=1e-4 if dtype == "float32" else 1e-10)

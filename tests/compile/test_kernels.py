@@ -30,7 +30,7 @@ def agree(f, *args, tolerance=None):
     for a, b, c in zip(*found, wanted, strict=True):
         a, b, c = (np.asarray(x) for x in (a, b, c))
         np.testing.assert_array_equal(a, b)
-        np.testing.assert_allclose(a, c, rtol=tolerance, atol=tolerance * max(1, abs(c).max()))
+        np.testing.assert_allclose(a, c, rtol=tolerance, atol=tolerance * abs(c).max(initial=1))
 
 
 # -- rows, and totals over all rows -----------------------------------------------------------
@@ -179,3 +179,149 @@ def test_a_large_matrix_and_a_vector_are_a_product(dtype, threads):
             small = ob.jit(f)
             small(big[:9, :8], u[:8], v[:9])
             assert " product " not in str(small.lower())
+
+
+# -- results in another shape -----------------------------------------------------------------
+
+RESHAPED = {
+    "flat": lambda x: ob.exp(x).reshape(-1),
+    "axes of size 1": lambda x: (ob.sum(x, axis=0)[:, None], ob.exp(x)[None]),
+    "repeated": lambda x: ob.repeat(x, 3, axis=1),
+    "tiled": lambda x: ob.tile(x, (2, 1, 3)),
+    "kron": lambda x: ob.kron(x[0], x[1]),
+    "interleaved": lambda x: ob.stack([x, x], axis=-1).reshape(-1),
+    "product": lambda x: (x @ x[0].mT).reshape(-1),
+    "sorted": lambda x: ob.sort(x, axis=-1).reshape(x.shape[0], -1),
+    "loop": lambda x: ob.scan(lambda c, r: (c + r, c * r), x[0], x)[1].reshape(-1),
+    "of NumPy": lambda x: ob.linalg.qr(x[0].mT)[0].reshape(-1),
+}
+
+
+@pytest.mark.native
+@pytest.mark.parametrize("name", RESHAPED)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(5, 3, 7), (1, 1, 1), (40, 33, 35), (2, 0, 3)])
+def test_results_in_another_shape(name, dtype, shape):
+    if 0 in shape and name in ("of NumPy", "kron"):
+        pytest.skip("nothing to take apart")
+    shape = (2, *shape[1:]) if name == "kron" else shape
+    agree(RESHAPED[name], array(*shape, dtype=dtype))
+
+
+@pytest.mark.native
+def test_a_result_in_another_shape_is_no_copy():
+    for f in (RESHAPED["flat"], RESHAPED["repeated"], RESHAPED["interleaved"]):
+        assert len(kernels(f, array(5, 3, 7))) == 1
+        g = ob.jit(f)
+        g(array(5, 3, 7))
+        assert g.memory().arena == 0
+
+
+@pytest.mark.native
+def test_one_array_in_two_shapes_is_two_results():
+    """Each in memory of its own: what is done to one is not seen in the other."""
+
+    def f(x):
+        y = ob.exp(x)
+        return y.reshape(-1), y, y.reshape(3, 5), y[1:], y.mT, x.reshape(-1)
+
+    agree(f, array(5, 3))
+    found = [y.numpy() for y in ob.jit(f)(array(5, 3))]
+    assert not any(np.shares_memory(a, b) for i, a in enumerate(found) for b in found[:i])
+
+
+@pytest.mark.native
+def test_a_parameter_may_become_what_was_reshaped():
+    x = array(6, 1)
+    w = ob.tensor(array(6), requires_grad=True)
+    wanted = w.numpy().copy()
+
+    @ob.jit
+    def step(x):
+        with ob.no_grad():
+            y = ob.tanh(x @ ob.ones((1, 1)) + w[:, None])
+            w[...] = y.reshape(-1)
+        return y * 2
+
+    for _ in range(4):
+        y = step(x)
+        wanted = np.tanh(x[:, 0] + wanted)
+        np.testing.assert_allclose(w.numpy(), wanted, rtol=1e-12)
+        np.testing.assert_allclose(y.numpy()[:, 0], 2 * wanted, rtol=1e-12)
+
+
+@pytest.mark.native
+def test_what_a_loop_carries_may_have_been_reshaped():
+    def step(h, x):
+        column = ob.tanh(ob.sin(h[:, None]) + x[:, None] * 2)
+        return column.reshape(-1), (column, column.reshape(1, -1))
+
+    agree(lambda xs: ob.scan(step, xs[0], xs), array(9, 33))
+    agree(
+        lambda xs: ob.while_loop(
+            lambda h: h[0] < 5, lambda h: ob.exp(h[:, None] / 9)[:, 0] + h, abs(xs[0])
+        ),
+        array(9, 33),
+    )
+    agree(
+        lambda xs: ob.cond(
+            xs[0, 0] > 0,
+            lambda xs: ob.exp(xs).reshape(-1),
+            lambda xs: xs.reshape(-1),
+            xs,
+        ),
+        abs(array(9, 33)),
+    )
+
+
+# -- threads ----------------------------------------------------------------------------------
+
+
+@pytest.mark.native
+@pytest.mark.parametrize(
+    ("f", "size", "threads"),
+    [
+        (lambda x: x + 1, 60_000, 1),
+        (lambda x: x + 1, 200_000, 2),
+        (ob.exp, 10_000, 1),
+        (ob.exp, 60_000, 2),
+        (lambda x: abs(x) ** x, 1_000, 1),
+        (lambda x: abs(x) ** x, 10_000, 2),
+        (lambda x: ob.softmax(x.reshape(-1, 100), axis=1), 60_000, 2),
+    ],
+)
+def test_what_is_costly_is_shared_by_threads_earlier(f, size, threads):
+    x = array(size, dtype=np.float32)
+    agree(f, x)
+    with ob.config(threads=2):
+        g = ob.jit(f)
+        g(x)
+        assert f"{threads} thread" in g.report()
+
+
+# -- products whose operands are copied -------------------------------------------------------
+
+
+@pytest.mark.native
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("form", "first", "second", "copied"),
+    [
+        ("ijk,lkj->il", "17 5 9", "33 9 5", 1),
+        ("ijk,kjl->il", "40 7 6", "6 7 35", 1),
+        ("jik,kjl->il", "7 40 6", "6 7 35", 1),
+        ("bijk,blkj->bil", "3 17 5 9", "3 33 9 5", 1),
+        ("aibjc,cjbia->", "2 3 5 2 4", "4 2 5 3 2", 0),
+        ("xaybz,ybxc->azc", "3 5 4 6 7", "4 6 3 11", 1),
+        ("xaybz,yqxb->aqz", "3 5 4 6 7", "4 11 3 6", 2),
+        ("ajbk,cjdk->abcd", "13 6 5 7", "9 6 3 7", 2),
+        ("ijk,lkj->il", "17 1 9", "33 9 1", 0),
+    ],
+)
+def test_no_more_operands_are_copied_than_needed(form, first, second, copied, dtype):
+    a, b = (array(*map(int, s.split()), dtype=dtype) for s in (first, second))
+    f = lambda a, b: ob.einsum(form, a, b)
+    agree(f, a, b)
+    agree(ob.grad(lambda a, b: ob.sum(f(a, b) ** 2), argnums=(0, 1)), a, b)
+    names = [n.op.name for n in lowered(traced(f, a, b), until="copies").nodes]
+    assert names.count("copy") == copied

@@ -172,6 +172,32 @@ def test_fold_computes_constants_and_uses_identities():
     )
 
 
+def test_fold_computes_what_is_repeated_once():
+    def f(a, b):
+        rows, number = ob.broadcast_to(a, (5, 3)), ob.sum(b)
+        repeated = ob.broadcast_to(number, (5, 3))
+        return ob.exp(1 / rows), ob.exp(repeated), rows * repeated
+
+    same(
+        printed(f, x[0], x, only="fold"),
+        """
+        %0 = input  float64[3]
+        %1 = input  float64[2, 3]
+        %2 = broadcast %0 shape=(5, 3)  float64[5, 3]
+        %3 = sum %1 axis=(0, 1)  float64[]
+        %4 = broadcast %3 shape=(5, 3)  float64[5, 3]
+        %5 = const 1  int64[]
+        %6 = multiply %2 %4  float64[5, 3]
+        %7 = divide %5 %0  float64[3]
+        %8 = exp %7  float64[3]
+        %9 = broadcast %8 shape=(5, 3)  float64[5, 3]
+        %10 = exp %3  float64[]
+        %11 = broadcast %10 shape=(5, 3)  float64[5, 3]
+        return %9 %11 %6
+        """,
+    )
+
+
 def test_fold_joins_the_gradients_of_parts():
     """x̄ = [b; a; c], and not three arrays with zeros, added up; −0 becomes 0 as in that sum."""
 

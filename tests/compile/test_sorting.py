@@ -1,5 +1,7 @@
 """Orders in machine code: sorting, places, searching, quantiles, running products; as eager."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -118,3 +120,55 @@ def test_running_products(dtype):
         x = np.clip(x, -2, 2)
         assert_same(ob.grad(lambda x: ob.sum(ob.cumprod(x, axis=0) ** 2)), x)
         assert_same(ob.vmap(lambda x: ob.cumprod(x, axis=0)), x)
+
+
+COUNTS = ((7, 1), (7, 7), (33, 2), (64, 63), (65, 64), (66, 63), (300, 5), (300, 64), (1000, 65))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_greatest_along_any_axis(dtype):
+    shapes = itertools.cycle((lambda n: ((n,), 0), lambda n: ((5, n), 1), lambda n: ((2, n, 3), 1)))
+    for n, k in (*COUNTS, (1000, 400), (1000, 600), (1000, 1000)):
+        shape, axis = next(shapes)(n)
+        x = numbers(shape, dtype, seed=n + k)
+        assert_same(lambda x, k=k, a=axis: ob.topk(x, k, a).indices, x)
+    assert_same(lambda x: ob.topk(x, 5, 1).values, x)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int64", "uint8"])
+def test_the_greatest_of_lines_in_order(dtype):
+    """Ascending, so that each is greater than all before; descending; all the same."""
+    up = np.arange(250).astype(dtype)
+    lines = [up, up[::-1], np.full(up.shape, 3, dtype)]
+    if np.dtype(dtype).kind == "f":
+        lines += [np.full(up.shape, np.nan, dtype), np.where(up % 2 == 0, -np.inf, up)]
+    x = np.stack(lines)
+    for k in (1, 5, 64, 100):
+        assert_same(lambda x, k=k: ob.topk(x, k).indices, x)
+        assert_same(lambda x, k=k: ob.topk(x, k, 0).indices, np.ascontiguousarray(x.T))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_greatest_on_all_machines(kind, monkeypatch):
+    machine = machine_of(kind)
+    monkeypatch.setattr(native, "host", lambda: machine)
+    for dtype in ("float64", "float32"):
+        for n, k in COUNTS[-5:]:
+            x = numbers((3, n), dtype)
+            assert_same(lambda x, k=k: ob.topk(x, k).indices, x)
+
+
+@pytest.mark.parametrize("k", [3, 70])
+def test_derivatives_of_the_greatest(k):
+    x = np.random.default_rng(0).normal(size=(40, 211))
+    total = lambda x: ob.sum(ob.topk(x, k, 1).values ** 3)
+    along = lambda f: lambda x: ob.jvp(f, (x,), (ob.cos(x),))[1]
+    for f in (ob.grad(total), along(total), along(ob.grad(total))):
+        np.testing.assert_allclose(compiled(f, x), np.asarray(f(x)), rtol=1e-13)
+    assert_same(ob.vmap(lambda x: ob.topk(x, k, 0).values, in_axes=0), x)
+    assert_same(ob.vmap(lambda x: ob.topk(x, 3, 0).indices, in_axes=1), x)
+    found = []
+    for threads in (1, 2):
+        with ob.config(jit="native", threads=threads):
+            found.append(np.asarray(ob.jit(lambda x: ob.topk(x, k).indices)(x)))
+    np.testing.assert_array_equal(*found)

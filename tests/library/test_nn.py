@@ -257,6 +257,8 @@ def test_an_attribute_that_is_no_tensor_cannot_be_written_while_tracing():
     assert counter.calls == 1
     with pytest.raises(RebindError, match=r"Counter.calls is written while tracing"):
         ob.jit(counter.forward)(1.0)
+    with pytest.raises(RebindError, match=r"training is written(.|\n)*eval\(\) outside"):
+        ob.jit(lambda x: counter.eval()(x) + 1.0)(1.0)
 
 
 def test_a_module_made_inside_a_trace_may_be_set_up_there():

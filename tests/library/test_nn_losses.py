@@ -125,6 +125,24 @@ def test_labels_are_checked():
         F.cross_entropy(z, np.array([[1.0, 0, 0, 0], [-0.5, 1.5, 0, 0], [0, 0, 0, 1.0]]))
 
 
+@pytest.mark.parametrize("loss", [F.cross_entropy, F.nll_loss])
+@pytest.mark.parametrize("label", [-1, 4])
+def test_labels_are_checked_where_they_are_known_later(loss, label):
+    for dtype in (np.int64, np.int8):
+        z, t = ob.tensor(np.zeros((1, 4))), ob.tensor(np.array([label], dtype))
+        with pytest.raises(IndexingError):
+            ob.jit(loss)(z, t)
+        with pytest.raises(IndexingError):
+            ob.vmap(loss)(z, t)
+        assert ob.jit(loss)(z, t % 4) == loss(z, t % 4)
+
+
+def test_labels_that_are_floats_are_told_to_be_integers():
+    for z, t in ((np.ones((2, 3)), np.ones(2)), (np.ones(3), np.float64(1.0))):
+        with pytest.raises(DTypeError, match="class labels are integers"):
+            F.cross_entropy(z, t)
+
+
 def test_a_loss_is_real():
     with pytest.raises(DTypeError, match="a loss is real"):
         F.mse_loss(np.array([1j]), np.array([1.0]))

@@ -395,6 +395,26 @@ def test_the_namespace_is_the_package():
         x.to_device("cuda")
 
 
+def test_numpy_gets_a_view_a_copy_or_an_error_as_it_asks():
+    t = ob.tensor(A)
+    view = np.asarray(t, copy=False)
+    assert np.shares_memory(view, t.numpy())
+    assert not view.flags.writeable
+    for copy in (None, True):
+        mine = np.asarray(t, copy=copy)
+        assert mine.flags.writeable
+        assert not np.shares_memory(mine, t.numpy())
+    with pytest.raises(ValueError, match="copy"):
+        np.asarray(t, dtype="float32", copy=False)
+
+
+def test_divmod_is_quotient_and_remainder():
+    t, u = ob.tensor([7, -7]), np.array([3, 2])
+    for pair, right in ((divmod(t, u), divmod(t.numpy(), u)), (divmod(9, t), divmod(9, t.numpy()))):
+        for ours, numpys in zip(pair, right, strict=True):
+            np.testing.assert_array_equal(ours.numpy(), numpys)
+
+
 def test_arrays_leave_by_dlpack_read_only():
     t = ob.tensor(A)
     there = np.from_dlpack(t)

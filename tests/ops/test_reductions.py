@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import overbar as ob
+from overbar.errors import DTypeError
 
 AXES = [None, 0, 1, -1, (0, 2), (2, 0), (0, 1, 2)]
 REDUCERS = ["sum", "mean", "max", "min", "prod", "std", "var", "any", "all", "count_nonzero"]
@@ -294,3 +295,25 @@ def test_lanes_are_as_a_loop(name, x):
 def test_a_long_running_product_does_not_recurse():
     x = np.full(20_000, 1.0)
     assert ob.grad(lambda x: ob.cumprod(x)[-1])(x)[0] == 1.0
+
+
+@pytest.mark.parametrize("entry", [2**62, 2**63 + 2048, True])
+def test_the_mean_of_integers_does_not_wrap_round(entry):
+    x = np.array([entry] * 4)
+    assert ob.mean(x) == ob.jit(ob.mean)(ob.tensor(x)) == np.mean(x)
+
+
+@pytest.mark.parametrize("name", ["sum", "prod", "cumsum", "cumprod"])
+def test_sums_and_products_as_booleans_are_refused(name):
+    with pytest.raises(DTypeError, match=f"{name}: .*\n.*\n.*ob.any"):
+        getattr(ob, name)([1.0, 0.0, 3.0], dtype=ob.bool)
+
+
+@pytest.mark.parametrize("mode", ["native", "interpret"])
+@pytest.mark.parametrize(("name", "x"), [("sum", 2), ("sum", 2.5), ("mean", 2.0)])
+def test_the_sum_of_a_number_is_the_number_compiled_or_not(name, x, mode):
+    f = getattr(ob, name)
+    with ob.config(jit=mode):
+        outside, inside = ob.jit(f, dynamic=0)(x), ob.jit(lambda a: f(x) + 0 * a)(1)
+    assert outside == inside == f(x) == x
+    assert outside.dtype == inside.dtype == f(x).dtype
