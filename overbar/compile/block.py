@@ -12,6 +12,7 @@ import numpy as np
 
 from ..graph import Graph, Node, bodies_of
 from .checks import HEADER, Checks, first_checks
+from .costs import COSTS
 from .kernel import Kernel
 from .layout import CONVOLUTIONS, CORES, sizes_of
 from .machine import Machine
@@ -24,21 +25,6 @@ from .text import Function, Index, Module
 
 QUIET = 1_000_000
 """Programs with less work than so many multiply-adds (some 7 µs of it) run on one thread."""
-
-COSTLY = {
-    "exp", "expm1", "exp2", "log", "log1p", "log2", "log10", "logaddexp", "sigmoid", "log_sigmoid",
-    "softplus", "silu", "tanh", "gelu", "gelu_tanh", "sin", "cos", "tan", "asin", "acos", "atan",
-    "atan2", "sinh", "cosh", "asinh", "acosh", "atanh", "cbrt", "hypot", "remainder", "erf", "erfc",
-    "scaled_erfc", "ndtr", "xlogy", "xlog1py", "entr", "logit", "elu", "spherical",
-}  # fmt: skip
-DEAR = {
-    "power", "gammaln", "gamma", "betaln", "beta", "polygamma", "bessel_i", "bessel_j", "erfinv",
-    "ndtri", "log_ndtr", "mills",
-}  # fmt: skip
-COSTS = {**dict.fromkeys(COSTLY, 8), **dict.fromkeys(DEAR, 40)}
-"""Multiply-adds that one byte of a result is worth: vectors hold half as many numbers of twice the
-size. Measured: exp of a float32 takes what 32 do, gelu 61, power 166, gammaln 490.
-"""
 
 EXPECTED = 8
 """Steps of a loop that ends when a test fails."""

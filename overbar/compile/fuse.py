@@ -22,9 +22,9 @@ from ..graph import CONST, EMPTY, INPUT, Graph, Node
 from ..primitive import PRIMITIVES
 from ..spec import Specs
 from .access import awaited, is_plain
+from .costs import SLOW
 from .kinds import Sizes, is_pointwise, kind_of, real_axes, reduced_axes
 from .operations import NEST, PRODUCT
-from .phases import SLOW
 from .rewrite import make, with_inputs
 
 _QUICK = {

@@ -24,10 +24,11 @@ import numpy as np
 from ..graph import Node
 from .access import Strided, base_of, linear, row_major
 from .checks import looked_at
+from .costs import KEPT
 from .entries import Entries
 from .machine import Machine
 from .narrow import add_up, narrow
-from .phases import BLOCK, COSTLY, Shape, is_reduction
+from .phases import BLOCK, Shape, is_reduction
 from .scalar import BOOL, Builder, Scalar
 from .text import Index, Module, type_of
 from .turning import turn, turned_lines
@@ -391,7 +392,7 @@ class Writer(Entries):
         return later and self._is_costly(n)
 
     def _is_costly(self, n: Node) -> bool:
-        if n.op.name in COSTLY:
+        if n.op.name in KEPT:
             return True
         shape = self.shape
         return any(

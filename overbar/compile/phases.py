@@ -12,6 +12,7 @@ from itertools import pairwise
 
 from ..graph import Graph, Node
 from .access import base_of, is_view, strided
+from .costs import KEPT, SLOW
 from .entries import cuts
 from .kinds import reduced_axes
 
@@ -33,14 +34,6 @@ THIN = 8
 """Parts that are thinner share a loop, which decides at every entry."""
 FEW = 4096
 """Below so many entries there is one loop for all parts."""
-
-SLOW = {
-    "exp", "expm1", "exp2", "log", "log1p", "log2", "log10", "logaddexp", "power", "sigmoid",
-    "log_sigmoid", "softplus", "silu", "tanh", "gelu", "gelu_tanh", "sin", "cos", "tan", "erf",
-    "erfc", "ndtr", "log_ndtr", "gammaln", "polygamma",
-}  # fmt: skip
-"""Worth being computed of several numbers side by side: of one alone they take as long."""
-COSTLY = {"exp", "log", "tanh", "sigmoid", "erf", "power", "sin", "cos", "gelu", "divide", "sqrt"}
 
 
 class Shape:
@@ -186,7 +179,7 @@ class Shape:
 
     def _divide(self) -> None:
         """Into how many parts, and of what."""
-        weight = 1 + sum(4 if n.op.name in COSTLY else 1 for n in self.members) // 8
+        weight = 1 + sum(4 if n.op.name in KEPT else 1 for n in self.members) // 8
         worth = SHARED if self.reduced else ALONE
         wanted = min(16, math.prod(self.axes) * weight // worth)
         self.splits = False

@@ -242,9 +242,7 @@ def _chosen(what: str, log_p: ob.Tensor, t: ob.Tensor, axis: int) -> ob.Tensor:
             want=f"labels from 0 to {classes - 1}",
         )
     at = ob.reshape(t, (*t.shape[:axis], 1, *t.shape[axis:]))
-    if (
-        known is None and t.dtype.kind == "i"
-    ):  # one below 0 is outside too, not counted from the end
+    if known is None and t.dtype.kind == "i":  # below 0 is outside too, not counted from the end
         at = ob.where(at < 0, ob.astype(at, ob.int64) - classes, at)
     if t.name and at is not t:
         at.name = t.name  # explanations go on calling the labels so
