@@ -90,7 +90,7 @@ def own(x: Tensor) -> Tensor:
     if trace is not None:
         return trace.result(x)
     t = new(Tensor)
-    t._node, t.value, t.spec = x._node, x.value, x.spec
+    t._node, t.value, t.spec, t._name = x._node, x.value, x.spec, x.name
     return t
 
 

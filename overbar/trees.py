@@ -78,7 +78,7 @@ def tree_flatten(
         >>> leaves
         [3, 1, 2]
         >>> ob.tree_unflatten(structure, leaves)
-        {'a': (3, None), 'b': [1, 2]}
+        {'b': [1, 2], 'a': (3, None)}
     """
     if type(tree) in _SIMPLE:
         return [tree], LEAF
