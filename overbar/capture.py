@@ -87,8 +87,9 @@ class Trace:
         ]
         for h, _ in self.grads.values():
             grad = getattr(h, "_grad", None)
-            changed = grad is not None and id(grad) in self.rebinds  # it is about to be put back
-            self.final_grads.append((h, from_node(grad.node) if changed else grad))
+            if grad is not None and id(grad) in self.rebinds:  # it is about to be put back
+                grad = from_node(grad.node)
+            self.final_grads.append((h, grad))
         for handle, (node, value, of) in self.rebinds.values():
             handle._node, handle.value, handle.spec = node, value, of
         for handle, grad in self.grads.values():

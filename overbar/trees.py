@@ -102,7 +102,7 @@ def _flatten(
     names, children, like = opened
     kind = None if tree is None else type(tree)
     if kind in _DICTS:
-        like = tuple(tree), getattr(tree, "default_factory", None)
+        like = tuple(tree or ()), getattr(tree, "default_factory", None)
     return Structure(kind, names, tuple(_flatten(c, leaves, objects) for c in children), like)
 
 
@@ -155,8 +155,9 @@ def _rebuild(structure: Structure, leaves: Iterator[Any]) -> Any:
     if kind in _DICTS:
         found = dict(zip(structure.names, children, strict=True))
         order, factory = structure.like or (structure.names, None)
-        found = {n: found[n] for n in order}
-        return defaultdict(factory, found) if kind is defaultdict else kind(found)
+        tree = defaultdict(factory) if kind is defaultdict else kind()
+        tree.update((n, found[n]) for n in order)
+        return tree
     if hasattr(kind, "tree_rebuild"):
         return structure.like.tree_rebuild(children)
     if issubclass(kind, tuple):
