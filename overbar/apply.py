@@ -131,12 +131,7 @@ def stage(op: Any, nodes: list[Node], params: dict[str, Any], mask: int) -> Tens
     if type(out) is tuple:
         out = Specs(out)
     if op.pointwise:
-        try:
-            nodes = op.fitted(nodes, params, out)
-        except OverbarError:
-            raise
-        except Exception as error:  # noqa: BLE001  (as in `apply`)
-            raise explained(op, nodes, params, error) from None
+        nodes = op.fitted(nodes, params, out)
     if op.flat:
         mask &= UNKNOWN | CONTEXT.get().staging
     node = record(op, nodes, params, out, mask | UNKNOWN, 3)

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from .apply import explained
 from .context import CONTEXT, UNKNOWN
-from .errors import DTypeError
+from .errors import DTypeError, OverbarError
 from .fast import caller
 from .graph import Node, number
 from .handle import Tensor
@@ -107,8 +108,13 @@ class Elementwise(Primitive):
             return nodes
         if out.dtype.kind != "b":
             ones = [x.value if x in numbers else np.ones((1,), x.spec.dtype) for x in nodes]
-            with np.errstate(all="ignore"):
-                self.run(*ones, **params)
+            try:
+                with np.errstate(all="ignore"):
+                    self.run(*ones, **params)
+            except OverbarError:
+                raise
+            except Exception as error:  # noqa: BLE001  (NumPy's, told as `apply` does)
+                raise explained(self, nodes, params, error) from None
             return nodes
         room = [np.iinfo(d) for d in arrays if d.kind in "iu"]
         beyond = {

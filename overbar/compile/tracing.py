@@ -188,7 +188,11 @@ class Traced:
 
     def _wanted(self) -> bool:
         ends = self.graph.outputs[: self.results + len(self.rebinds)]
-        asking = [k for k, y in enumerate(ends) if y.mask & WANTED and not self._is_cut(k, y)]
+        asking = [
+            k
+            for k, y in enumerate(ends)
+            if y.mask & WANTED and not (k >= self.results and is_cut(y))
+        ]
         if not asking or not self.grads:
             return bool(asking)
         # A step has taken the gradients of its parameters: its loss is handed out without history,
@@ -199,9 +203,6 @@ class Traced:
             if node.mask & WANTED and source.place not in taken:
                 others |= 1 << i
         return any(self.flows[k] & others for k in asking)
-
-    def _is_cut(self, k: int, y: Node) -> bool:
-        return k >= self.results and is_cut(y)
 
     def _donated(self) -> dict[int, int]:
         at = {
