@@ -24,7 +24,7 @@ from .frames import is_tidy, native_order
 from .gate import Gate, door
 from .objects import address_of
 from .program import LONG, Compiled
-from .results import LARGE, blank
+from .results import MAPPED, blank
 from .running import tensor_of
 from .signature import Array, Same, Signature
 from .surroundings import MISSING, Watch
@@ -376,7 +376,7 @@ class Prepared:
             return None
         enter, of, program, record = self.gate.enter, self.specs[0], self.program, self.frame.record
         shape, dtype, empty = of.shape, of.dtype, np.empty
-        large = of.size * dtype.itemsize >= LARGE
+        large = of.size * dtype.itemsize >= MAPPED
         long = program.seconds >= LONG
         as_numpy, number = self._single_plain, not shape
 

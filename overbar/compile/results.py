@@ -16,12 +16,12 @@ import threading
 import numpy as np
 
 from ..spec import Spec
-from .frames import ALIGN, aligned, lined, native_order
+from .frames import ALIGN, lined, native_order
 
-LARGE = 1 << 12
-"""Bytes from which on an array for a result begins with a line of the cache."""
 MAPPED = 1 << 20
-"""Bytes from which on it is worth remembering. Less comes from memory that is mapped anyway."""
+"""Bytes from which on an array is worth remembering. Less comes from memory that is mapped anyway,
+and where in a line of the cache it begins matters less than what finding a better place costs.
+"""
 KEPT = 1 << 28
 """Bytes that are remembered, whether somebody holds them or nobody does."""
 
@@ -70,6 +70,6 @@ def blank(of: Spec) -> np.ndarray:
     """Memory for a result, contents undefined."""
     shape, dtype = of.shape, native_order(of.dtype)
     size = of.size * dtype.itemsize
-    if size >= MAPPED:
-        return lined(MEMORY.take(size + ALIGN), shape, dtype)
-    return aligned(shape, dtype) if size >= LARGE else np.empty(shape, dtype)
+    if size < MAPPED:
+        return np.empty(shape, dtype)
+    return lined(MEMORY.take(size + ALIGN), shape, dtype)

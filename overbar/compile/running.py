@@ -26,7 +26,7 @@ from .gate import HEAD, door
 from .objects import address_of
 from .place import Buffer
 from .pool import Pool
-from .results import LARGE, blank
+from .results import blank
 
 if TYPE_CHECKING:
     from .program import Compiled
@@ -211,9 +211,9 @@ class Running:
 
 
 def _is_off_line(value: Any) -> bool:
-    """Whether a large array does not begin with a line of the cache."""
-    large = type(value) is np.ndarray and value.nbytes >= LARGE
-    return large and address_of(value) % ALIGN != 0
+    """Whether an array of more than a few lines of the cache does not begin with one."""
+    long = type(value) is np.ndarray and value.nbytes >= LINES * ALIGN
+    return long and address_of(value) % ALIGN != 0
 
 
 def _onto_line(handle: Tensor) -> None:
@@ -241,6 +241,8 @@ def others_run() -> bool:
     return any(t is not here and not t.name.startswith("overbar-") for t in threading.enumerate())
 
 
+LINES = 64
+"""Lines of the cache from which on a tensor that is written at every call begins with one."""
 WRONG, ABSENT = 1, 2
 """What `gate.run` gives: a check inside failed; the threads of the pool are not there."""
 
