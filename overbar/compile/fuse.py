@@ -144,7 +144,8 @@ class Grouping:
                 self._settle(node)
 
     def _is_free(self, node: Node, stored: set[Node]) -> bool:
-        """Whether a node is computed again wherever it is needed: quick, of what is stored anyway.
+        """Whether a node is computed again wherever it is needed: quick, of what is stored anyway,
+        or is much smaller (a column plus a row).
 
         Of arrays only if it is made of one (and of much smaller ones: a row for every column), and
         needed entry by entry where it lies itself.
@@ -152,14 +153,15 @@ class Grouping:
         if self.kinds[node] != "entry" or node.op.name not in _QUICK:
             return False
         bases = [self._base(x) for x in node.inputs]
-        if any(b in self.home and b not in stored for b in bases):
-            return False
         arrays = self._arrays(node)
+        large = [x for x in arrays if 8 * x.spec.size > node.spec.size]
+        known = all(b in stored for b in bases if b in self.home)
+        if not known and (large or node.spec.size == 1):
+            return False
         depth = 1 + max((self.depth.get(b, 0) for b in bases), default=0)
         self.depth[node] = depth
         if depth > DEEP:
             return False
-        large = [x for x in arrays if 8 * x.spec.size > node.spec.size]
         if node.spec.size > 1 and (len(large) > 1 or self.crossed.get(node, True)):
             return False
         self.reads[node] = arrays

@@ -312,6 +312,23 @@ def test_fuse_puts_bias_and_activation_into_the_product():
     )
 
 
+def test_fuse_adds_a_column_and_a_row_to_a_product_where_it_is_made():
+    """‖x‖² + ‖y‖² − 2 x·y is stored once: the sum of the two vectors is no matrix of its own."""
+
+    def distances(x):
+        own = ob.sum(x * x, axis=1)
+        return own[:, None] + own[None, :] - 2.0 * (x @ x.mT)
+
+    graph = lowered(traced(distances, np.ones((64, 3))))
+    (product,) = [n for n in graph.nodes if n.op.name == "product"]
+    kernels = [n for n in graph.nodes if n.op.name == "nest"]
+    assert graph.outputs == (product,)
+    assert [n.spec.shape for n in kernels] == [(64,)]
+    points = np.random.default_rng(0).standard_normal((64, 3))
+    wanted = ((points[:, None] - points[None]) ** 2).sum(2)
+    np.testing.assert_allclose(ob.jit(distances)(points), wanted, atol=1e-13)
+
+
 def test_a_training_step_updates_each_parameter_in_the_kernel_of_its_gradient():
     rng = np.random.default_rng(0)
     net = ob.nn.Sequential(ob.nn.Linear(6, 5), ob.nn.ReLU(), ob.nn.Linear(5, 4))
