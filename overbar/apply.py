@@ -22,7 +22,7 @@ from .errors import (
     SingularError,
 )
 from .graph import EMPTY, Node
-from .handle import Tensor, as_tensor, new
+from .handle import Tensor, as_tensor, handle, new
 from .origin import users_frame
 from .spec import Specs, as_number, spec_of
 
@@ -64,6 +64,8 @@ def apply(op: Any, args: tuple[Any, ...], params: dict[str, Any] = EMPTY) -> Any
     t = new(Tensor)
     t.value = value
     t.spec = out = spec_of(value) if type(value) is not tuple else Specs(map(spec_of, value))
+    if context.lane is not None:
+        t._lanes = context.lane
     if op.flat:
         mask = 0
     if not mask and context.record_all is None:
@@ -89,8 +91,8 @@ def own(x: Tensor) -> Tensor:
     trace = CONTEXT.get().trace
     if trace is not None:
         return trace.result(x)
-    t = new(Tensor)
-    t._node, t.value, t.spec, t._name = x._node, x.value, x.spec, x.name
+    t = handle(x._node, x.value, x.spec)
+    t._name = x.name
     return t
 
 
@@ -135,9 +137,7 @@ def stage(op: Any, nodes: list[Node], params: dict[str, Any], mask: int) -> Tens
     if op.flat:
         mask &= UNKNOWN | CONTEXT.get().staging
     node = record(op, nodes, params, out, mask | UNKNOWN, 3)
-    t = new(Tensor)
-    t._node, t.value, t.spec = node, None, out
-    return t
+    return handle(node, None, out)
 
 
 def check_alive(mask: int, context: Context, what: str) -> None:

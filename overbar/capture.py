@@ -50,6 +50,7 @@ class Trace:
     def __init__(self) -> None:
         self.outer = CONTEXT.get()
         self.bit = tracker(self.outer.level)
+        self.bits = self.bit | (0 if self.outer.trace is None else self.outer.trace.bits)
         self.own: set[Node] = set()
         self.arguments: list[Tensor] = []
         self.reads: dict[int, Read] = {}

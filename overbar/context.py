@@ -45,7 +45,7 @@ class Context:
     active      the trackers of the transforms in progress
     staging     those of them that leave values unknown: traces and vmaps
     level       how many transforms are in progress
-    lane        under vmap: the index of the lane, for random numbers
+    lane        under vmap: the index of the lane, of each one in progress
     guard       raise at the first value that is not finite
     """
 
@@ -73,7 +73,8 @@ def changed(context: Context, **changes: Any) -> Context:
     new = object.__new__(Context)
     for field in Context.__slots__:
         setattr(new, field, changes[field] if field in changes else getattr(context, field))
-    new.plain = new.trace is None and new.record_all is None and not new.keep and not new.guard
+    ordinary = new.trace is None and new.record_all is None and new.lane is None
+    new.plain = ordinary and not new.keep and not new.guard
     return new
 
 

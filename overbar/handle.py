@@ -20,10 +20,10 @@ from .errors import (
     GradientError,
     LeakedTraceError,
     OverbarError,
-    RebindError,
     UnknownValueError,
 )
 from .graph import CONST, EMPTY, INPUT, Node, number
+from .lanes import refuse_lanes
 from .operators import Operators
 from .origin import users_frame
 from .spec import Spec, spec_of
@@ -38,7 +38,9 @@ class Tensor(Operators):
     Shapes and dtypes are NumPy's. `requires_grad=True` asks for `.grad` after `backward()`.
     """
 
-    __slots__ = ("__weakref__", "_grad", "_name", "_node", "_role", "_wants", "spec", "value")
+    __slots__ = (
+        "__weakref__", "_grad", "_lanes", "_name", "_node", "_role", "_wants", "spec", "value",
+    )  # fmt: skip
     __array_priority__ = 1000
 
     _node: Node | None
@@ -156,6 +158,7 @@ class Tensor(Operators):
 
     @grad.setter
     def grad(self, grad: Any) -> None:
+        context = CONTEXT.get()
         if grad is not None:
             grad = as_tensor(grad)
             if grad.shape != self.shape:
@@ -163,15 +166,9 @@ class Tensor(Operators):
                     "grad: a gradient has the shape of its variable",
                     got={"variable": self, "gradient": grad},
                 )
-        trace = CONTEXT.get().trace
-        if trace is not None:
-            trace.write_grad(self)
-        elif grad is not None and grad.value is None and self.value is not None:
-            raise RebindError(
-                "under vmap a tensor from outside cannot be given a gradient per lane",
-                got={"tensor": self, "gradient": grad},
-                hint="use ob.grad inside the function, and return the gradient",
-            )
+            refuse_lanes(self, grad, context, "gradient", "use ob.grad inside, and return it")
+        if context.trace is not None:
+            context.trace.write_grad(self)
         self._grad = grad
 
     # -- its value ----------------------------------------------------------------------------
@@ -300,14 +297,9 @@ class Tensor(Operators):
         would lose or leak the value.
         """
         context, to = CONTEXT.get(), as_tensor(to)
+        refuse_lanes(self, to, context, "value", "make it inside the function, or return the value")
         if context.trace is not None:
             to = context.trace.rebind(self, to)
-        elif to.value is None and self.value is not None:
-            raise RebindError(
-                "under vmap a tensor from outside cannot be given a value per lane",
-                got={"tensor": self, "value": to},
-                hint="return the value from the function instead",
-            )
         self._node, self.value, self.spec = to._node, to.value, to.spec
         if to._node is None and getattr(self, "_wants", False):
             self._node = self._leaf()
@@ -335,26 +327,35 @@ def stop(x: Tensor) -> Tensor:
 # -- making handles ---------------------------------------------------------------------------
 
 
+def handle(node: Node | None, value: Any, of: Any) -> Tensor:
+    """A new handle, which knows for which lanes of a `vmap` it is made."""
+    t = new(Tensor)
+    t._node, t.value, t.spec = node, value, of
+    lanes = CONTEXT.get().lane
+    if lanes is not None:
+        t._lanes = lanes
+    return t
+
+
 def from_value(value: Any) -> Tensor:
     """A handle on an array that nobody else will change."""
-    t = new(Tensor)
+    t, context = new(Tensor), CONTEXT.get()
     t._node, t.value, t.spec = None, value, spec_of(value)
-    trace = CONTEXT.get().trace
-    if trace is not None:
-        trace.constant(t)
+    if context.lane is not None:
+        t._lanes = context.lane
+    if context.trace is not None:
+        context.trace.constant(t)
     return t
 
 
 def from_node(node: Node) -> Tensor:
     """A handle on one node; its value is known if the node holds one."""
-    t = new(Tensor)
-    t._node, t.spec, value = node, node.spec, node.value
+    value = node.value
     if type(value) in _SCALARS and not node.spec.weak:
         value = np.asarray(value, node.spec.dtype)[()]
     if isinstance(value, np.ndarray | np.generic) and value.shape != node.spec.shape:
         value = np.broadcast_to(value, node.spec.shape)  # an implicit broadcast holds its source's
-    t.value = value
-    return t
+    return handle(node, value, node.spec)
 
 
 def unknown(of: Spec, mask: int, name: str | None = None) -> Tensor:
@@ -440,8 +441,7 @@ def scalar(x: Any) -> Tensor:
 
 def copied(t: Tensor) -> Tensor:
     """A leaf with the same value, name and wish for a gradient."""
-    twin = new(type(t))
-    twin._node, twin.value, twin.spec = None, t._known("copy", cut=True), t.spec
+    twin = handle(None, t._known("copy", cut=True), t.spec)
     for slot in ("_name", "_role"):
         if hasattr(t, slot):
             setattr(twin, slot, getattr(t, slot))

@@ -30,7 +30,7 @@ FLOORS = (
     "errors spec trees origin context store terminal",
     # 1  what a computation is, and how one happens
     (
-        "graph handle operators apply primitive elementwise fast capture replay rebinding "
+        "graph lanes handle operators apply primitive elementwise fast capture replay rebinding "
         "graphfile ownership work"
     ),
     "ops linalg fft special random",  # 2  mathematics: every primitive, once

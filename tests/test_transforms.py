@@ -371,9 +371,61 @@ def test_an_outer_handle_cannot_be_given_a_value_per_lane():
         state.rebind(state + x)
         return x
 
-    with pytest.raises(ob.errors.RebindError):
-        ob.vmap(f)(X)
+    for mapped in (ob.vmap(f), ob.jit(ob.vmap(f)), ob.vmap(ob.jit(f))):
+        with pytest.raises(ob.errors.RebindError, match=r"per lane(.|\n)*make it inside"):
+            mapped(X)
     assert float(state) == 0.0
+
+
+def test_a_tensor_made_in_a_mapped_function_may_be_written_to():
+    def f(x):
+        y = ob.zeros(3)
+        y[0], y[1:] = x, ob.ones(2)
+        y *= 2.0 * x
+
+        def inner(z):
+            pair = ob.ones(2)
+            pair[1] = x * z
+            return pair
+
+        y[2] += ob.vmap(inner)(y).sum()
+        return y
+
+    wanted = np.stack([f(ob.tensor(x)).numpy() for x in X])
+    for mapped in (ob.vmap(f), ob.jit(ob.vmap(f)), ob.vmap(ob.jit(f))):
+        np.testing.assert_allclose(mapped(X), wanted, rtol=1e-15)
+    slopes = ob.vmap(ob.grad(lambda x: f(x).sum()))(X)
+    np.testing.assert_allclose(slopes, ob.grad(lambda x: ob.vmap(f)(x).sum())(X), rtol=1e-14)
+
+
+def test_a_leaf_made_in_a_mapped_function_has_a_gradient_per_lane():
+    def f(x):
+        w = ob.ones(2).requires_grad_()
+        (w * x).sum().backward()
+        return w.grad
+
+    for mapped in (ob.vmap(f), ob.jit(ob.vmap(f))):
+        np.testing.assert_array_equal(mapped(X), np.stack([X, X], 1))
+
+
+def test_lanes_do_not_outlive_their_vmap():
+    kept = []
+
+    def make(x):
+        kept.append(ob.zeros(()))
+        return x
+
+    def outer(x):
+        own = ob.zeros(())
+        ob.vmap(own.rebind)(ob.ones(2))
+        return x
+
+    ob.vmap(make)(X)
+    for f in (kept[0].rebind, outer):
+        for mapped in (ob.vmap(f), ob.jit(ob.vmap(f))):
+            with pytest.raises(ob.errors.RebindError, match="per lane"):
+                mapped(X)
+    assert float(kept[0]) == 0.0
 
 
 # -- errors ------------------------------------------------------------------------------------

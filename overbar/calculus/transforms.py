@@ -17,7 +17,7 @@ from ..capture import is_for_numpy, to_numpy
 from ..context import CONTEXT, UNKNOWN, WANTED, Context, changed, is_tracing, tracker
 from ..errors import DTypeError, GradientError, ShapeError
 from ..graph import EMPTY, INPUT, Node
-from ..handle import Tensor, as_tensor, asarray, from_value, new
+from ..handle import Tensor, as_tensor, asarray, from_value, handle
 from ..ops.movement import alias, conj
 from ..trees import same_structure, tree_flatten, tree_unflatten
 from .sweep import Handles, Raw, World, pullback, pushforward
@@ -77,24 +77,18 @@ class Following:
         if node is None or not node.mask & self.spent:
             return t
         mask = node.mask & ~self.spent
-        twin = new(Tensor)
-        twin.value, twin.spec = t.value, t.spec
-        twin._node = (
-            None
-            if not mask
-            else Node(
-                alias, (node,), EMPTY, node.spec, t.value, mask=mask, code=node.code, at=node.at
-            )
+        if not mask:
+            return handle(None, t.value, t.spec)
+        twin = Node(
+            alias, (node,), EMPTY, node.spec, t.value, mask=mask, code=node.code, at=node.at
         )
-        if twin._node is not None and self.outer.trace is not None:
-            self.outer.trace.adopt(twin._node)
-        return twin
+        if self.outer.trace is not None:
+            self.outer.trace.adopt(twin)
+        return handle(twin, t.value, t.spec)
 
 
 def _twin(t: Tensor) -> Tensor:
-    twin = new(Tensor)
-    twin._node, twin.value, twin.spec = t._node, t.value, t.spec
-    return twin
+    return handle(t._node, t.value, t.spec)
 
 
 class _Sweeping:
@@ -118,18 +112,13 @@ def followed(t: Tensor, bit: int, outer: Context) -> Tensor:
         twin._node.mask |= bit
         return twin
     before = t._node
-    twin = new(Tensor)
-    twin.value, twin.spec = t.value, t.spec
     if before is None:
-        twin._node = Node(
-            INPUT, (), {"name": t.name} if t.name else EMPTY, t.spec, t.value, mask=bit
-        )
+        node = Node(INPUT, (), {"name": t.name} if t.name else EMPTY, t.spec, t.value, mask=bit)
     else:
-        twin._node = Node(
-            alias, (before,), EMPTY, t.spec, t.value, mask=before.mask & outer.allowed | bit
-        )
-        twin._node.code, twin._node.at = before.code, before.at
-    return twin
+        mask = before.mask & outer.allowed | bit
+        node = Node(alias, (before,), EMPTY, t.spec, t.value, mask=mask)
+        node.code, node.at = before.code, before.at
+    return handle(node, t.value, t.spec)
 
 
 class _Call:
