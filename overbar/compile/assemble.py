@@ -22,7 +22,7 @@ from .library import library
 from .machine import Machine
 from .matrices import matrices
 from .place import Buffer, Plan, Step
-from .runtime import runtime_text
+from .runtime import shared_text
 
 STEPS = 100
 """In one function; a segment with more is several. The time it takes to compile a function grows
@@ -59,6 +59,7 @@ class Fallback(NamedTuple):
 class Assembled(NamedTuple):
     """A program.
 
+    shared: whether parts are shared out, so that it cannot be loaded before there is a pool
     kernels: by the number of their step, the functions of it; refused: why a loop has none
     table: the addresses of the inputs, the outputs, the constants, then of the arena, the threads'
     workspaces, the counters, and the error record (three numbers: check, value, step)
@@ -74,6 +75,7 @@ class Assembled(NamedTuple):
     workspace: int
     counters: int
     threads: int
+    shared: bool
     checks: Checks
     plan: Plan
     kernels: dict[int, tuple[Kernel, ...]]
@@ -137,7 +139,7 @@ class Assembly(Block):
             self._entry(name, levels, workspace)
         alike = partial(merged, general=program.module.general)
         return Assembled(
-            (runtime_text() if self.shared else "") + program.module.written(alike),
+            (shared_text() if self.shared else "") + program.module.written(alike),
             tuple(segments),
             len(plan.graph.inputs),
             len(plan.graph.outputs),
@@ -147,6 +149,7 @@ class Assembly(Block):
             workspace,
             program.counters,
             self.threads,
+            self.shared,
             program.checks,
             plan,
             {n: stages.kernels for n, (stages, _) in self.stages.items()},

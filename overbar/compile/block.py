@@ -19,6 +19,7 @@ from .machine import Machine
 from .operations import NEST, PRODUCT
 from .place import Buffer, Plan, Step, place
 from .products import product_stages
+from .runtime import FINISH
 from .split import nest
 from .stages import Stages
 from .text import Function, Index, Module
@@ -245,4 +246,4 @@ def shared(
                 write(part)
             start += parts
     numbers = [("i64", n) for n in (turn, f.get(did), every, "%spin")]
-    f.call("finish", "void", ("ptr", record), *numbers)
+    f.call(FINISH, "void", ("ptr", record), *numbers)

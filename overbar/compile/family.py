@@ -16,6 +16,7 @@ from ..graph import Graph
 from . import native
 from .assemble import Assembled, assemble
 from .holes import General, Text, general
+from .pool import Pool
 
 KEPT = 8
 """Forms whose texts are kept, to be made general with the next one of the form."""
@@ -57,11 +58,11 @@ class Family:
             self._first = graph, donated, threads
         else:
             if not self._texts:
-                self._keep(Text.of(self._written(*self._first).text))
-            found = self._generalised(self._written(graph, donated, threads))
+                self._keep(Text.of(self._written(*self._first, self._habits).text))
+            found = self._generalised(self._written(graph, donated, threads, self._habits))
         if found is not None:
             return found
-        assembled = assemble(graph, donated, machine=native.host(), threads=threads)
+        assembled = self._written(graph, donated, threads)
         return Made(assembled, native.load(assembled.text))
 
     def _generalised(self, assembled: Assembled) -> Made | None:
@@ -89,6 +90,15 @@ class Family:
             if frame not in self._shared:
                 self._texts.pop(frame, None)
 
-    def _written(self, graph: Graph, donated: dict[int, int], threads: int) -> Assembled:
-        machine, habits = native.host(), self._habits
-        return assemble(graph, donated, machine=machine, threads=threads, habits=habits)
+    def _written(
+        self,
+        graph: Graph,
+        donated: dict[int, int],
+        threads: int,
+        habits: dict[str, Any] | None = None,
+    ) -> Assembled:
+        machine = native.host()
+        written = assemble(graph, donated, machine=machine, threads=threads, habits=habits)
+        if written.shared:
+            Pool.of(threads)
+        return written

@@ -188,6 +188,11 @@ def _image(text: str, machine: Machine, level: Level) -> bytes:
     return found
 
 
+def lend(name: str, address: int) -> None:
+    """Let libraries that are loaded from now on call a function, which has to stay where it is."""
+    _apart(lambda: _llvm().add_symbol(name, address))
+
+
 def assembly(text: str, machine: Machine | None = None) -> str:
     """The machine's own language for a module, to be read."""
     machine = machine or host()

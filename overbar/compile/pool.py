@@ -31,7 +31,7 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from . import native
-from .runtime import pool_text, runtime_text
+from .runtime import FINISH, pool_text, runtime_text
 
 __all__ = ["Pool", "runtime_text"]
 
@@ -61,6 +61,8 @@ class Pool:
     def __init__(self, threads: int, waiting: str | None = None) -> None:
         self.threads = threads
         self._library = native.load(pool_text(waiting), quick=True)
+        if waiting is None:
+            native.lend(FINISH, self._library.address(FINISH))
         self._worker = self._native("worker", None, 1)
         self._hold = self._native("hold", ctypes.c_int, 0)
         self._release = self._native("release", None, 1)

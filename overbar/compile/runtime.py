@@ -1,6 +1,6 @@
 """What native threads share out work and wait with, as LLVM text.
 
-`runtime_text` goes into every module whose bodies have several threads:
+`runtime_text` is for modules whose bodies have several threads:
 
     i64 @take(ptr work, i64 pass, i64 parts)
         The next part of a piece of work that nobody has taken; `parts` or more when all are taken.
@@ -20,15 +20,19 @@ program, the others do its share and nobody waits for the scheduler. A barrier w
 itself. 50 pieces of 8 parts of 1 µs, two threads: 0.20 ms with either on a machine at rest; with
 one of two cores taken 0.40 ms with `finish`, 1.29 ms with `barrier`, 0.36 ms on one thread.
 
-`pool_text` is the small module behind `pool.Pool`. Waiting is so many pauses (`spin`), then sleep
-(`sleep`). An odd number of pauses is one of the pool's own threads: Linux at times wakes it on the
-core of the thread that roused it, and there it would wait for that one to pause. So after sleeping
-it looks where it is, and goes to another core of those it may use; the caller's thread stays where
-it is. Steps of 4 ms, each process asleep while others had their turn: in 17 of 50 turns one core
-had done all the work, now in none.
+`pool_text` is the small module behind `pool.Pool`. Its `FINISH` is for all: a compiled program
+takes `shared_text` and calls that one; to compile all this with every program took 15 to 20 ms.
+
+Waiting is so many pauses (`spin`), then sleep (`sleep`). An odd number of pauses is one of the
+pool's own threads: Linux at times wakes it on the core of the thread that roused it, and there it
+would wait for that one to pause. So after sleeping it looks where it is, and goes to another core
+of those it may use; the caller's thread stays where it is. Steps of 4 ms, each process asleep while
+others had their turn: in 17 of 50 turns one core had done all the work, now in none.
 """
 
 from __future__ import annotations
+
+import hashlib
 
 from .sleep import sleep_text
 
@@ -105,6 +109,9 @@ some:
 done:
   ret void
 }
+"""
+
+_TAKE = """
 ; A record of work: the pass and the next part (i64); parts done in all passes, sleepers, and the
 ; core of the thread that roused them (i32).
 define internal i64 @take(ptr %work, i64 %pass, i64 %parts) alwaysinline nounwind {
@@ -135,6 +142,9 @@ got:
 none:
   ret i64 %parts
 }
+"""
+
+_FINISH = """
 define internal void @finish(ptr %work, i64 %pass, i64 %did, i64 %parts, i64 %spin)
     noinline nounwind {
   %done_at = getelementptr i8, ptr %work, i64 8
@@ -382,15 +392,32 @@ define void @halt() nounwind {
 declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
 """
 
+FINISH = f"overbar.finish.{hashlib.sha256((_TAKE + _FINISH + _WAITING).encode()).hexdigest()[:16]}"
+"""What `finish` is called outside of a pool's module. Code from the disk finds none of another
+version.
+"""
+
+_LENT = f"""
+define void @{FINISH}(ptr %work, i64 %pass, i64 %did, i64 %parts, i64 %spin) nounwind {{
+  call void @finish(ptr %work, i64 %pass, i64 %did, i64 %parts, i64 %spin)
+  ret void
+}}
+"""
+
 
 def runtime_text(waiting: str | None = None) -> str:
     """Text of `@take`, `@finish`, `@barrier` and `@claim`, and of what they need.
 
     waiting: how a thread sleeps, "futex", "posix" or "windows"; None: what suits this computer.
     """
-    return sleep_text(waiting) + _WAITING
+    return sleep_text(waiting) + _WAITING + _TAKE + _FINISH
 
 
 def pool_text(waiting: str | None = None) -> str:
-    """The module of a pool: its state, and the functions `pool.Pool` calls."""
-    return runtime_text(waiting) + _POOL
+    """The module of a pool: its state, the functions `pool.Pool` calls, and `FINISH`."""
+    return runtime_text(waiting) + _POOL + _LENT
+
+
+def shared_text() -> str:
+    """Text of `@take`; `FINISH` is found when the module is loaded, if there is a pool."""
+    return f"declare void @{FINISH}(ptr, i64, i64, i64, i64)\n{_TAKE}"

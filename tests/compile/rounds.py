@@ -6,6 +6,7 @@ Imported by test_pool and by the programs that it starts.
 import numpy as np
 
 from overbar.compile.pool import runtime_text
+from overbar.compile.runtime import FINISH, shared_text
 
 LENGTH, PARTS = 96, 8
 """Of the vectors that the bodies work on."""
@@ -142,6 +143,12 @@ ready:
 """
 
 BODIES = {"shared": SHARED, "divided": DIVIDED, "claimed": CLAIMED}
+
+
+def lent_text():
+    """The body `shared` as compiled programs are: what ends a piece of work is not in the text."""
+    body = SHARED.replace("@finish", f"@{FINISH}")
+    return "\n".join([shared_text(), PART, HEAD.replace("NAME", "shared"), body, TAIL])
 
 
 def bodies_text(waiting=None):

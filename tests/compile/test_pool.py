@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from overbar.compile import native, runtime, sleep
+from overbar.compile.complaints import InternalError
 from overbar.compile.pool import MOST, Pool, runtime_text
-from tests.compile.rounds import BODIES, LENGTH, Job, bodies_text, check, expected
+from tests.compile.rounds import BODIES, LENGTH, Job, bodies_text, check, expected, lent_text
 
 pytest.importorskip("llvmlite")
 pytestmark = pytest.mark.native
@@ -52,6 +53,15 @@ def test_every_way_of_sleeping_works(name, waiting, rng):
     pool = Pool.of(3, waiting=waiting)
     for rounds in (1, 50):
         check(pool, library, name, rounds, rng)
+
+
+def test_a_program_calls_what_the_module_of_a_pool_has(rng):
+    """Fresh or from the disk; and a text that asks for what nobody has is refused."""
+    pool = Pool.of(3)
+    for _ in range(2):
+        check(pool, native.load(lent_text()), "shared", 50, rng)
+    with pytest.raises(InternalError, match=r"finish\.of_old anywhere"):
+        native.load(lent_text().replace(runtime.FINISH, "overbar.finish.of_old"))
 
 
 def test_every_part_is_done_once_in_each_of_many_calls(library, rng):
