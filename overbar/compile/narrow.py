@@ -21,8 +21,8 @@ from .phases import Shape, is_reduction
 if TYPE_CHECKING:
     from .nest import Writer
 
-TALL = 256
-"""Rows from which on it is worth the text."""
+FEW, MANY = 8, 256
+"""Rows from which on vectors are made whole; from which on adding up several is worth its text."""
 VECTORS = 4
 """In a row at most; so many are added up side by side, as an addition takes four cycles."""
 
@@ -56,7 +56,9 @@ def narrow(shape: Shape, machine: Machine, phase: int) -> Narrow | None:
     down = shape.inner[-1]
     summed = [n for n in shape.members if is_reduction(n) and shape.phase.get(n) == phase]
     dtypes = {n.spec.dtype.name for n in summed}
-    if len(dtypes) != 1 or not dtypes <= {"float32", "float64"} or shape.size[down] < TALL:
+    if len(dtypes) != 1 or not dtypes <= {"float32", "float64"}:
+        return None
+    if shape.size[down] < FEW and not shape.general:
         return None
     lanes = machine.lanes(dtypes.pop())
     vectors = -(-shape.size[last] // lanes)
@@ -70,7 +72,8 @@ def narrow(shape: Shape, machine: Machine, phase: int) -> Narrow | None:
             if steps[down] < steps[last]:
                 return None
             spare = max(spare, -(-beyond * steps[last] // steps[down]))
-    return Narrow(lanes, vectors, VECTORS // vectors, spare)
+    side = VECTORS // vectors if shape.size[down] >= MANY or shape.general else 1
+    return Narrow(lanes, vectors, side, spare)
 
 
 def _read(shape: Shape, summed: list[Node]) -> Iterator[list[int] | None]:

@@ -18,8 +18,8 @@ from .kinds import reduced_axes
 
 TILE = 512
 """Columns summed at a time."""
-ROWS, MANY = 128, 256
-"""Short rows done side by side, where there are so many."""
+ROWS, MANY = 128, 32
+"""Short rows done side by side, where there are so many, and as many as entries in one."""
 LINE, SHORT = 64, 256
 """Bytes of the widest vector, of which other rows are made themselves; of a short row, at most."""
 BLOCK = 32
@@ -45,10 +45,13 @@ class Shape:
     pieces    loops one after the other, over everything, with nothing to decide inside
     lane      the outer axis whose entries are computed side by side, `tile` of them at a time
     split     the axis that parts divide, and into how many pieces
+
+    general: a loop is written as if it were long, whatever its length is here.
     """
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, *, general: bool = False) -> None:
         self.graph: Graph = node.params["graph"]
+        self.general = general
         self.axes: tuple[int, ...] = node.params["axes"]
         self.reduced: tuple[int, ...] = node.params["reduced"]
         given = set(self.graph.inputs)
@@ -84,7 +87,8 @@ class Shape:
             return None, 0
         if last not in self.reduced:
             return last, TILE
-        many = self.size[self.outer[-1]] >= MANY and self.inner == [last] and not self.sides
+        enough = self.general or self.size[self.outer[-1]] >= max(MANY, self.size[last])
+        many = enough and self.inner == [last] and not self.sides
         slow = [n for n in self.members if _is_slow(n) and (self.whole[n] or is_reduction(n))]
         sizes = [self.size[last] * n.inputs[0].spec.dtype.itemsize for n in slow]
         short = any(size < SHORT and size % LINE for size in sizes)

@@ -24,7 +24,7 @@ def nest(
     """The functions of a kernel. `buffers`: for each of its inputs, then its outputs, the number of
     the pointer that it is reached by; an output that takes its input's place has the same number.
     """
-    shape = Shape(node)
+    shape = Shape(node, general=module.general)
     if shape.splits:
         return two_stages(module, machine, name, shape, buffers, checks)
     if shape.sides:
