@@ -105,9 +105,9 @@ def strided(node: Node) -> Strided | None:
     return None if strides is None else Strided(root, offset, strides)
 
 
-def _groups(old: Shape, new: Shape) -> list[tuple[list[int], list[int]]]:
+def groups(old: Shape, new: Shape) -> list[tuple[list[int], list[int]]]:
     """Axes of two shapes of equal size, in the smallest groups of equal size; without ones."""
-    groups: list[tuple[list[int], list[int]]] = []
+    found: list[tuple[list[int], list[int]]] = []
     i = j = 0
     while i < len(old) or j < len(new):
         a, b = [], []
@@ -132,8 +132,8 @@ def _groups(old: Shape, new: Shape) -> list[tuple[list[int], list[int]]]:
                 i += 1
             else:
                 break
-        groups.append((a, b))
-    return groups
+        found.append((a, b))
+    return found
 
 
 def reshaped(old: Shape, strides: Shape, new: Shape) -> Shape | None:
@@ -141,7 +141,7 @@ def reshaped(old: Shape, strides: Shape, new: Shape) -> Shape | None:
     if 0 in old:
         return (0,) * len(new)
     result = [0] * len(new)
-    for a, b in _groups(old, new):
+    for a, b in groups(old, new):
         if not a:
             continue
         if any(strides[p] != strides[q] * old[q] for p, q in pairwise(a)):
@@ -197,7 +197,7 @@ def rearranged(f: Function, new: Shape, old: Shape, at: Sequence[Index]) -> tupl
     if new == old:
         return tuple(at)
     result: list[Index] = [0] * len(old)
-    for a, b in _groups(old, new):
+    for a, b in groups(old, new):
         if not a:
             continue
         flat: Index = 0

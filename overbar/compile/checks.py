@@ -16,14 +16,13 @@ import numpy as np
 
 from ..graph import Graph, Node, bodies_of
 from .access import base_of, is_view, without_views
+from .kinds import POSITIONS
 from .place import Step
 from .scalar import Builder, Scalar
 from .text import Function, Index
 
 HEADER = 64
 """Bytes in front of a thread's workspace: where the error record is, and the step's number."""
-POSITIONS = {"gather", "along", "add_along", "scatter", "reorder", "put"}
-"""The operations whose inputs are positions."""
 MATRICES = {"cholesky", "solve", "solve_triangular", "inv", "log_det_slope"}
 """Those that not every matrix has an answer for."""
 

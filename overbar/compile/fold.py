@@ -17,6 +17,7 @@ from ..graph import Graph, Node, bodies_of, number
 from ..primitive import PRIMITIVES
 from ..spec import spec
 from . import positions
+from .access import groups, strided
 from .rewrite import constant, is_constant, make, rebuilt, with_inputs
 
 PARTS = 8
@@ -188,6 +189,32 @@ def _broadcast_twice(node: Node) -> Node | None:
     return make(node.op, x.inputs, node.params, node.spec, node)
 
 
+def _repeated_twice(node: Node) -> Node | None:
+    """What is repeated, reshaped and repeated again is repeated at once, and reshaped then: so that
+    it is stored once.
+    """
+    x = node.inputs[0]
+    if x.op.name != "reshape" or strided(x) is not None:
+        return None
+    y = x.inputs[0]
+    if y.op.name != "broadcast":
+        return None
+    apart: dict[int, list[int]] = {}
+    for of_y, of_x in groups(y.spec.shape, x.spec.shape):
+        if len(of_x) > 1:
+            return None
+        apart.update({a: [y.spec.shape[c] for c in of_y] for a in of_x})
+    new = node.spec.ndim - x.spec.ndim
+    ones = [n for a in range(x.spec.ndim) for n in apart.get(a, [1])]
+    wide = [n for a in range(x.spec.ndim) for n in apart.get(a, [node.spec.shape[new + a]])]
+    shape = (*node.spec.shape[:new], *wide)
+    repeated = make(
+        node.op, (_with_shape(y, tuple(ones), node),), {"shape": shape},
+        spec(shape, node.spec.dtype), node,
+    )  # fmt: skip
+    return _with_shape(repeated, node.spec.shape, node)
+
+
 def _reshape_of_number(node: Node) -> Node | None:
     """One number reshaped and broadcast is that number broadcast."""
     x = node.inputs[0]
@@ -280,7 +307,7 @@ IDENTITIES: dict[str, tuple[Callable[[Node], Node | None], ...]] = {
     "negative": (_twice("negative"),),
     "transpose": (_transposed_twice, positions.transposed),
     "reshape": (_reshaped_twice,),
-    "broadcast": (_broadcast_twice, _reshape_of_number),
+    "broadcast": (_broadcast_twice, _reshape_of_number, _repeated_twice),
     "logical_not": (_twice("logical_not"),),
     "conj": (_twice("conj"),),
     "whole_power": (_first_power,),

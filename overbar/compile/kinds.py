@@ -14,6 +14,9 @@ WHOLE = {
 }  # fmt: skip
 """Operations whose operands lie in memory row by row."""
 
+POSITIONS = {"gather", "along", "add_along", "scatter", "reorder", "put"}
+"""The operations whose inputs are positions."""
+
 
 def real_axes(shape: Sizes) -> Sizes:
     """The sizes that are not 1."""

@@ -213,6 +213,13 @@ class Writer(Entries):
             with self.over(inner[:-1]):
                 add_up(self, inner[-1], filled, summed)
             return
+        if shape.brief:
+            (axis,) = inner
+            for k in range(shape.size[axis]):
+                with self.scope():
+                    self.index[axis] = k
+                    self.entry([], {}, stored, kept)
+            return
         long = summed and inner and shape.lane is None and shape.size[inner[-1]] > CHUNK
         with self.over(inner[:-1] if long else inner):
             if long:

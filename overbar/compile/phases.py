@@ -14,7 +14,7 @@ from ..graph import Graph, Node
 from .access import base_of, is_view, strided
 from .costs import KEPT, SLOW
 from .entries import cuts
-from .kinds import reduced_axes
+from .kinds import POSITIONS, reduced_axes
 
 TILE = 512
 """Columns summed at a time."""
@@ -32,8 +32,10 @@ PIECES = 9
 """So many loops, at most, for what is put together of parts."""
 THIN = 8
 """Parts that are thinner share a loop, which decides at every entry."""
+BRIEF, MUCH = 8, 32
+"""Turns of an innermost loop that are written one after the other, and operations in all of them,
+at most: LLVM takes up to eight numbers apart, or puts them together, in registers."""
 FEW = 4096
-"""Below so many entries there is one loop for all parts."""
 
 
 class Shape:
@@ -45,6 +47,8 @@ class Shape:
     pieces    loops one after the other, over everything, with nothing to decide inside
     lane      the outer axis whose entries are computed side by side, `tile` of them at a time
     split     the axis that parts divide, and into how many pieces
+    brief     whether the turns of the innermost loop are written one after the other: then LLVM's
+              vectors lie along the loop around it
 
     general: a loop is written as if it were long, whatever its length is here.
     """
@@ -75,6 +79,7 @@ class Shape:
         self.phases = max([p + 1 for p in passes], default=1) or 1
         self.lane, self.tile = self._lane()
         self._divide()
+        self.brief = self._is_brief(accesses)
         self.pieces = [{}] if self.reduced or self.across is not None else self._pieces()
 
     def _lane(self) -> tuple[int | None, int]:
@@ -101,6 +106,8 @@ class Shape:
             real = [p for p, size in zip(cuts(n), n.spec.shape, strict=True) if size != 1]
             for a, places in enumerate(real):
                 ends[a].update(places)
+        if self.brief:
+            ends[self.inner[-1]].clear()  # each turn knows where it is
         ranges = {a: list(pairwise(sorted(e))) for a, e in ends.items() if len(e) > 2}
         if math.prod(map(len, ranges.values())) > PIECES:
             if math.prod(self.axes) < FEW:
@@ -110,6 +117,20 @@ class Shape:
             return [{}]
         combined = itertools.product(*ranges.values())
         return [dict(zip(ranges, piece, strict=True)) for piece in combined]
+
+    def _is_brief(self, accesses: list[list[int]] | None) -> bool:
+        """Whether the innermost loop has few turns, and the one around it many, which read nothing
+        here and there.
+        """
+        if self.reduced or self.across is not None or not self.outer:
+            return False
+        last, around = self.inner[-1], self.outer[-1]
+        turns, long = self.size[last], self.general or self.size[around] >= 2 * BRIEF
+        if turns > BRIEF or turns * len(self.members) > MUCH or self.axis == last or not long:
+            return False
+        if any(n.op.name in POSITIONS for n in self.members):
+            return False
+        return all(s[around] in (0, 1, turns * abs(s[last])) for s in accesses or ())
 
     def _crossed(self, accesses: list[list[int]]) -> int | None:
         """The outer axis along which an array lies that is read across by the innermost loop: the

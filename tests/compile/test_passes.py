@@ -1,5 +1,6 @@
 """Each pass, by the graph it prints; and all of them, on random programs, by what it computes."""
 
+import math
 import os
 import textwrap
 
@@ -196,6 +197,27 @@ def test_fold_computes_what_is_repeated_once():
         return %9 %11 %6
         """,
     )
+
+
+@pytest.mark.parametrize(
+    ("shape", "f"),
+    [
+        ((4, 3), lambda x: ob.repeat(ob.repeat(x, 2, axis=0), 5, axis=1)),
+        ((4, 3), lambda x: ob.repeat(ob.repeat(x, 2, axis=1), 5, axis=0)),
+        ((1, 3), lambda x: ob.repeat(ob.repeat(x, 2, axis=1), 5, axis=0)),
+        ((3, 4), lambda x: ob.tile(ob.repeat(x, 3, axis=1), (2, 1, 2))),
+        ((6,), lambda x: ob.repeat(ob.repeat(ob.repeat(x, 2), 3), 4)),
+        ((4, 3), lambda x: ob.broadcast_to(ob.repeat(x, 2, axis=1).reshape(4, 1, 6), (7, 4, 2, 6))),
+    ],
+)
+def test_fold_repeats_at_once(shape, f):
+    """What is repeated twice is stored once."""
+    values = np.arange(math.prod(shape)).reshape(shape) * 1.0
+    folded = lowered(traced(f, values), until="fold")
+    assert sum(n.op.name == "nest" for n in lowered(traced(f, values)).nodes) == 1
+    (found,) = interpret(folded, [values])
+    np.testing.assert_array_equal(found, f(values).numpy())
+    np.testing.assert_array_equal(ob.jit(f)(values), f(values).numpy())
 
 
 def test_fold_joins_the_gradients_of_parts():
