@@ -175,12 +175,14 @@ class Trace:
             found = self.reads[id(t)] = Read(t, self._mine(inner), handle, owner is not None)
         return found.inner
 
+    def is_made(self, thing: Any) -> bool:
+        """Whether it is a tensor that was made inside."""
+        inside = isinstance(thing, Tensor) and thing._node in self.own
+        return inside and id(thing) not in self.rebinds
+
     def made(self, thing: Any) -> bool:
         """Whether an object, a module of gradients say, holds tensors that were made inside."""
-        return any(
-            isinstance(t, Tensor) and t._node in self.own and id(t) not in self.rebinds
-            for t in tree_flatten(thing)[0]
-        )
+        return any(map(self.is_made, tree_flatten(thing)[0]))
 
     def result(self, t: Tensor) -> Tensor:
         """As `read`, on a handle of its own: the one returned may be rebound, and is put back."""

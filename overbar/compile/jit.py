@@ -28,8 +28,9 @@ from ..primitive import is_finite
 from ..rebinding import rebind
 from ..replay import interpret
 from ..trees import Structure, changes, tree_flatten, tree_unflatten
+from .likeness import PLAIN
 from .signature import Reader, Signature, difference
-from .surroundings import PLAIN, Survey
+from .surroundings import Survey
 from .tracing import MISS, UNTIDY, Traced
 
 if TYPE_CHECKING:
@@ -104,7 +105,9 @@ class Jitted:
         traced = self._found(leaves, structure, context)
         followed = _is_followed(traced, leaves, context)
         # Draws differ from lane to lane, their count does not. And a guard names the user's line.
-        if (context.lane and (traced.rebinds or traced.lane)) or (followed and context.guard):
+        if (context.lane and (traced.rebinds or traced.spots or traced.lane)) or (
+            followed and context.guard
+        ):
             args, kwargs = tree_unflatten(structure, leaves)
             return self.f(*args, **kwargs)
         if followed:

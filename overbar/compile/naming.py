@@ -1,4 +1,4 @@
-"""What code calls things by: the globals that it reads, and the names of attributes."""
+"""What code calls things by: the globals that it uses, and the names of attributes."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ ANY = "*"
 
 @functools.lru_cache(maxsize=4096)
 def named_by(code: types.CodeType) -> tuple[frozenset[str], frozenset[str]]:
-    """The global names that code reads, and all names and words it could reach an attribute by."""
+    """The global names that code uses, and all names and words it could reach an attribute by."""
     outside: set[str] = set()
     names: set[str] = set(code.co_names)
     steps = list(dis.get_instructions(code))
     for k, step in enumerate(steps):
-        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME", "STORE_GLOBAL"):
             outside.add(step.argval)
-            if step.argval in ("getattr", "hasattr") and not _is_told(steps[k + 1 :]):
+            if step.argval in ("getattr", "hasattr", "setattr") and not _is_told(steps[k + 1 :]):
                 names.add(ANY)
     if "__dict__" in names or "vars" in outside:
         names.add(ANY)

@@ -22,12 +22,13 @@ from ..rebinding import moves
 from ..trees import LEAF, changes
 from .frames import is_tidy, native_order
 from .gate import Gate, door
+from .likeness import MISSING
 from .objects import address_of
 from .program import LONG, Compiled
 from .results import MAPPED, blank
 from .running import tensor_of
 from .signature import Array, Same, Signature
-from .surroundings import MISSING, Watch
+from .surroundings import Watch
 from .tracing import MISS, UNTIDY, Plain, Traced
 
 TIMED = 3
@@ -121,7 +122,7 @@ class Prepared:
             not program.single
             or weak
             or any(p.handle is None for p in places)
-            or any(s.kind == "grad" for s in traced.sources)
+            or any(s.kind == "grad" or s.place.spot is not None for s in traced.sources)
             or any(end.kind == "view" for end in program.ends)
             or any(not of.weak and not of.dtype.isnative for of in program.outputs)
         ):

@@ -19,7 +19,7 @@ from ..errors import DomainError, DTypeError
 from ..handle import Tensor
 from ..spec import Spec
 from ..trees import LEAF, Structure, same_structure
-from .surroundings import PLAIN, counted
+from .likeness import PLAIN, counted
 from .tracing import input_spec, kind_of
 
 

@@ -18,7 +18,7 @@ import gc
 import sys
 import types
 from collections import ChainMap, UserDict, UserList, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,22 +26,14 @@ import numpy as np
 from ..handle import Tensor
 from ..origin import OURS
 from ..primitive import Primitive
+from .likeness import LARGE, MISSING, PLAIN, counted, described, shown
 from .naming import ANY, named_by
-
-PLAIN = (bool, int, float, complex, str, bytes, type(None), type(...), range)
-"""Types whose values are what they are: nothing inside them changes."""
 
 HELD = (np.ndarray, np.generic, list, tuple, dict, set, frozenset, deque)
 """Types of attributes that are looked at, besides those and what can be called, if any may be."""
 
-LARGE = 1000
-"""Containers with more entries count by identity and length."""
-
 MOST = 20_000
 """Places that a survey looks at, at most."""
-
-MISSING = object()
-"""In a Watch: there was nothing."""
 
 _IMPLIED = {"forward", "__call__"}
 _UNREAD = {
@@ -55,7 +47,8 @@ class Watch(NamedTuple):
 
     kind    "cell" (of a closure), "key" (of a dict: `name`), "items" (of a list), "line" (of a
             deque), "size" (of a list or dict), "slot" (attribute `name`), "set", "bytes" (of an
-            array), "code" (code and defaults of a function)
+            array), "code" (code and defaults of a function), "like" (what is in a place that the
+            function itself writes: see `described`)
     """
 
     kind: str
@@ -63,19 +56,24 @@ class Watch(NamedTuple):
     name: Any
     found: Any
 
+    def now(self) -> Any:
+        """What a cell, a key or a slot holds now."""
+        kind, where, name, _ = self
+        if kind == "key":
+            return dict.get(where, name, MISSING)
+        return _content(where) if kind == "cell" else getattr(where, name, MISSING)
+
     def holds(self) -> bool:
         """Whether it is still there."""
-        kind, where, name, found = self
-        if kind == "key":
-            return dict.get(where, name, MISSING) is found
-        if kind == "cell":
-            return _content(where) is found
+        kind, where, _, found = self
+        if kind in ("key", "cell", "slot"):
+            return self.now() is found
+        if kind == "like":
+            return described(where.get()) == found
         if kind in ("items", "line"):
             return len(where) == len(found) and all(a is b for a, b in zip(where, found))
         if kind == "size":
             return len(where) == found
-        if kind == "slot":
-            return getattr(where, name, MISSING) is found
         if kind == "set":
             return where == found
         if kind == "bytes":
@@ -90,6 +88,7 @@ class Survey:
     facts    path -> (what it counts as, how it is shown)
     watches  path -> Watch; none for what says so itself when it changes (attributes of modules)
     arrays   NumPy arrays that are reached, by id
+    held     path -> Watch of every attribute, entry of a dict and variable, until the trace is made
     """
 
     def __init__(
@@ -102,6 +101,7 @@ class Survey:
         self.watches: dict[str, Watch] = {}
         self.arrays: dict[int, np.ndarray] = {}
         self.handles: set[int] = set()
+        self.held: dict[str, Watch] = {}
         self._home = home.partition(".")[0]
         self._names: set[str] = set(_IMPLIED)
         self._ours: set[str] = set()
@@ -133,13 +133,14 @@ class Survey:
             self._seen[id(thing)] = path, None
         del self._objects, self._stack, self._places
 
-    def without(self, later: Survey) -> Survey:
+    def without(self, later: Survey, stored: Collection[int]) -> Survey:
         """What the traced function did not itself change, by the survey made after the trace: a
         log that it appended to is no reason to trace again, a number that it counted up is, and so
-        is an attribute that was not there.
+        is an attribute that was not there, or an entry of a dict (one of these, by id) that
+        tensors are stored in.
         """
         for path in [p for p in self.facts if p.endswith("[]") and not p.endswith(".[]")]:
-            if later.facts.get(path) != self.facts[path]:
+            if later.facts.get(path) != self.facts[path] and id(self.watches[path].where) not in stored:
                 del self.facts[path]
                 self.watches.pop(path, None)
         return self
@@ -162,7 +163,8 @@ class Survey:
         now.freeze(
             w.where for w in self.watches.values() if w.kind == "bytes" and now.knows(w.where)
         )
-        return all(now.facts.get(path) == fact for path, fact in self.facts.items())
+        alike = all(now.facts.get(path) == fact for path, fact in self.facts.items())
+        return alike and all(w.holds() for w in self.watches.values() if w.kind == "like")
 
     def difference(self, now: Survey) -> str | None:
         """What counts otherwise now, in words."""
@@ -181,8 +183,26 @@ class Survey:
 
     def renew(self, now: Survey) -> None:
         """Watch the places as they are now, which count the same."""
-        self.watches = {p: w for p, w in now.watches.items() if p in self.watches}
+        renewed = {p: now.watches[p] for p in self.watches if p in now.watches}
+        likes = {p: w for p, w in self.watches.items() if w.kind == "like"}
+        self.watches = renewed | likes
         self._seen = now._seen
+
+    def loosen(self, path: str, spot: Any, value: Any) -> bool:
+        """What a spot that the function writes holds counts from now on by what it is like; False
+        if it counts by being the same as what is elsewhere.
+        """
+        if self.facts.get(path, (("missing",), ""))[0][0] in ("missing", "as"):
+            return False
+        for p in [p for p in self.facts if p == path or p.startswith((path + "[", path + "."))]:
+            del self.facts[p]
+            self.watches.pop(p, None)
+        self.watches[path] = Watch("like", spot, None, described(value))
+        return True
+
+    def tensors(self) -> list[tuple[str, Tensor]]:
+        """The tensors that were reached, by path."""
+        return [(path, thing) for path, thing in self._seen.values() if isinstance(thing, Tensor)]
 
     def things(self) -> list[Any]:
         """What was reached, without the arguments."""
@@ -194,8 +214,12 @@ class Survey:
 
     # -- looking ------------------------------------------------------------------------------
 
-    def _see(self, path: str, thing: Any, watch: Watch | None = None) -> None:
-        """Note a thing once per place; what is inside it is looked at later, once."""
+    def _see(
+        self, path: str, thing: Any, watch: Watch | None = None, held: Watch | None = None
+    ) -> None:
+        """Note a thing once per place (`held`: if not as it is watched); what is inside it is
+        looked at later, once.
+        """
         place = (watch.kind, id(watch.where), watch.name) if watch else id(thing)
         while path in self.facts:  # two places may be called the same: a variable of two functions
             if self._places[path] == place:
@@ -210,6 +234,9 @@ class Survey:
             self.facts[path] = ("as", first[0]), first[0]
         if watch is not None:
             self.watches[path] = watch
+        held = held or watch
+        if held is not None:
+            self.held[path] = held
         if first is None and not plain:
             self._seen[id(thing)] = path, thing
             self._stack.append((path, thing))
@@ -318,7 +345,8 @@ class Survey:
             for name, value, watch, inside in self._attributes(path, thing):
                 if name not in done and self._is_named(name, value, ours=inside):
                     done.add(name)
-                    self._see(f"{path}.{name}", value, watch)
+                    held = Watch("slot", thing, name, value)
+                    self._see(f"{path}.{name}", value, watch, held)
             for owner, kind in self._classes(thing):
                 if self._is_users(kind.__module__):
                     self._see_class(owner, kind, done, implied=not isinstance(thing, type))
@@ -384,7 +412,7 @@ class Survey:
                 if space is not None
                 else Watch("slot", kind, name, getattr(kind, name))
             )
-            self._see(label, value, watch)
+            self._see(label, value, watch, Watch("slot", kind, name, value))
 
     def _is_users(self, module: str, file: str | None = None) -> bool:
         """Whether code is the user's own: not overbar's, nor of Python or an installed package."""
@@ -407,37 +435,8 @@ def _libraries() -> tuple[str, ...]:
     return tuple({path for path in paths if path})
 
 
-def counted(thing: Any) -> tuple[Any, str]:
-    """What a thing counts as, comparable, and how it is shown."""
-    kind = type(thing)
-    if isinstance(thing, float | complex) and kind in (float, complex):
-        return (kind, repr(thing)), repr(thing)  # 0.0 is not -0.0, and nan is nan
-    if isinstance(thing, PLAIN):
-        return (kind, thing), _short(thing)
-    if isinstance(thing, np.generic):
-        return (kind, thing.tobytes()), _short(thing)
-    if isinstance(thing, np.dtype):
-        return (kind, thing.str), str(thing)
-    if kind in (list, dict, set) and len(thing) <= LARGE:
-        return (kind,), f"a {kind.__name__}"
-    if kind in (tuple, frozenset) and len(thing) <= LARGE:
-        return (kind, len(thing)), f"a {kind.__name__} of {len(thing)}"
-    if isinstance(thing, types.FunctionType):
-        return ("code", id(thing.__code__)), f"{thing.__name__}()"
-    if isinstance(thing, types.MethodType):
-        return ("method", id(thing.__func__), id(thing.__self__)), f"{thing.__name__}()"
-    if thing is MISSING:
-        return ("missing",), "nothing"
-    return ("id", id(thing)), f"a {kind.__name__}"
-
-
-def _short(thing: Any) -> str:
-    text = repr(thing)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
 def _key(key: Any) -> str:
-    return _short(key) if isinstance(key, PLAIN) else f"{type(key).__name__} {id(key):x}"
+    return shown(key) if isinstance(key, PLAIN) else f"{type(key).__name__} {id(key):x}"
 
 
 def _content(cell: Any) -> Any:

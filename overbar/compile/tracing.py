@@ -24,6 +24,7 @@ from ..handle import Tensor
 from ..spec import Spec, spec, spec_of
 from ..trees import LEAF, Structure, changes, tree_flatten, tree_unflatten
 from .draws import Draws
+from .stores import Spot, Stores
 from .surroundings import Survey
 
 MISS: Any = object()
@@ -39,14 +40,19 @@ content is watched, since it is built in.
 
 
 class Place(NamedTuple):
-    """A tensor: itself, or the number of an argument leaf."""
+    """A tensor: itself, the number of an argument leaf, or that of a leaf in a spot that the
+    function writes.
+    """
 
     handle: Tensor | None
     leaf: int = -1
+    spot: Spot | None = None
 
     def of(self, leaves: Sequence[Any]) -> Tensor:
         """The tensor that it is in this call."""
-        return leaves[self.leaf] if self.handle is None else self.handle
+        if self.handle is not None:
+            return self.handle
+        return leaves[self.leaf] if self.spot is None else self.spot.leaf(self.leaf)
 
 
 class Source(NamedTuple):
@@ -80,8 +86,10 @@ class Source(NamedTuple):
         """What it is called, where the leaves of the arguments are called so."""
         if self.kind == "array":
             return "array"
-        handle = self.place.handle
-        name = paths[self.place.leaf] if handle is None else handle.name or "tensor"
+        handle, leaf, spot = self.place
+        name = paths[leaf] if spot is None else spot.path
+        if handle is not None:
+            name = handle.name or "tensor"
         return f"{name}.grad" if self.kind == "grad" else name
 
 
@@ -105,6 +113,7 @@ class Traced:
              NumPy's, or a value
     wanted   whether a result, or what is rebound, has history that `requires_grad` asks for, and
              leads to more than the leaves whose gradients the function has taken itself
+    spots    where it stores what: then the function returned a pair, its result and these things
     lane     whether it asks under which lane of a `vmap` it runs: for that one it was made
     donated  output -> input: the new value of a tensor whose old one nothing else needs
     number   which trace of its function it is, counted from 1
@@ -138,14 +147,24 @@ class Traced:
                 else:
                     trace.plain[id(stand)] = stand
             args, kwargs = tree_unflatten(structure, filled)
-            returned, tree = tree_flatten(f(*args, **kwargs), objects=trace.made)
+            try:
+                result = f(*args, **kwargs)
+            finally:
+                later = again()
+                stores = Stores(survey, later, trace)
+                stores.put_back()
+            stores.refuse()
+            self.spots = stores.spots
+            given = (result, stores.values) if self.spots else result
+            returned, tree = tree_flatten(given, objects=trace.made)
             _refuse_changes(f, (args, kwargs), structure, filled)
             _refuse_husks(trace, returned)
             results = [trace.result(y) for y in returned if isinstance(y, Tensor)]
             rebound = [(i, trace.result(t)) for i, t, node in weak.values() if t._node is not node]
         draws.refuse()
         captured = Captured(trace, results, tree)
-        self.survey = survey.without(again())
+        self.survey = survey.without(later, stores.dicts)
+        stores.loosen()
         built_in = [a for i, a in survey.arrays.items() if i not in trace.given]
         self.survey.freeze(a for a in built_in if a.nbytes <= SMALL or id(a) in trace.frozen)
         self.tree = tree
@@ -159,6 +178,9 @@ class Traced:
 
         def place(handle: Tensor) -> Place:
             i = own.get(id(handle))
+            if i is None and id(handle) in stores.reads:
+                spot, leaf = stores.reads[id(handle)]
+                return Place(None, leaf, stores.spots[spot])
             return Place(handle) if i is None else Place(None, i)
 
         self.sources = tuple(sources) + tuple(
@@ -176,7 +198,7 @@ class Traced:
             new = tuple(t.node for _, t in rebound)
             self.graph = Graph(self.graph.inputs, (*outputs[:at], *new, *outputs[at:]))
             self.rebinds += [Place(None, i) for i, _ in rebound]
-        self.kinds = [_kind_of_read(r) for r in captured.reads]
+        self.kinds = [_kind_of_read(r, place(r.handle)) for r in captured.reads]
         self.bound = {i: leaves[i] for h, i in own.items() if h in survey.handles}
         self.fixed = {id(s.place.handle) for s in self.sources if s.place.handle is not None}
         self.wanted = self._wanted()
@@ -185,6 +207,7 @@ class Traced:
         self.families: dict[int, Any] = {}
         self.number = 0
         self.epoch, self.unready = changes(), 0
+        survey.held = {}
 
     def _wanted(self) -> bool:
         ends = self.graph.outputs[: self.results + len(self.rebinds)]
@@ -238,6 +261,8 @@ class Traced:
         reads = self.sources[len(self.sources) - len(self.kinds) :]
         for source, (of, kind, name) in zip(reads, self.kinds, strict=True):
             t = source.tensor(leaves)
+            if t is None and source.place.spot is not None:
+                return f"{source.place.spot.path} is no tensor now"
             if t is None:
                 return "a .grad that was there before is None now, or the other way round"
             if t.spec is not of:
@@ -278,7 +303,13 @@ class Traced:
             if plain else next(found)
             for o in self.outs
         ]  # fmt: skip
-        return leaves[0] if self.tree == LEAF else tree_unflatten(self.tree, leaves)
+        made: Any = leaves[0] if self.tree == LEAF else tree_unflatten(self.tree, leaves)
+        if not self.spots:
+            return made
+        returned, stored = made
+        for spot, thing in zip(self.spots, stored, strict=True):
+            spot.put(thing)
+        return returned
 
 
 def _refuse_changes(f: Any, given: Any, structure: Structure, filled: Sequence[Any]) -> None:
@@ -308,10 +339,7 @@ def _refuse_husks(trace: Trace, returned: Sequence[Any]) -> None:
             inner = list(y)
         else:
             inner = list(getattr(y, "__dict__", {}).values())
-        if any(
-            isinstance(t, Tensor) and t._node in trace.own and id(t) not in trace.rebinds
-            for t in tree_flatten(inner)[0]
-        ):
+        if trace.made(inner):
             raise StructureError(
                 f"jit: a {type(y).__name__} with tensors in it cannot be returned",
                 want="tensors, numbers, or tuples, lists, dicts, dataclasses and modules of them",
@@ -327,10 +355,10 @@ def kind_of(t: Tensor) -> tuple[bool, bool]:
     return bool(node.mask & WANTED), hasattr(node, "handle")
 
 
-def _kind_of_read(read: Read) -> tuple[Spec, tuple[bool, bool], str | None]:
+def _kind_of_read(read: Read, at: Place) -> tuple[Spec, tuple[bool, bool], str | None]:
     node: Node = read.inner.node
     kind = bool(node.mask & WANTED), hasattr(node, "handle")
-    return read.inner.spec, kind, read.handle.name
+    return read.inner.spec, kind, at.spot.path if at.spot else read.handle.name
 
 
 def input_spec(x: Any) -> Spec:

@@ -228,7 +228,7 @@ class Module:
         role = role_of(before)
         if isinstance(before, ob.Tensor) and role and value is not None and role_of(value) is None:
             _rebind(before, value, f"{type(self).__name__}.{name}", fixed=role == "parameter")
-        elif ob.is_tracing() and not vars(self)["_local"] and not isinstance(value, ob.Tensor):
+        elif ob.is_tracing() and not vars(self)["_local"] and not _has_tensors(value):
             raise RebindError(
                 f"{type(self).__name__}.{name} is written while tracing: it would be written once, "
                 "and not each time the compiled program runs",
@@ -283,6 +283,10 @@ class Module:
             for name, module in _attributes(self, Module)
         ]
         return f"{head}\n  " + "\n  ".join(lines) + "\n)" if lines else f"{head})"
+
+
+def _has_tensors(value: Any) -> bool:
+    return any(isinstance(t, ob.Tensor) for t in ob.tree_flatten(value)[0])
 
 
 def _places(
