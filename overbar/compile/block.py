@@ -194,6 +194,10 @@ class Block:
         scratch = "null"
         if step.number in self.plan.scratch:
             scratch = f.at(arena, self.plan.scratch[step.number], "i8")
+        if kernel.parts > 1 or f.module.general:
+            # What LLVM learns of the number from where it comes from (there are 16, say) is another
+            # for one thread and for several, and with it the order in which a part is added up.
+            part = f.let(f'call i64 asm "", "=r,0"(i64 {part})')
         given = [("ptr", scratch), ("ptr", workspace), ("i64", part)]
         f.call(kernel.name, "void", *pointers, *given, *more)
 

@@ -109,3 +109,14 @@ def test_steps_of_a_graph_are_all_its_kernels():
     graph = lowered(traced(lambda x: ob.sum(ob.exp(x) @ ob.exp(x).mT), np.ones((3, 3))))
     kernels = [n for n in graph.nodes if n.op.name in ("nest", "product")]
     assert [s.node for s in steps_of(graph)] == kernels
+
+
+def test_equal_parts_of_a_sum_are_added_up_alike_by_any_number_of_threads(monkeypatch):
+    monkeypatch.setattr(assemble, "QUIET", 0)
+    monkeypatch.setattr(phases, "SHARED", 4)
+    xs, sums = np.random.default_rng(0).standard_normal((20, 16 * 44), np.float32), []
+    for threads in (1, 2):
+        f = ob.jit(ob.sum)
+        with ob.config(jit="native", threads=threads):
+            sums.append([f(x).item() for x in xs])
+    assert sums[0] == sums[1]
