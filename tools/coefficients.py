@@ -25,7 +25,12 @@ mp.mp.dps = 50
 
 def best(f, a, b, degree, weight):
     """(c, e): the coefficients with the least greatest |Σ c xᵏ − f(x)| weight(x), and that."""
-    n = degree + 1
+    return nearest(f, a, b, [lambda x, k=k: x**k for k in range(degree + 1)], weight)
+
+
+def nearest(f, a, b, terms, weight):
+    """The same of |Σ c term(x) − f(x)| weight(x)."""
+    n = len(terms)
     m = 40 * (n + 1)
     points = [(a + b) / 2 - (b - a) / 2 * mp.cos(mp.pi * (2 * k + 1) / (2 * m)) for k in range(m)]
     weights = [weight(x) for x in points]
@@ -33,7 +38,7 @@ def best(f, a, b, degree, weight):
     points, weights = zip(*((x, w) for x, w in zip(points, weights) if w > enough), strict=True)
     m = len(points)
     values = [f(x) for x in points]
-    rows = [[x**p for p in range(n)] for x in points]
+    rows = [[term(x) for term in terms] for x in points]
     chosen = [round((m - 1) * k / n) for k in range(n + 1)]
     for _ in range(40):
         equations, wanted = mp.matrix(n + 1, n + 1), mp.matrix(n + 1, 1)
@@ -98,6 +103,31 @@ def fitted(f, a, b, degree, weight, digits):
     return c, e
 
 
+def quotient(f, a, b, degrees, weight, digits):
+    """(top, bottom, e): as `fitted`, for Σ top xᵏ / Σ bottom xᵏ with bottom₀ = 1.
+
+    The error times the denominator is linear in the coefficients; the weight takes the denominator
+    away that was found in the round before (Loeb, 1957).
+    """
+    n, m = degrees
+    terms = [lambda x, k=k: x**k for k in range(n + 1)]
+    terms += [lambda x, k=k: -f(x) * x**k for k in range(1, m + 1)]
+    c, found, e = [], [], mp.inf
+    for k in range(n + m + 1):
+        for _ in range(8 if k == 0 else 2):
+            bottom = [1, *(c + found)[n + 1 :]]
+
+            def rest(x):
+                return f(x) - mp.fsum(a * term(x) for a, term in zip(c, terms, strict=False))
+
+            def shares(x, bottom=bottom):
+                return weight(x) / mp.polyval(bottom[::-1], x)
+
+            found, e = nearest(rest, a, b, terms[k:], shares)
+        c.append(rounded(found.pop(0), digits))
+    return c[: n + 1], [1, *c[n + 1 :]], e
+
+
 # ---------------------------------------------------------------------- the polynomials
 
 
@@ -127,6 +157,12 @@ def scaled_erfc(c, k, scale=1):
         return ((k + x) * erfcx(scale * x) - k) / s
 
     return f
+
+
+@functools.cache
+def short_erfc(g, scale=1):
+    """x -> ((1 + g x) exp(y²) erfc(y) − 1) / x, y = scale x"""
+    return functools.cache(lambda x: ((1 + g * x) * erfcx(scale * x) - 1) / x)
 
 
 def end(x, c):
@@ -198,7 +234,7 @@ PSI_ZERO = mp.findroot(lambda x: mp.psi(0, x), 1.46)
 QUARTER_PI = mp.pi / 4 * mp.mpf("1.001")
 HALF_LN2 = LN2 / 2 * mp.mpf("1.0005")
 
-# name -> (what it is, the function, from, to, {bytes: degree}, weight)
+# name -> (what it is, the function, from, to, {bytes: degree}, weight); a quotient has two degrees
 POLYNOMIALS = {
     "EXP": (
         "exp r = 1 + r + r² EXP(r), |r| <= log(2)/2",
@@ -262,14 +298,21 @@ POLYNOMIALS = {
         lambda x: mp.erfc(x) / mp.erf(x),
     ),
     "ERFC": (
-        "(k + x) exp(x²) erfc x = k + s ERFC(2s − 1), s = x / (x + c), c = 3, x <= 10.1 (4, 28)",
-        {4: scaled_erfc(3, 0.6875), 8: scaled_erfc(4, 0.6875)},
-        -1, {4: end(10.1, 3), 8: end(28, 4)}, {4: 9, 8: 21}, lambda t: (1 + t) / 2,
+        "(k + x) exp(x²) erfc x = k + s ERFC(2s − 1), s = x / (x + 4), 0 <= x <= 28",
+        scaled_erfc(4, 0.6875), -1, end(28, 4), {8: 21}, lambda t: (1 + t) / 2,
     ),
     "NDTR": (
-        "(1 + x) exp(x²/2) 2 Φ(−x) = 1 + s NDTR(2s − 1), s as above, c = 4 (6), x < 14.6 (39.6)",
-        {4: scaled_erfc(4, 1, mp.sqrt(0.5)), 8: scaled_erfc(6, 1, mp.sqrt(0.5))},
-        -1, {4: end(14.6, 4), 8: end(39.6, 6)}, {4: 9, 8: 21}, lambda t: (1 + t) / 2,
+        "(1 + x) exp(x²/2) 2 Φ(−x) = 1 + s NDTR(2s − 1), s = x / (x + 6), 0 <= x <= 39.6",
+        scaled_erfc(6, 1, mp.sqrt(0.5)), -1, end(39.6, 6), {8: 21}, lambda t: (1 + t) / 2,
+    ),
+    "ERFC_SHORT": (
+        "(1 + 2x) exp(x²) erfc x = 1 + x top(x) / bottom(x), 0 <= x <= 10.1",
+        short_erfc(2), 0, 10.1, {4: (4, 5)}, lambda x: x / (1 + x * short_erfc(2)(x)),
+    ),
+    "NDTR_SHORT": (
+        "(1 + x) exp(x²/2) 2 Φ(−x) = 1 + x top(x) / bottom(x), 0 <= x <= 14.6",
+        short_erfc(1, mp.sqrt(0.5)), 0, 14.6, {4: (4, 5)},
+        lambda x: x / (1 + x * short_erfc(1, mp.sqrt(0.5))(x)),
     ),
     "ERFCX": (
         "(k + x) exp(x²) erfc x = k + s ERFCX(2s − 1), s = x / (x + 4), 0 <= x",
@@ -423,22 +466,29 @@ def short(x):
     return f"{mantissa.rstrip('0').rstrip('.') or '0x0'}p{exponent}"
 
 
+def written(c):
+    """The numbers of a polynomial in lines."""
+    rows = [""]
+    for x in c:
+        if len(rows[-1]) + len(short(x)) > 84:
+            rows.append("")
+        rows[-1] += short(x) + " "
+    rows[-1] = rows[-1].strip()
+    return [f'        "{row}"' for row in rows]
+
+
 def table(name, what, f, a, b, degrees, weight):
     """One entry of the file, and what to print about it."""
     lines, notes = [f"# {what}", f"{name} = {{"], []
     for size, degree in degrees.items():
         mine = [x[size] if isinstance(x, dict) else x for x in (f, a, b)]
-        c, error = fitted(mine[0], mp.mpf(mine[1]), mp.mpf(mine[2]), degree, weight, BITS[size])
+        fit = quotient if isinstance(degree, tuple) else fitted
+        *parts, error = fit(mine[0], mp.mpf(mine[1]), mp.mpf(mine[2]), degree, weight, BITS[size])
         note = f"2^{float(mp.log(error, 2)):.1f}"
-        lines.append(f"    {size}: _numbers(  # {note}")
-        row = ""
-        for x in c:
-            if len(row) + len(short(x)) > 84:
-                lines.append(f'        "{row}"')
-                row = ""
-            row += short(x) + " "
-        lines.append(f'        "{row.strip()}"')
-        lines.append("    ),")
+        for c in parts:
+            if c is not parts[0]:
+                lines += ["}, {"]
+            lines += [f"    {size}: _numbers(  # {note}", *written(c), "    ),"]
         notes.append(f"{name} {8 * size} bits, degree {degree}: {note}")
     return "\n".join([*lines, "}"]), notes
 

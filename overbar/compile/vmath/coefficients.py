@@ -133,12 +133,8 @@ LOG_ERFC = {
         "-0x1.870bb9e580fadp-28 0x1.4e231308b4fb7p-32 -0x1.092731a7a770fp-37"
     ),
 }
-# (k + x) exp(x²) erfc x = k + s ERFC(2s − 1), s = x / (x + c), c = 3, x <= 10.1 (4, 28)
+# (k + x) exp(x²) erfc x = k + s ERFC(2s − 1), s = x / (x + 4), 0 <= x <= 28
 ERFC = {
-    4: _numbers(  # 2^-29.3
-        "-0x1.c17768p-5 -0x1.9feecep-3 0x1.fb2612p-3 -0x1.64ec2p-3 0x1.4f6392p-4 "
-        "-0x1.747418p-6 0x1.1a0f9ap-11 0x1.2d06bep-9 -0x1.1192fap-11 -0x1.040082p-12"
-    ),
     8: _numbers(  # 2^-57.0
         "-0x1.7338882197f14p-4 -0x1.2b4c42db15564p-3 0x1.f2c5aab55b5ffp-3 "
         "-0x1.e575996a03c43p-3 0x1.6a370fd23fe22p-3 -0x1.b56f20104c2ep-4 0x1.aba3f885aa752p-5 "
@@ -149,12 +145,8 @@ ERFC = {
         "0x1.366e197796422p-29 -0x1.830344ea0d2d5p-27 -0x1.ab13f5ed5234fp-30"
     ),
 }
-# (1 + x) exp(x²/2) 2 Φ(−x) = 1 + s NDTR(2s − 1), s as above, c = 4 (6), x < 14.6 (39.6)
+# (1 + x) exp(x²/2) 2 Φ(−x) = 1 + s NDTR(2s − 1), s = x / (x + 6), 0 <= x <= 39.6
 NDTR = {
-    4: _numbers(  # 2^-28.7
-        "-0x1.c9e158p-4 -0x1.19a09ap-2 0x1.52f834p-2 -0x1.bba5c2p-3 0x1.67c804p-4 "
-        "-0x1.076876p-6 -0x1.02a35ap-8 0x1.65aa7ep-9 0x1.a3a49ep-15 -0x1.29a098p-12"
-    ),
     8: _numbers(  # 2^-57.2
         "-0x1.7d4b85144ccd2p-3 -0x1.3b3b96b9952f9p-3 0x1.40af1944d61b5p-2 "
         "-0x1.5298ed57e4f07p-2 0x1.107b51c718e68p-2 -0x1.67e2cd28ba0ecp-3 "
@@ -163,6 +155,26 @@ NDTR = {
         "0x1.d9c3d45ead2fap-18 0x1.636e42f6d5a35p-17 -0x1.cfc5fea380a6fp-19 "
         "-0x1.257b75d688714p-21 0x1.22804fa98e27bp-21 -0x1.3d543c72d65e8p-27 "
         "-0x1.20494101d36c9p-24 0x1.3443c3f128066p-28 0x1.8d3067240e0a4p-28"
+    ),
+}
+# (1 + 2x) exp(x²) erfc x = 1 + x top(x) / bottom(x), 0 <= x <= 10.1
+ERFC_SHORT = {
+    4: _numbers(  # 2^-28.0
+        "0x1.be451ep-1 0x1.abf97cp-1 0x1.904f3p-2 0x1.814adap-4 0x1.17afe8p-7"
+    ),
+}, {
+    4: _numbers(  # 2^-28.0
+        "0x1p+0 0x1.334fep+1 0x1.3d443cp+1 0x1.65ccaep+0 0x1.c34b16p-2 0x1.104ec6p-4"
+    ),
+}
+# (1 + x) exp(x²/2) 2 Φ(−x) = 1 + x top(x) / bottom(x), 0 <= x <= 14.6
+NDTR_SHORT = {
+    4: _numbers(  # 2^-28.4
+        "0x1.9deec8p-3 0x1.835cdp-5 -0x1.59f912p-6 -0x1.acd894p-7 -0x1.47aa48p-9"
+    ),
+}, {
+    4: _numbers(  # 2^-28.4
+        "0x1p+0 0x1.b53272p+0 0x1.41270ep+0 0x1.023a86p-1 0x1.d1286cp-4 0x1.954dd4p-7"
     ),
 }
 # (k + x) exp(x²) erfc x = k + s ERFCX(2s − 1), s = x / (x + 4), 0 <= x

@@ -31,6 +31,8 @@ LOG_2 = {  # in two pieces
     4: (float.fromhex("0x1.62e43p-1"), float.fromhex("-0x1.05c61p-29")),
     8: (float.fromhex("0x1.62e42fefa39efp-1"), float.fromhex("0x1.abc9e3b39803fp-56")),
 }
+# For float32, the first piece so short that n times it is exact.
+_LOG_2_SHORT = (float.fromhex("0x1.62e4p-1"), float.fromhex("0x1.7f7d1cp-20"))
 _LOG2_E = 1 / math.log(2)
 # Beyond these eˣ is 0 (also if it is multiplied by 1000) or ∞.
 _LIMITS = {4: (-115.0, 89.0), 8: (-760.0, 710.0)}
@@ -93,6 +95,16 @@ def exp_of_sum(
     square, q = r * r, polynomial(r, EXP)
     p = fma(square, q, r)
     return a, b, p, fma(square, q, r - p) + (second - (r - first))
+
+
+def exp_of_square(x: Any, share: float, weight: float) -> tuple[Any, Any, Any]:
+    """(a, b, p) with weight exp(share x²) = a (1 + p) b of a float32, for share < 0 and an x that
+    is no greater than it needs to be 0: x² is rounded only when n log 2 is taken away from it.
+    """
+    part = x * share
+    n, a, b = _powers(part * x, _LOG2_E, weight, left=True)
+    high, low = _LOG_2_SHORT
+    return a, b, _grown(fma(n, -low, fma(part, x, n * -high)))
 
 
 def exp(x: Any) -> Any:
