@@ -37,12 +37,11 @@ def _reduced(x: Spec, *, axis: tuple[int, ...], **_: Any) -> Spec:
 def _length(xp: Any, x: Any, *, axis: tuple[int, ...]) -> Any:
     """√Σ|x|², with the entries scaled if their squares would leave the range of the dtype."""
     size = xp.abs(x)
-    limits, largest = np.finfo(size.dtype), size.max(initial=0)
-    safe = math.sqrt(limits.tiny) / limits.eps < largest < math.sqrt(limits.max / max(x.size, 1))
-    if safe or not largest > 0:
+    limits, largest = np.finfo(size.dtype), size.max(axis, keepdims=True, initial=0)
+    low, high = math.sqrt(limits.tiny) / limits.eps, math.sqrt(limits.max / max(x.size, 1))
+    if ((largest == 0) | ((low < largest) & (largest < high))).all():
         return xp.sqrt((size * size).sum(axis))
-    scale = size.max(axis, keepdims=True)
-    scale = xp.where((scale > 0) & (scale < np.inf), scale, size.dtype.type(1))
+    scale = xp.where((largest > 0) & (largest < np.inf), largest, size.dtype.type(1))
     with np.errstate(over="ignore", under="ignore"):  # beside an infinity, or far below the largest
         size = size / scale
         return xp.sqrt((size * size).sum(axis)) * scale.reshape(dropped(x.shape, axis))

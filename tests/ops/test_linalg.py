@@ -835,3 +835,15 @@ def test_rounding_and_steps_of_differences_do_not_make_a_matrix_asymmetric(rng):
         (x / 3).T @ (x / 3) * 9
         + (np.eye(20) + rng.uniform(-1e-6, 1e-6, (20, 20))).astype(np.float32)
     )
+
+
+@pytest.mark.parametrize("other", [1.0, np.nan, np.inf, 0.0])
+@pytest.mark.parametrize("size", [1e-200, 1e200, 1e-320])
+def test_the_length_of_one_row_does_not_depend_on_the_others(size, other):
+    rows = np.array([[3.0, 4.0], [3 * size, 4 * size], [other, 0.0]])
+    want = np.array([5.0, np.hypot(*rows[1]), other])
+    np.testing.assert_allclose(la.vector_norm(rows, axis=1).numpy(), want, rtol=1e-15, atol=0)
+    unit = np.array([[0.6, 0.8], rows[1] / want[1]])
+    slope = ob.grad(lambda x: ob.sum(la.vector_norm(x, axis=1)))(rows)
+    if size > 1e-300:  # of what is smaller, 1 / ‖x‖ is infinite
+        np.testing.assert_allclose(slope[:2], unit, rtol=1e-15)
