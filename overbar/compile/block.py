@@ -18,7 +18,6 @@ from .layout import CONVOLUTIONS, CORES, sizes_of
 from .machine import Machine
 from .operations import NEST, PRODUCT
 from .place import Buffer, Plan, Step, place
-from .products import product_stages
 from .runtime import FINISH
 from .split import nest
 from .stages import Stages
@@ -94,7 +93,10 @@ class Program:
             key = signature(step.node), tuple(numbers)
             found = self.made.get(key)
             if found is None:
-                write = nest if step.node.op is NEST else product_stages
+                if step.node.op is NEST:
+                    write = nest
+                else:
+                    from .products import product_stages as write  # many modules, for products only
                 found = write(self.module, self.machine, name, step.node, numbers, self.checks)
                 self.made[key] = found
         else:

@@ -10,7 +10,6 @@ from .access import base_of, is_dense
 from .block import Program
 from .kernel import Kernel
 from .place import Step
-from .pooling import Pooling, pooling
 from .scalar import can_hold
 from .serial import serial
 from .stages import Stages
@@ -47,6 +46,8 @@ POOLS = {
 
 def _pool(program: Program, step: Step, name: str, arguments: Any, operands: list[str]) -> Kernel:
     """Windows, channels first in memory."""
+    from .pooling import Pooling, pooling
+
     node, (source, *targets) = step.node, operands
     given, result = node.inputs[0].spec, step.outputs[0].spec
     wide, narrow = (result, given) if node.op.name == "window_spread" else (given, result)

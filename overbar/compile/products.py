@@ -13,9 +13,7 @@ from typing import Any
 
 from ..graph import Node
 from .access import Strided, base_of, is_view, linear, row_major, strided
-from .convolution import convolution
 from .entries import Entries
-from .faces import convolution_of, faced
 from .gemm import Product, product
 from .kernel import Kernel
 from .layout import CONVOLUTIONS, CORES, Arrangement, arrangement, result_letters
@@ -33,7 +31,7 @@ def product_stages(
     """The functions of a kernel of kind `product`; `buffers` as for `split.nest`."""
     graph = node.params["graph"]
     core = next(n for n in graph.nodes if n.op.name in CORES)
-    lies = faced(core) if core.op.name in CONVOLUTIONS else arrangement(core)
+    lies = _arranged(core)
     if lies is None:
         raise AssertionError(f"a product whose operands are not even: {core}")
     count = len(graph.inputs)
@@ -76,6 +74,14 @@ def product_stages(
     return Stages(tuple(stages), room + between if between else scratch)
 
 
+def _arranged(core: Node) -> Arrangement | None:
+    if core.op.name not in CONVOLUTIONS:
+        return arrangement(core)
+    from .faces import faced  # many modules, for convolutions only
+
+    return faced(core)
+
+
 def _kernels(
     module: Module, machine: Machine, core: Node, lies: Arrangement, after: str | None
 ) -> tuple[list[tuple[Kernel, tuple[str, ...]]], int]:
@@ -83,6 +89,9 @@ def _kernels(
     it gets, and how many bytes lie `between` them.
     """
     if core.op.name in CONVOLUTIONS:
+        from .convolution import convolution
+        from .faces import convolution_of
+
         made = convolution(module, machine, convolution_of(core), epilogue=after)
         given = ("first", "second", "result", "table", "between", "workspace")
         return [(kernel, given) for kernel in made.kernels], made.scratch

@@ -38,8 +38,8 @@ MORE |= {"i0": 5, "i1": 5, "j0": 20, "j1": 8}
 """Of what is no basic function: gammaln near 1.5 is a difference."""
 INF, NAN = math.inf, math.nan
 LOG_2 = math.log(2)
-UNARY = [name for name in vmath.NAMES if vmath.ARITY[name] == 1]
-BINARY = [name for name in vmath.NAMES if vmath.ARITY[name] == 2]
+UNARY = [name for name in vmath.NAMES if vmath.arity(name) == 1]
+BINARY = [name for name in vmath.NAMES if vmath.arity(name) == 2]
 
 
 # -- compiled loops ---------------------------------------------------------------------------
@@ -47,7 +47,7 @@ BINARY = [name for name in vmath.NAMES if vmath.ARITY[name] == 2]
 
 def text_of(name, kind, machine):
     """A module with a loop over the function; the loop is the public function `loop`."""
-    module, arity = Module(machine.bits), vmath.ARITY[name]
+    module, arity = Module(machine.bits), vmath.arity(name)
     called = vmath.define(module, name, kind)
     pointers = [f"x{i}" for i in range(arity)]
     arguments = [("i64", "n"), *[("ptr noalias", p) for p in (*pointers, "y")]]
@@ -69,7 +69,7 @@ def compiled(name, kind, machine="host"):
     """The function on arrays."""
     here = machine_of(machine)
     library = native.load(text_of(name, kind, here), here)
-    pointers = [ctypes.c_void_p] * (vmath.ARITY[name] + 1)
+    pointers = [ctypes.c_void_p] * (vmath.arity(name) + 1)
     loop = ctypes.CFUNCTYPE(None, ctypes.c_int64, *pointers)(library.address("loop"))
 
     def run(*xs):
@@ -262,7 +262,7 @@ def test_every_machine_gives_the_same_bits(name, machine, rng):
         pytest.skip(str(error))
     for kind in KINDS:
         x = np.concatenate([special(kind), patterns(rng, kind, 2000), rng.normal(size=500)])
-        xs = [x.astype(KINDS[kind]), rng.permutation(x).astype(KINDS[kind])][: vmath.ARITY[name]]
+        xs = [x.astype(KINDS[kind]), rng.permutation(x).astype(KINDS[kind])][: vmath.arity(name)]
         here, there = compiled(name, kind)(*xs), compiled(name, kind, machine)(*xs)
         assert same(here, there)
 
@@ -273,7 +273,7 @@ def test_a_result_does_not_depend_on_its_neighbours(name, kind, rng):
     """Also where a few numbers of a vector are rare, and in the rest of a loop."""
     run = compiled(name, kind)
     x = np.concatenate([rng.normal(size=200), special(kind), rng.normal(size=30) * 1e15, [1e30]])
-    xs = [x.astype(KINDS[kind]), rng.permutation(x).astype(KINDS[kind])][: vmath.ARITY[name]]
+    xs = [x.astype(KINDS[kind]), rng.permutation(x).astype(KINDS[kind])][: vmath.arity(name)]
     whole = run(*xs)
     alone = np.concatenate([run(*(v[i : i + 1] for v in xs)) for i in range(x.size)])
     assert same(whole, alone)

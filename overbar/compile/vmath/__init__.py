@@ -15,46 +15,42 @@ The formulas are in the files by topic, in the words of `notation`, with the num
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
 
 import numpy as np
 
 from ..text import Module
-from . import (
-    bessel,
-    division,
-    error,
-    exponential,
-    gammas,
-    inverse,
-    logarithm,
-    logistic,
-    powers,
-    quantiles,
-    trigonometric,
-)
 
 _TOPICS = {
-    exponential: "exp exp2 expm1 tanh sinh cosh",
-    logarithm: "log log2 log10 log1p",
-    logistic: "sigmoid silu gelu_tanh softplus log_sigmoid logaddexp",
-    trigonometric: "sin cos tan",
-    inverse: "asin acos atan atan2 asinh acosh atanh",
-    error: "erf erfc ndtr gelu scaled_erfc log_ndtr mills",
-    powers: "sqrt cbrt pow hypot",
-    gammas: "gammaln digamma trigamma betaln",
-    quantiles: "erfinv ndtri",
-    bessel: "i0 i1 j0 j1",
-    division: "remainder floor_divide",
+    "exponential": "exp exp2 expm1 tanh sinh cosh",
+    "logarithm": "log log2 log10 log1p",
+    "logistic": "sigmoid silu gelu_tanh softplus log_sigmoid logaddexp",
+    "trigonometric": "sin cos tan",
+    "inverse": "asin acos atan atan2 asinh acosh atanh",
+    "error": "erf erfc ndtr gelu scaled_erfc log_ndtr mills",
+    "powers": "sqrt cbrt pow hypot",
+    "gammas": "gammaln digamma trigamma betaln",
+    "quantiles": "erfinv ndtri",
+    "bessel": "i0 i1 j0 j1",
+    "division": "remainder floor_divide",
 }
-_FORMULAS = {
-    name: getattr(topic, name) for topic, names in _TOPICS.items() for name in names.split()
-}
+_TOPIC = {name: topic for topic, names in _TOPICS.items() for name in names.split()}
 _KINDS = {"float": ("f32", np.dtype(np.float32)), "double": ("f64", np.dtype(np.float64))}
 
-ARITY = {name: len(inspect.signature(f).parameters) for name, f in _FORMULAS.items()}
-"""How many numbers each function takes."""
-NAMES = tuple(_FORMULAS)
+NAMES = tuple(_TOPIC)
 """The functions there are."""
+
+
+def _formula(name: str) -> Callable[..., Any]:
+    """A topic is imported when one of its functions is wanted: few programs want many."""
+    return getattr(import_module(f".{_TOPIC[name]}", __package__), name)
+
+
+def arity(name: str) -> int:
+    """How many numbers a function takes."""
+    return len(inspect.signature(_formula(name)).parameters)
 
 
 def define(module: Module, name: str, kind: str) -> str:
@@ -64,12 +60,12 @@ def define(module: Module, name: str, kind: str) -> str:
     short, dtype = _KINDS[kind]
 
     def write() -> None:
-        xs = [f"x{i}" for i in range(ARITY[name])]
+        xs = [f"x{i}" for i in range(arity(name))]
         f = module.function(
             full, [(kind, x) for x in xs], result=kind, attributes="alwaysinline nounwind"
         )
         b = Builder(f)
-        f.give(_FORMULAS[name](*(Scalar(b, f"%{x}", dtype) for x in xs)).name)
+        f.give(_formula(name)(*(Scalar(b, f"%{x}", dtype) for x in xs)).name)
 
     full = f"ob.{name}.{short}"
     return module.once(full, write)
