@@ -22,9 +22,11 @@ from ..graph import CONST, EMPTY, INPUT, Graph, Node
 from ..primitive import PRIMITIVES
 from ..spec import Specs
 from .access import awaited, is_plain
-from .costs import SLOW
+from .entries import cuts
 from .kinds import Sizes, is_pointwise, kind_of, real_axes, reduced_axes
+from .making import Kernel
 from .operations import NEST, PRODUCT
+from .phases import FEW
 from .rewrite import make, with_inputs
 
 _QUICK = {
@@ -50,67 +52,6 @@ def fuse(graph: Graph) -> Graph:
     return Grouping(graph).fused()
 
 
-LONG = 1 << 16
-"""Entries of a kernel that is worth adding up totals over its rows on the side."""
-WIDE = 1 << 14
-"""Entries of such a total, at most: each part has its own."""
-SHORT, MANY = 64, 1024
-"""Rows below so many entries, and at least so many of them, that what is slow and needed once per
-row takes longer than the row: a kernel of its own computes it of several rows side by side.
-"""
-
-
-class Kernel:
-    """A kernel in the making.
-
-    kind      "nest", "product" or "other"
-    axes      the sizes it goes over, without ones; `reduced`: the inner ones, by number
-    members   its nodes, oldest first; `whole` says of each whether it is per entry or per row
-    before    the kernels that it waits for, and those before them, as bits
-    """
-
-    def __init__(self, number: int, kind: str, axes: Sizes) -> None:
-        self.number, self.kind, self.axes = number, kind, axes
-        self.reduced: frozenset[int] = frozenset()
-        self.members: list[Node] = []
-        self.whole: dict[Node, bool] = {}
-        self.before = 0
-
-    @property
-    def rows(self) -> Sizes:
-        """The sizes of its outer axes."""
-        return tuple(n for a, n in enumerate(self.axes) if a not in self.reduced)
-
-    def placement(self, shape: Sizes, whole: bool) -> list[int | None]:
-        """For each axis of a member's shape the kernel's axis it goes along."""
-        numbers = [a for a in range(len(self.axes)) if whole or a not in self.reduced]
-        left = iter(numbers)
-        return [None if n == 1 else next(left) for n in shape]
-
-    def takes_once(self, node: Node) -> bool:
-        """Whether a node may be computed once per row, between the loops over its entries."""
-        if not self.reduced or self.kind != "nest":
-            return False
-        if node.op.name not in SLOW or len(self.axes) - 1 not in self.reduced:
-            return True
-        rows = math.prod(self.rows)
-        return rows < MANY or math.prod(self.axes) >= SHORT * rows
-
-    def takes_beside(self, node: Node, reduced: frozenset[int]) -> bool:
-        """Whether a total over all rows (one number per entry of a row) can be added up while the
-        rows are computed: the gradients of a scale and a shift.
-        """
-        return (
-            len(self.axes) - 1 in self.reduced
-            and bool(reduced)
-            and reduced == frozenset(range(len(self.axes))) - self.reduced
-            and node.op.reduces == "add"
-            and node.spec.dtype.kind == "f"
-            and node.spec.size <= WIDE
-            and math.prod(self.axes) >= LONG
-        )
-
-
 class Grouping:
     """Which node is computed in which kernel."""
 
@@ -125,6 +66,10 @@ class Grouping:
         self.reads: dict[Node, list[Node]] = {}
         self.depth: dict[Node, int] = {}
         self.crossed = self._crossings()
+        self.users: dict[Node, list[Node]] = {}
+        for node in graph.nodes:
+            for x in node.inputs:
+                self.users.setdefault(x, []).append(node)
         stored = set(map(self._base, graph.outputs))
         for node in graph.nodes:
             if self.kinds[node] in ("product", "other"):
@@ -148,14 +93,18 @@ class Grouping:
         or is much smaller (a column plus a row).
 
         Of arrays only if it is made of one (and of much smaller ones: a row for every column), and
-        needed entry by entry where it lies itself.
+        needed entry by entry where it lies itself. What is placed in zeros is stored before, and
+        once it is added to something else, nobody needs the zeros.
         """
-        if self.kinds[node] != "entry" or node.op.name not in _QUICK:
+        placed = node.op.name == "place" and self._is_added(node)
+        if self.kinds[node] != "entry" or not (placed or node.op.name in _QUICK):
             return False
         bases = [self._base(x) for x in node.inputs]
+        if any(b in self.free and not is_pointwise(b) for b in bases):
+            return False
         arrays = self._arrays(node)
         large = [x for x in arrays if 8 * x.spec.size > node.spec.size]
-        known = all(b in stored for b in bases if b in self.home)
+        known = placed or all(b in stored for b in bases if b in self.home)
         if not known and (large or node.spec.size == 1):
             return False
         depth = 1 + max((self.depth.get(b, 0) for b in bases), default=0)
@@ -165,7 +114,14 @@ class Grouping:
         if node.spec.size > 1 and (len(large) > 1 or self.crossed.get(node, True)):
             return False
         self.reads[node] = arrays
+        if placed:
+            stored.update(bases)
         return True
+
+    def _is_added(self, node: Node) -> bool:
+        """Whether one operation uses a node, entry by entry."""
+        user, *more = self.users[node]
+        return not more and self.kinds[user] == "entry" and is_pointwise(user)
 
     def _arrays(self, node: Node) -> list[Node]:
         """The arrays that a node reads, through views and what is computed again."""
@@ -181,6 +137,7 @@ class Grouping:
             if kind in ("leaf", "view"):
                 continue
             simple = kind == "reduction" or (kind == "entry" and is_pointwise(node))
+            simple = simple or _is_whole_part(node)
             for x in node.inputs:
                 straight = simple
                 while self.kinds[x] == "view":
@@ -320,6 +277,8 @@ class Grouping:
         x, reduced = node.inputs[0], reduced_axes(node)
         if kernel.kind != "nest" or real_axes(x.spec.shape) != kernel.axes:
             return None
+        if self._is_in_pieces(kernel):
+            return None
         beside = kernel.takes_beside(node, reduced)
         if kernel.reduced and kernel.reduced != reduced and not beside:
             return None
@@ -329,6 +288,15 @@ class Grouping:
             kernel.reduced = reduced
         return False
 
+    def _is_in_pieces(self, kernel: Kernel) -> bool:
+        """Whether a kernel puts together parts: its loops are cut where they begin and end, those
+        of a reduction are not, and would look at every entry whose it is.
+        """
+        if kernel.reduced or math.prod(kernel.axes) < FEW:
+            return False
+        put = [*kernel.members, *(x for n in kernel.members for x in n.inputs if x in self.free)]
+        return any(any(cuts(n)) for n in put)
+
     def _lines_up(self, kernel: Kernel, placement: Sequence[int | None], x: Node) -> bool:
         """Whether what the kernel computes of an input is needed at the entry being computed."""
         where: list[int | None] = list(range(x.spec.ndim))
@@ -337,6 +305,9 @@ class Grouping:
                 return all(self.home.get(s) is not kernel for s in self._sources_of(x))
             where = _below(x, where)
             x = x.inputs[0]
+        if x in self.free and not is_pointwise(x):
+            apart = all(self.home[s] is not kernel for s in self._sources(x))
+            return apart and kernel.kind == "nest" and not kernel.reduced
         if x in self.free:
             there = [None if w is None else placement[w] for w in where]
             return all(self._lines_up(kernel, there, i) for i in x.inputs)
@@ -459,6 +430,11 @@ class Grouping:
         computed = [x for x in inside if x not in roots]
         graph = Graph([roots[r] for r in given], [inside[n] for n in kept])
         return graph, given, computed, [w for w in waits if w not in members]
+
+
+def _is_whole_part(node: Node) -> bool:
+    """Whether it places in zeros what is then a part without gaps."""
+    return node.op.name == "place" and all(step == 1 for _, _, step in node.params["index"])
 
 
 def _late(x: Node, waits: Sequence[Node]) -> Node:

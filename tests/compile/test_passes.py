@@ -351,6 +351,42 @@ def test_fuse_adds_a_column_and_a_row_to_a_product_where_it_is_made():
     np.testing.assert_allclose(ob.jit(distances)(points), wanted, atol=1e-13)
 
 
+def test_fuse_adds_up_what_parts_send_back_in_one_kernel():
+    """The gradient of a stencil: no array of zeros with a part in it is stored."""
+
+    def energy(x):
+        return ((x[1:] - x[:-1]) ** 2).sum() + ((x[:, 1:] - x[:, :-1]) ** 2).sum()
+
+    values = np.random.default_rng(0).standard_normal((71, 83))
+    graph = lowered(traced(ob.grad(energy), values))
+    kernels = [n.params["graph"] for n in graph.nodes if n.op.name == "nest"]
+    placing = [g for g in kernels if any(n.op.name == "place" for n in g.nodes)]
+    assert [sum(n.op.name == "place" for n in g.nodes) for g in placing] == [4]
+    assert [y.op.name for y in placing[0].outputs] == ["add"]
+    np.testing.assert_allclose(
+        ob.jit(ob.grad(energy))(values), ob.grad(energy)(values), rtol=1e-13, atol=1e-13
+    )
+
+
+@pytest.mark.parametrize(("rows", "kernels"), [(100, 2), (3, 1)])
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: ob.concat([x, x[:, ::2]], axis=1),
+        lambda x: ob.pad(x, ((1, 1), (0, 3))),
+        lambda x: ob.roll(x, 7, axis=1),
+        lambda x: ob.pad(x, ((0, 0), (1, 0))) + ob.pad(x, ((0, 0), (0, 1))),
+    ],
+)
+def test_fuse_puts_long_rows_together_before_it_sums_them(f, rows, kernels):
+    """The loops of a sum are not cut where parts begin and end."""
+    values = np.random.default_rng(0).standard_normal((rows, 100))
+    total = lambda x: ob.logsumexp(f(x), axis=1)
+    graph = lowered(traced(total, values))
+    assert sum(n.op.name == "nest" for n in graph.nodes) == kernels
+    np.testing.assert_allclose(ob.jit(total)(values), total(values), rtol=1e-13)
+
+
 def test_a_training_step_updates_each_parameter_in_the_kernel_of_its_gradient():
     rng = np.random.default_rng(0)
     net = ob.nn.Sequential(ob.nn.Linear(6, 5), ob.nn.ReLU(), ob.nn.Linear(5, 4))
