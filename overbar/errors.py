@@ -21,6 +21,9 @@ _PACKAGE = __name__.partition(".")[0]
 class OverbarError(Exception):
     """The root of everything overbar raises on purpose."""
 
+    of_program = False
+    """Whether a traced program said so: it knows the lines of the trace, not those of the call."""
+
     def __init__(
         self,
         what: str,

@@ -890,3 +890,25 @@ def test_inside_another_transform_a_jitted_gradient_stays_followed():
     y = ob.tensor(x, requires_grad=True)
     slope(y).sum().backward()
     np.testing.assert_allclose(y.grad.numpy(), 6 * x)
+
+
+def test_a_refused_value_is_named_as_it_came_and_the_line_is_that_of_the_call():
+    state, rng = ob.zeros(3), ob.random.default_rng(0)
+
+    @ob.jit
+    def loss(z, t):
+        state.rebind(state + 1.0)
+        return ob.nn.functional.cross_entropy(z * state, t) + rng.normal(())
+
+    z = np.ones((2, 3))
+    for t in ([0, 1], [2, 1], [2, 2]):
+        loss(z, np.array(t))
+    before = state.tolist(), rng.state.tolist()
+    for call in (loss, ob.grad(loss)):
+        with pytest.raises(IndexError, match=r"target\[1\] is -2, but there are 3 classes"):
+            call(z, np.array([0, -2]))
+        assert (state.tolist(), rng.state.tolist()) == before
+    inverse = ob.jit(ob.linalg.inv)
+    inverse(np.eye(2))
+    with pytest.raises(ob.errors.SingularError, match=r"inverse\(np\.zeros\(\(2, 2\)\)\)  # here"):
+        inverse(np.zeros((2, 2)))  # here

@@ -20,13 +20,12 @@ import numpy as np
 from ..apply import apply
 from ..calculus.calls import call_
 from ..context import CONTEXT, WANTED, Context, within
-from ..errors import DomainError
+from ..errors import DomainError, OverbarError
 from ..graph import Graph
 from ..handle import Tensor, as_tensor
 from ..ops.movement import parts
 from ..primitive import is_finite
 from ..rebinding import rebind
-from ..replay import interpret
 from ..trees import Structure, changes, tree_flatten, tree_unflatten
 from .likeness import PLAIN
 from .signature import Reader, Signature, difference
@@ -80,25 +79,45 @@ class Jitted:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         context = CONTEXT.get()
-        for ready in self._ready:
-            known = ready.context is context or ready.suits(context)
-            if known and ready.flat and ready.epoch == changes():
-                given = args if not (kwargs or ready.words) else ready.joined(args, kwargs)
-                quick = ready.quick
-                result = MISS if quick is None else quick(given)
-                if result is MISS and (quick is None or ready.gate.refused in UNTIDY):
-                    result = ready.whole(given)
-                if result is not MISS:
-                    return result
-        if context.jit == "off" or context.trace is not None:
-            return self.f(*args, **kwargs)
+        try:
+            for ready in self._ready:
+                known = ready.context is context or ready.suits(context)
+                if known and ready.flat and ready.epoch == changes():
+                    given = args if not (kwargs or ready.words) else ready.joined(args, kwargs)
+                    quick = ready.quick
+                    result = MISS if quick is None else quick(given)
+                    if result is MISS and (quick is None or ready.gate.refused in UNTIDY):
+                        result = ready.whole(given)
+                    if result is not MISS:
+                        return result
+            if context.jit == "off" or context.trace is not None:
+                return self.f(*args, **kwargs)
+            leaves, structure = tree_flatten((args, kwargs), objects=False)
+            for ready in self._ready:
+                if not ready.flat and ready.serves(context) and ready.structure == structure:
+                    result = ready.whole(tuple(leaves))
+                    if result is not MISS:
+                        return result
+            return self._general(leaves, structure, context)
+        except OverbarError as error:
+            if not error.of_program or context.trace is not None:
+                raise
+            refused = error
+        return self._refused(refused, args, kwargs)
+
+    def _refused(self, error: OverbarError, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A program did not take its values, and has changed nothing: run eagerly, the function
+        names them as they came, and the line of this call (unless it is NumPy that complains).
+        """
         leaves, structure = tree_flatten((args, kwargs), objects=False)
-        for ready in self._ready:
-            if not ready.flat and ready.serves(context) and ready.structure == structure:
-                result = ready.whole(tuple(leaves))
-                if result is not MISS:
-                    return result
-        return self._general(leaves, structure, context)
+        with self._found(leaves, structure, CONTEXT.get()).as_before(leaves):
+            try:
+                self.f(*args, **kwargs)
+            except OverbarError as told:
+                error = told
+            except Exception as raw:  # noqa: BLE001
+                error.__cause__ = raw
+            raise error
 
     def _general(self, leaves: list[Any], structure: Structure, context: Context) -> Any:
         """A call whose like has not been prepared."""
@@ -392,12 +411,11 @@ def _as_node(traced: Traced, leaves: Sequence[Any]) -> list[Tensor]:
 def _run_graph(graph: Graph, values: Sequence[Any]) -> Sequence[Any]:
     """The outputs of a graph that others follow: compiled, like those that are derived from it."""
     from . import native
+    from .program import Compiled, Interpreted
 
     context = CONTEXT.get()
     if context.jit != "native" or not native.available():
-        return interpret(graph, values)
-    from .program import Compiled
-
+        return Interpreted(graph).values(values)
     programs = graph.derived.setdefault("programs", {})
     threads = context.threads or default_threads()
     if threads not in programs:

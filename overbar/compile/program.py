@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from ..context import within
-from ..errors import IndexingError
+from ..errors import IndexingError, OverbarError
 from ..graph import Graph
 from ..handle import Tensor, from_value
 from ..rebinding import moves, rebind
@@ -97,7 +97,11 @@ class Interpreted:
 
     def values(self, inputs: Sequence[Any]) -> list[Any]:
         """The outputs of the graph for these values of its inputs."""
-        return interpret(self.graph, inputs)
+        try:
+            return interpret(self.graph, inputs)
+        except OverbarError as error:
+            error.of_program = True
+            raise
 
 
 def _leave_grads(traced: Traced, leaves: Sequence[Any], made: Sequence[Tensor]) -> None:
@@ -253,7 +257,7 @@ class Compiled:
         try:
             return self._values(inputs)
         except Undecided:
-            return interpret(self.graph, inputs)
+            return Interpreted(self.graph).values(inputs)
 
     def _values(self, inputs: Sequence[Any]) -> list[Any]:
         with _Borrowed(self) as frame:
@@ -283,11 +287,13 @@ class Compiled:
         nodes = checked_nodes(self.assembled.plan.steps[step])
         index = value - size if value < 0 else value
         node = next((n for n in nodes if n.origin is not None), nodes[0])
-        return IndexingError(
-            f"{node.op.name}: index {index} is out of bounds for an axis of size {size}",
+        error = IndexingError(
+            f"{node.op.name}: index {index} is outside an axis of size {size}",
             want=f"an index from {-size} to {size - 1}" if size else "no index: the axis is empty",
             where=str(node.origin) if node.origin else None,
         )
+        error.of_program = True
+        return error
 
     def tidied(self, i: int, value: Any) -> np.ndarray:
         """The copy of a value that cannot be read as it is. It is made once: what a tensor holds

@@ -140,7 +140,8 @@ class Survey:
         tensors are stored in.
         """
         for path in [p for p in self.facts if p.endswith("[]") and not p.endswith(".[]")]:
-            if later.facts.get(path) != self.facts[path] and id(self.watches[path].where) not in stored:
+            apart = id(self.watches[path].where) not in stored
+            if apart and later.facts.get(path) != self.facts[path]:
                 del self.facts[path]
                 self.watches.pop(path, None)
         return self

@@ -148,7 +148,7 @@ def test_known_positions_are_not_checked():
     given = ob.jit(lambda x, at: ob.exp(x[at]))
     x = array(4)
     np.testing.assert_array_equal(known(x), given(x, at))
-    with pytest.raises(IndexError, match="is out of bounds for an axis of size 4"):
+    with pytest.raises(IndexError, match="is outside an axis of size 4"):
         given(x, at + 7)
     with pytest.raises(IndexError, match="index 9 is outside"):
         ob.jit(lambda x: ob.exp(x[np.array([9] * 300)]))(x)
