@@ -8,8 +8,10 @@ of windows are read where they are found.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
+from functools import reduce
 
 from ..graph import Graph, Node
 from ..primitive import PRIMITIVES
@@ -19,6 +21,10 @@ from .winners import greatest, pooled, read_winners
 
 STREAMED, LONG = 1 << 22, 512
 """Numbers of a matrix, and of its rows, from which on its product with a vector is for `gemm`."""
+TINY, MANY = 8, 16
+"""So many products of matrices no larger than that are not for `gemm`, which does them one after
+the other: entry by entry, those of several fill a vector.
+"""
 
 
 def contract(graph: Graph) -> Graph:
@@ -145,7 +151,10 @@ def _simplest(node: Node) -> Node:
         rows = [c for c in a if c not in b and sizes[c] > 1]
         columns = [c for c in b if c not in a and sizes[c] > 1]
         if over and rows and columns and set(output) >= {*rows, *columns}:
-            return node
+            size = [math.prod(sizes[c] for c in letters) for letters in (rows, columns, over)]
+            if max(size) > TINY or node.spec.size < MANY * size[0] * size[1]:
+                return node
+            return _term_by_term(node, sizes)
         if any(_is_streamed(x, t, output) for x, t in zip(node.inputs, terms, strict=True)):
             return node
     every = _in_order(terms, output, sizes)
@@ -155,6 +164,27 @@ def _simplest(node: Node) -> Node:
         y = make(PRIMITIVES["multiply"], spread, {}, y.spec, node)
     summed = tuple(a for a, c in enumerate(every) if c not in output)
     return _summed(y, summed, node) if summed else y
+
+
+def _term_by_term(node: Node, sizes: dict[str, int]) -> Node:
+    """A product as the sum of its terms, each of them as large as the result."""
+    terms, output = letters_of(node)
+    over = [c for c in terms[0] if c not in output]
+
+    def factor(x: Node, here: str, place: dict[str, int]) -> Node:
+        lengths = zip(here, x.spec.shape, strict=True)
+        index = tuple((place[c], 1, 1) if c in place else (0, n, 1) for c, n in lengths)
+        kept = "".join(c for c in here if c not in place)
+        of = spec(tuple(sizes[c] for c in kept), x.spec.dtype)
+        part = make(PRIMITIVES["slice"], (x,), {"index": index, "shape": of.shape}, of, node)
+        return _spread(part, kept, output, sizes, node)
+
+    ys = []
+    for at in itertools.product(*(range(sizes[c]) for c in over)):
+        place = dict(zip(over, at, strict=True))
+        factors = [factor(x, t, place) for x, t in zip(node.inputs, terms, strict=True)]
+        ys.append(make(PRIMITIVES["multiply"], factors, {}, node.spec, node))
+    return reduce(lambda x, y: make(PRIMITIVES["add"], (x, y), {}, node.spec, node), ys)
 
 
 def _is_streamed(x: Node, here: str, output: str) -> bool:

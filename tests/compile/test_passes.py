@@ -295,6 +295,21 @@ def test_contract_makes_a_sum_of_a_matrix_times_a_vector():
     ]
 
 
+@pytest.mark.parametrize(
+    "form", ["aij,ajk->aik", "aji,ajk->aki", "abij,abkj->baik", "aijl,jalk->aik", "aijm,ajkm->aikm"]
+)
+def test_contract_writes_many_tiny_products_term_by_term(form, rng):
+    terms = form.partition("->")[0].split(",")
+    for many in (5, 20):
+        sizes = {"a": many, "b": 2, "i": 3, "j": 4, "k": 2, "l": 1, "m": 2}
+        xs = [rng.normal(size=[sizes[c] for c in t]) for t in terms]
+        graph = lowered(traced(lambda *xs: ob.einsum(form, *xs), *xs), until="contract")
+        names = {n.op.name for n in graph.nodes if n.inputs}
+        few = many * (2 if "b" in form or "m" in form else 1) < 16
+        assert ("einsum" in names) == few
+        np.testing.assert_allclose(ob.jit(ob.einsum)(form, *xs), np.einsum(form, *xs), rtol=1e-12)
+
+
 def test_contract_drops_the_lanes_of_a_broadcast_weight():
     xs, w = np.ones((7, 4, 3)), np.ones((3, 5))
     graph = lowered(traced(lambda xs, w: ob.vmap(lambda x: x @ w)(xs), xs, w), until="contract")
