@@ -235,10 +235,15 @@ class Builder:
         wide, to = "i64" if dtype.itemsize > 4 or dtype.kind == "u" else "i32", type_of(dtype)
         least = np.iinfo(np.int64 if wide == "i64" else np.int32).min
         top = self.constant(-float(least), x)
+        upper = x >= top if dtype == np.uint64 else None
+        if upper is not None:
+            x = self.where(upper, x - top, x)
         fits = (x < top) & (x >= self.constant(float(least), x))
         safe = self.where(fits, x, self.constant(0, x))
         raw = self.make(f"fptosi {x.type} {safe.name} to {wide}", np.dtype(f"int{wide[1:]}"))
         raw = self.where(fits, raw, self.constant(least, raw))
+        if upper is not None:
+            raw = self.where(upper, raw ^ self.constant(least, raw), raw)
         if to == wide:
             return Scalar(self, raw.name, dtype)
         return self.make(f"trunc {wide} {raw.name} to {to}", dtype)

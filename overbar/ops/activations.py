@@ -47,7 +47,7 @@ elu_ = elementwise(
 
 
 def _softplus(xp: Any, x: Any) -> Any:
-    return xp.maximum(x, 0) + xp.log1p(xp.exp(-xp.abs(x)))
+    return xp.maximum(x, 0) + xp.log1p(xp.exp(-xp.fabs(x)))
 
 
 softplus_ = elementwise(
@@ -61,15 +61,22 @@ softplus_ = elementwise(
     doc="log(1 + exp x), without overflow.",
 )
 log_sigmoid = elementwise(
-    "log_sigmoid", forward=lambda xp, x: xp.minimum(x, 0) - xp.log1p(xp.exp(-xp.abs(x))),
+    "log_sigmoid", forward=lambda xp, x: xp.minimum(x, 0) - xp.log1p(xp.exp(-xp.fabs(x))),
     text="log σ({0})", tex=r"\log \sigma({0})", partials=(lambda _y, x: expit(-x),),
     native=lambda b, x: b.call("log_sigmoid", x),
     doc="The logarithm of the logistic function, without underflow.",
 )  # fmt: skip
 _ZERO_FROM = -1e4  # so far left the logistic function is 0, and so are the products, at −∞ too
+
+
+def _silu(xp: Any, x: Any) -> Any:
+    x = xp.maximum(x, _ZERO_FROM)
+    return x * logistic(xp, x)
+
+
 silu = elementwise(
     "silu",
-    forward=lambda xp, x: xp.maximum(x, _ZERO_FROM) * logistic(xp, x),
+    forward=_silu,
     text="{0} σ({0})",
     tex=r"{0}\,\sigma({0})",
     partials=(lambda _y, x: expit(x) * (1 + x * expit(-x)),),

@@ -59,7 +59,7 @@ tanh = elementwise(
 
 def logistic(xp: Any, x: Any) -> Any:
     """1 / (1 + e^−x) by way of e^−|x|, which cannot overflow."""
-    small = xp.exp(-xp.abs(x))
+    small = xp.exp(-xp.fabs(x))
     return xp.where(x >= 0, 1, small) / (1 + small)
 
 

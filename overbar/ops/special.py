@@ -247,7 +247,7 @@ ndtri = elementwise(
 def _logit(xp: Any, x: Any) -> Any:
     """Near 1/2 by way of 2x − 1, which is exact there."""
     with np.errstate(all="ignore"):
-        ends = xp.log(xp.where(x < 0.5, x / (1 - x), (1 - x) / x))
+        ends = xp.log(xp.where(x < 0.5, x / (1.0 - x), (1.0 - x) / x))
         ends = xp.where(x < 0.5, ends, -ends)
         return xp.where(xp.abs(x - 0.5) < 0.2, 2 * xp.arctanh(2 * x - 1), ends)
 
@@ -320,7 +320,7 @@ xlog1py = elementwise(
 
 def _entr(xp: Any, x: Any) -> Any:
     with np.errstate(divide="ignore", invalid="ignore"):
-        inner = xp.where(x == 0, 0 * x, -x * xp.log(xp.abs(x)))
+        inner = xp.where(x == 0, 0 * x, -(x * xp.log(xp.abs(x))))
         return xp.where(x < 0, -xp.inf, inner)
 
 

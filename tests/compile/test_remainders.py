@@ -108,3 +108,13 @@ def test_rounding_to_decimals_and_signs(dtype):
     assert_same_bits(ob.copysign, a, b)
     assert_same_bits(lambda i: ob.round(i, 2), np.arange(-5, 5))
     assert_same_bits(ob.signbit, np.arange(-5, 5))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_numbers_of_the_upper_half_of_uint64_come_from_floats(kind, dtype, monkeypatch):
+    machine = machine_of(kind)
+    monkeypatch.setattr(native, "host", lambda: machine)
+    x = np.array([0, 1.5, 2**53, 2**63 - 1024, 2**63, 2**63 + 2048, 9.3e18, 1.8e19] * 3, dtype)
+    y = ob.jit(lambda x: ob.astype(x, np.uint64))(x)
+    np.testing.assert_array_equal(y.numpy(), x.astype(np.uint64))

@@ -489,3 +489,14 @@ def test_s0_8_the_adjoint_of_an_elementwise_function_is_a_product(name):
     _, pull = ob.vjp(f, x)
     np.testing.assert_allclose(pull(y_bar)[0], y_bar * slope, rtol=1e-15)
     np.testing.assert_allclose(ob.jvp(f, (x,), (y_bar,))[1], y_bar * slope, rtol=1e-15)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "uint32", "uint64", "int8", "int64"])
+def test_whole_numbers_are_taken_as_what_they_are(dtype):
+    x = np.array([0, 1, 2, 3, 7, 20, 100], dtype)
+    special = (ob.special.expit, ob.special.logit, ob.special.entr)
+    for f in (ob.sigmoid, ob.softplus, ob.log_sigmoid, ob.silu, *special):
+        for g in (f, ob.jit(f)):
+            y, want = g(x), f(x.astype(np.float64)).numpy()
+            eps = float(np.finfo(y.dtype).eps)
+            np.testing.assert_allclose(y.numpy(), want.astype(y.dtype), rtol=4 * eps, atol=eps)
