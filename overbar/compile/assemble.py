@@ -16,13 +16,11 @@ from .access import Strided, strided
 from .alike import merged
 from .block import QUIET, Block, Program, shared
 from .checks import HEADER, Checks, is_checked
-from .control import control
 from .kernel import Kernel
-from .library import library
 from .machine import Machine
-from .matrices import matrices
 from .place import Buffer, Plan, Step
 from .runtime import shared_text
+from .stages import Stages
 
 STEPS = 100
 """In one function; a segment with more is several. The time it takes to compile a function grows
@@ -97,6 +95,16 @@ def assemble(
     return Assembly(graph, donated, machine, threads, habits).done()
 
 
+def _other(program: Program, step: Step, numbers: Sequence[int], name: str) -> Stages | None:
+    """What is neither a nest nor a product; many programs have none, and import none of this."""
+    from .control import control
+    from .library import library
+    from .matrices import matrices
+
+    tried = (write(program, step, numbers, name) for write in (control, library, matrices))
+    return next((made for made in tried if made is not None), None)
+
+
 class Assembly(Block):
     """The whole program."""
 
@@ -108,8 +116,7 @@ class Assembly(Block):
         threads: int,
         habits: dict[str, Any] | None,
     ) -> None:
-        others = control, library, matrices
-        super().__init__(Program(machine, others, habits, threads), graph, donated)
+        super().__init__(Program(machine, _other, habits, threads), graph, donated)
         self.threads = threads if self.work() > QUIET else 1
         self.shared = threads > 1 and (self.threads > 1 or habits is not None)
 

@@ -29,8 +29,8 @@ QUIET = 1_000_000
 EXPECTED = 8
 """Steps of a loop that ends when a test fails."""
 
-Others = Callable[["Program", Step, Sequence[int], str], Stages | None]
-"""Writes what is neither a nest nor a product; see `control`, `library`."""
+Other = Callable[["Program", Step, Sequence[int], str], Stages | None]
+"""Writes what is neither a nest nor a product; None if it has no native form."""
 
 
 def signature(node: Node) -> Any:
@@ -65,11 +65,11 @@ class Program:
     def __init__(
         self,
         machine: Machine,
-        others: Sequence[Others],
+        other: Other,
         habits: dict[str, Any] | None = None,
         threads: int = 1,
     ) -> None:
-        self.machine, self.others, self.threads = machine, tuple(others), threads
+        self.machine, self.other, self.threads = machine, other, threads
         self.module, self.checks = Module(machine.bits, habits), Checks()
         self.made: dict[Any, Stages] = {}
         self.refused: dict[Node, str] = {}  # why a loop has no native form
@@ -100,8 +100,7 @@ class Program:
                 found = write(self.module, self.machine, name, step.node, numbers, self.checks)
                 self.made[key] = found
         else:
-            tried = (write(self, step, numbers, name) for write in self.others)
-            found = next((made for made in tried if made is not None), None)
+            found = self.other(self, step, numbers, name)
             if found is None:
                 return None
             self.made[name] = found
