@@ -3,7 +3,7 @@
 A number becomes a whole number without sign that is the greater, the greater it is; NaN the
 greatest. Those are sorted digit by digit, from the last one, by counting: every pass keeps the
 order of equals. A digit that is the same in all is passed over. Short lines are sorted by
-insertion.
+insertion. A key of at most 32 bits shares its word with the place that the number came from.
 
 Source:  Knuth (1998), The Art of Computer Programming 3, 5.2.1 and 5.2.5.
 """
@@ -28,7 +28,8 @@ BLOCK = 32
 """Numbers that are passed over together if none of them is great enough."""
 LONGEST = 1 << 20
 """Numbers of a line; the memory for more is left to NumPy to find."""
-_TOP = -(1 << 63)
+HALF = 32
+"""Bits of a word that a short key, above, and its place, below, take each."""
 
 
 def room(count: int) -> int:
@@ -38,36 +39,44 @@ def room(count: int) -> int:
 
 def is_long(node: Node) -> bool:
     """Whether its lines are left to NumPy."""
-    kept = _kept(node) if node.op.name == "argtopk" else None
-    return (kept or node.inputs[0].spec.shape[node.params["axis"]]) > LONGEST
+    size = node.inputs[0].spec.shape[node.params["axis"]]
+    kept = _kept(node) if node.op.name == "argtopk" else size
+    return kept > LONGEST or size >= 1 << HALF
 
 
 def _key(b: Builder, x: Scalar) -> Scalar:
-    """The key of a number, in 64 bits."""
+    """The key of a number: as many bits as it has, in 64."""
+    bits = 8 * x.dtype.itemsize
+    whole, plain = np.dtype(f"int{bits}"), np.dtype(f"uint{bits}")
+    least = b.constant(np.iinfo(whole).min, whole)
+    if x.dtype.kind == "u":
+        return b.cast(x, INT)
+    i = x
     if x.floating:
-        bits, last = 8 * x.dtype.itemsize, 8 * x.dtype.itemsize - 1
-        whole = np.dtype(f"int{bits}")
         i = b.make(f"bitcast {x.type} {x.name} to i{bits}", whole)
-        flip = (i >> last) | b.constant(np.iinfo(whole).min, whole)
-        key = b.where(b.isnan(x), b.constant(-1, whole), i ^ flip)
-        return b.cast(Scalar(b, key.name, np.dtype(f"uint{bits}")), INT)
-    if x.dtype.kind == "i":
-        return b.cast(x, INT) ^ b.constant(_TOP, INT)
-    return b.cast(x, INT)
+        key = b.where(b.isnan(x), b.constant(-1, whole), i ^ ((i >> (bits - 1)) | least))
+    else:
+        key = i ^ least
+    return b.cast(Scalar(b, key.name, plain), INT)
 
 
 def _number(b: Builder, key: Scalar, dtype: np.dtype) -> Scalar:
     """The number of a key."""
-    if dtype.kind == "f":
-        bits = 8 * dtype.itemsize
-        whole = np.dtype(f"int{bits}")
-        k = b.cast(key, whole)
-        least = b.constant(np.iinfo(whole).min, whole)
-        i = b.where(k < 0, k ^ least, ~k)
-        return b.make(f"bitcast i{bits} {i.name} to {type_of(dtype)}", dtype)
+    if dtype.kind in "ub":
+        return b.cast(key, dtype)
+    bits = 8 * dtype.itemsize
+    whole = np.dtype(f"int{bits}")
+    k, least = b.cast(key, whole), b.constant(np.iinfo(whole).min, whole)
     if dtype.kind == "i":
-        return b.cast(key ^ b.constant(_TOP, INT), dtype)
-    return b.cast(key, dtype)
+        return k ^ least
+    i = b.where(k < 0, k ^ least, ~k)
+    return b.make(f"bitcast i{bits} {i.name} to {type_of(dtype)}", dtype)
+
+
+def _turned(key: Scalar, dtype: np.dtype) -> Scalar:
+    """The key in the opposite order."""
+    bits = 8 * dtype.itemsize
+    return key ^ ((1 << bits) - 1 if bits < 64 else -1)
 
 
 def _key_at(b: Builder, pointer: str, at: Any, dtype: np.dtype, places: bool) -> Scalar:
@@ -79,24 +88,56 @@ def _key_at(b: Builder, pointer: str, at: Any, dtype: np.dtype, places: bool) ->
     return _key(b, x)
 
 
+class Words:
+    """Keys in memory, and the places that go with them: in the same words, or `count` further."""
+
+    def __init__(self, f: Function, dtype: np.dtype, count: int) -> None:
+        self.f, self.count, self.short = f, count, is_short(dtype)
+
+    def put(self, pointer: str, i: Any, key: str, place: Any = None) -> None:
+        """Write both, or the key alone."""
+        f = self.f
+        word = f.let(f"shl i64 {key}, {HALF}") if self.short else key
+        if place is not None and self.short:
+            word = f.let(f"or i64 {word}, {place}")
+        f.store(word, f.at(pointer, i, "i64"), "i64")
+        if place is not None and not self.short:
+            f.store(place, f.at(pointer, f.add(i, self.count), "i64"), "i64")
+
+    def key(self, pointer: str, i: Any) -> str:
+        """Read one."""
+        word = self.f.load(self.f.at(pointer, i, "i64"), "i64")
+        return self.f.let(f"lshr i64 {word}, {HALF}") if self.short else word
+
+    def place(self, pointer: str, i: Any) -> str:
+        """Read one."""
+        if not self.short:
+            return self.f.load(self.f.at(pointer, self.f.add(i, self.count), "i64"), "i64")
+        word = self.f.load(self.f.at(pointer, i, "i64"), "i64")
+        return self.f.let(f"and i64 {word}, {(1 << HALF) - 1}")
+
+
+def is_short(dtype: np.dtype) -> bool:
+    """Whether keys share their words with places."""
+    return 8 * dtype.itemsize <= HALF
+
+
 def _sorted(module: Module, dtype: np.dtype, places: bool) -> str:
-    """The name of the function that sorts keys: it gives the address where they then are. With
-    `places` there is a number behind each, n further, that goes with it. The `first` of them are
-    in order already.
+    """The name of the function that sorts `Words`: it gives the address where they then are. The
+    `first` of them are in order already.
     """
-    # what is signed or floating fills 64 bits after the sign is turned; others as many as they have
-    passes = 8 if dtype.kind == "i" else dtype.itemsize
-    name = f"ob.{'places' if places else 'keys'}.{passes}"
+    short, passes = is_short(dtype), dtype.itemsize
+    name = f"ob.{'words' if short else 'places' if places else 'keys'}.{passes}"
     arguments = [("ptr", "room"), ("i64", "n"), ("i64", "first")]
 
     def write() -> None:
         f = module.function(name, arguments, result="ptr", attributes="noinline nounwind")
-        _write(f, passes, places)
+        _write(f, passes, HALF if short else 0, places and not short)
 
     return module.once(name, write)
 
 
-def _write(f: Function, passes: int, places: bool) -> None:
+def _write(f: Function, passes: int, below: int, places: bool) -> None:
     keys = f.variable("ptr", "%room", align=8)
     other = f.variable("ptr", f.at("%room", f.mul("%n", 2), "i64"), align=8)
     counts = f.at("%room", f.mul("%n", 4), "i64")
@@ -128,7 +169,7 @@ def _write(f: Function, passes: int, places: bool) -> None:
         f.dead()
 
     def digit(key: str, p: int) -> str:
-        return f.let(f"and i64 {f.let(f'lshr i64 {key}, {8 * p}')}, 255")
+        return f.let(f"and i64 {f.let(f'lshr i64 {key}, {below + 8 * p}')}, 255")
 
     with f.loop(0, passes * 256) as i:
         f.store(0, f.at(counts, i, "i64"), "i64")
@@ -166,25 +207,25 @@ def ordered(w: Any, pointers: Sequence[str]) -> None:
     count, step = x.shape[axis], row_major(x.shape)[axis]
     low, high = w.lines(math.prod(x.shape) // count, count * 16)
     w.workspace = room(count)
-    down = -1 if node.params["descending"] and places else 0
+    down = node.params["descending"] and places
     sort, kind = _sorted(f.module, x.dtype, places), type_of(x.dtype)
+    words = Words(f, x.dtype, count)
     with f.loop(low, high) as line:
         start = f.add(f.mul(f.div(line, step), count * step), f.mod(line, step))
         first = f.at(pointers[0], start, kind)
         with f.loop(0, count) as i:
-            key = _key_at(b, first, f.mul(i, step), x.dtype, places) ^ down
-            f.store(key.name, f.at("%workspace", i, "i64"), "i64")
-            if places:
-                f.store(i, f.at("%workspace", f.add(i, count), "i64"), "i64")
+            key = _key_at(b, first, f.mul(i, step), x.dtype, places)
+            key = _turned(key, x.dtype) if down else key
+            words.put("%workspace", i, key.name, i if places else None)
         found = f.call(sort, "ptr", ("ptr", "%workspace"), ("i64", count), ("i64", 1))
         with f.loop(0, count) as i:
             at = i
             if node.params["descending"] and not places:
                 at = f.sub(count - 1, i)
-            at = f.add(at, count) if places else at
-            y = Scalar(b, f.load(f.at(found, at, "i64"), "i64"), INT)
-            if not places:
-                y = _number(b, y, x.dtype)
+            if places:
+                y = Scalar(b, words.place(found, at), INT)
+            else:
+                y = _number(b, Scalar(b, words.key(found, at), INT), x.dtype)
             w.put(pointers[1], f.add(start, f.mul(i, step)), y)
 
 
@@ -203,32 +244,27 @@ def foremost(w: Any, pointers: Sequence[str]) -> None:
     number = UINT8 if x.dtype == BOOL else x.dtype
     filled, last = f.variable("i64", align=8), f.variable("i64", align=8)
     limit, word = f.variable(kind, align=8), f"i{8 * x.dtype.itemsize}"
-    hit = f.variable(word, align=8)
+    hit, words = f.variable(word, align=8), Words(f, x.dtype, kept)
 
     def key_of(first: str, i: Any) -> Scalar:
-        key = _key_at(b, first, f.mul(i, step), x.dtype, True) ^ -1
-        return b.cast(key, UINT64)
-
-    def put(key: str, place: Any, at: Any) -> None:
-        f.store(key, f.at("%workspace", at, "i64"), "i64")
-        f.store(place, f.at("%workspace", f.add(at, kept), "i64"), "i64")
+        key = _key_at(b, first, f.mul(i, step), x.dtype, True)
+        return b.cast(_turned(key, x.dtype), UINT64)
 
     def cut(ordered: int) -> None:
         """Sort what is there; only the k best stay."""
         found = f.call(sort, "ptr", ("ptr", "%workspace"), ("i64", kept), ("i64", ordered))
         if kept > SHORT:
             with f.loop(0, k) as i:
-                key = f.load(f.at(found, i, "i64"), "i64")
-                put(key, f.load(f.at(found, f.add(i, kept), "i64"), "i64"), i)
-        key = f.load(f.at("%workspace", k - 1, "i64"), "i64")
+                words.put("%workspace", i, words.key(found, i), words.place(found, i))
+        key = words.key("%workspace", k - 1)
         f.set(filled, k)
         f.set(last, key)
-        f.set(limit, _number(b, Scalar(b, key, INT) ^ -1, number).name)
+        f.set(limit, _number(b, _turned(Scalar(b, key, INT), x.dtype), number).name)
 
     def look(first: str, i: Any) -> None:
         key = key_of(first, i)
         with f.when((key < Scalar(b, f.get(last), UINT64)).name):
-            put(key.name, i, f.get(filled))
+            words.put("%workspace", f.get(filled), key.name, i)
             f.set(filled, f.add(f.get(filled), 1))
             with f.when(f.let(f"icmp eq i64 {f.get(filled)}, {kept}")):
                 cut(k)
@@ -237,7 +273,7 @@ def foremost(w: Any, pointers: Sequence[str]) -> None:
         before, after = f.div(line, step), f.mod(line, step)
         first = f.at(pointers[0], f.add(f.mul(before, count * step), after), kind)
         with f.loop(0, kept) as i:
-            put(key_of(first, i).name, i, i)
+            words.put("%workspace", i, key_of(first, i).name, i)
         cut(1)
         with f.loop(kept, count, BLOCK) as i:
             f.set(hit, 1)
@@ -256,11 +292,11 @@ def foremost(w: Any, pointers: Sequence[str]) -> None:
         if k + 1 < kept < count:
             with f.when(f.let(f"icmp ne i64 {f.get(filled)}, {k}")):
                 with f.loop(f.get(filled), kept) as i:
-                    put("-1", 0, i)  # behind all
+                    words.put("%workspace", i, "-1", -1)  # behind all
                 cut(1)
         begin = f.add(f.mul(before, k * step), after)
         with f.loop(0, k) as i:
-            place = f.load(f.at("%workspace", f.add(i, kept), "i64"), "i64")
+            place = words.place("%workspace", i)
             w.put(pointers[1], f.add(begin, f.mul(i, step)), Scalar(b, place, INT))
 
 

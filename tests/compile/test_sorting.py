@@ -135,11 +135,17 @@ def test_the_greatest_along_any_axis(dtype):
     assert_same(lambda x: ob.topk(x, 5, 1).values, x)
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32", "int64", "uint8"])
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int64", "int32", "int16", "uint8"])
 def test_the_greatest_of_lines_in_order(dtype):
-    """Ascending, so that each is greater than all before; descending; all the same."""
+    """Ascending, so that each is greater than all before; descending; the same; most the least."""
     up = np.arange(250).astype(dtype)
-    lines = [up, up[::-1], np.full(up.shape, 3, dtype)]
+    least = -np.inf if np.dtype(dtype).kind == "f" else np.iinfo(dtype).min
+    lines = [
+        up,
+        up[::-1],
+        np.full(up.shape, 3, dtype),
+        np.where(up % 60 == 7, up, least).astype(dtype),
+    ]
     if np.dtype(dtype).kind == "f":
         lines += [np.full(up.shape, np.nan, dtype), np.where(up % 2 == 0, -np.inf, up)]
     x = np.stack(lines)
