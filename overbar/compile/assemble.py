@@ -100,8 +100,9 @@ def _other(program: Program, step: Step, numbers: Sequence[int], name: str) -> S
     from .control import control
     from .library import library
     from .matrices import matrices
+    from .tiny import tiny
 
-    tried = (write(program, step, numbers, name) for write in (control, library, matrices))
+    tried = (write(program, step, numbers, name) for write in (control, library, tiny, matrices))
     return next((made for made in tried if made is not None), None)
 
 

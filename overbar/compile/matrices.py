@@ -8,7 +8,8 @@ answer is left to the interpreter, which says why as eager code does.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from ..graph import Node
@@ -28,8 +29,8 @@ WORK = 20_000
 """Multiply-adds worth being a part of their own."""
 
 
-class Matrices:
-    """The kernel of such an operation, being written.
+class Batch:
+    """The kernel of such an operation, being written: the matrices one by one.
 
     step    of the program; of: for operands and results the parameter they come in
     """
@@ -48,28 +49,23 @@ class Matrices:
         self.f: Function = program.module.function(name, arguments, attributes="nounwind noinline")
         self.f.hint = ""
 
-    def written(self, write: Callable[[Matrices, str], None], extra: int, more: int) -> Stages:
-        """The kernel; `write` does one matrix, with so many columns beside it and so many numbers
-        of scratch memory besides.
-        """
-        f, n = self.f, self.n
-        self.at = self.e.shape(n, extra)
-        count = math.prod(self.spec.shape[:-2])
-        size = whole_lines((self.at.rows * self.at.row + more) * self.e.size)
+    def shared(self, extra: int) -> tuple[int, int]:
+        """How many parts, and how many matrices in each; `extra` columns stand beside each."""
+        n, count = self.n, math.prod(self.spec.shape[:-2])
         parts = max(1, min(PARTS, count, count * n * n * (n + extra) // WORK))
         each = -(-count // parts)
-        parts = -(-count // each)
-        place = f.at("%scratch", f.mul("%part", size), "i8")
+        return -(-count // each), each
+
+    @contextmanager
+    def one_by_one(self, parts: int, each: int) -> Iterator[None]:
+        """A loop over the matrices of a part."""
+        f, count = self.f, math.prod(self.spec.shape[:-2])
         low: Index = f.mul("%part", each) if parts > 1 else 0
         with f.loop(low, f.least(f.add(low, each), count) if parts > 1 else count) as one:
             self.which = one
-            write(self, place)
-        f.give()
-        return Stages((Kernel(self.name, parts, 0),), size * parts)
+            yield
 
-    # -- in and out ---------------------------------------------------------------------------
-
-    def _lead(self, strides: Sequence[int]) -> Index:
+    def lead(self, strides: Sequence[int]) -> Index:
         """Where the matrix begins."""
         f, place, rest = self.f, 0, self.which
         for n, stride in zip(reversed(self.spec.shape[:-2]), reversed(strides[:-2]), strict=True):
@@ -82,11 +78,35 @@ class Matrices:
         f, view = self.f, strided(self.node.inputs[k])
         if view is None:
             raise AssertionError("an operand without strides")
-        start = f.at(self.inputs[k], f.add(view.offset, self._lead(view.strides)), self.e.kind)
+        start = f.at(self.inputs[k], f.add(view.offset, self.lead(view.strides)), self.e.kind)
         strides = view.strides[-2:]
         return lambda i, j: f.load(
             f.at(start, offset(f, (i, j), strides), self.e.kind), self.e.kind
         )
+
+    def refuse(self, condition: str) -> None:
+        """Leave it to the interpreter."""
+        self.program.checks.refuse(self.f, condition)
+
+
+class Matrices(Batch):
+    """Each is copied into scratch memory, done there, and copied out."""
+
+    def written(self, write: Callable[[Matrices, str], None], extra: int, more: int) -> Stages:
+        """The kernel; `write` does one matrix, with so many columns beside it and so many numbers
+        of scratch memory besides.
+        """
+        f = self.f
+        self.at = self.e.shape(self.n, extra)
+        size = whole_lines((self.at.rows * self.at.row + more) * self.e.size)
+        parts, each = self.shared(extra)
+        place = f.at("%scratch", f.mul("%part", size), "i8")
+        with self.one_by_one(parts, each):
+            write(self, place)
+        f.give()
+        return Stages((Kernel(self.name, parts, 0),), size * parts)
+
+    # -- in and out ---------------------------------------------------------------------------
 
     def clear(self, place: str) -> None:
         """Zeros everywhere."""
@@ -115,15 +135,11 @@ class Matrices:
         """Columns of scratch memory, their sign turned, as the result."""
         f, e = self.f, self.e
         strides = row_major(self.node.spec.shape)
-        to = f.at(self.outputs[0], self._lead(strides), e.kind)
+        to = f.at(self.outputs[0], self.lead(strides), e.kind)
         last = tuple(reversed(strides[-2:])) if turned else strides[-2:]
         with loops(f, self.n, columns) as (i, j):
             x = f.let(f"fneg {e.kind} {self.get(place, i, f.add(column, j))}")
             f.store(x, f.at(to, offset(f, (i, j), last), e.kind), e.kind)
-
-    def refuse(self, condition: str) -> None:
-        """Leave it to the interpreter."""
-        self.program.checks.refuse(self.f, condition)
 
     # -- what is done -------------------------------------------------------------------------
 
@@ -265,19 +281,23 @@ def matrices(program: Program, step: Step, numbers: Sequence[int], name: str) ->
     """The kernel of an operation on square matrices; None if it is none, or not of this dtype."""
     node = step.node
     write = WRITERS.get(node.op.name)
-    if write is None or not _is_held(node):
+    if write is None or not is_held(node):
         return None
-    made = Matrices(program, step, numbers, name)
-    extra = {"inv": made.n, "log_det_slope": made.n}.get(node.op.name, 0)
-    if len(node.inputs) == 2:
-        extra = node.inputs[1].spec.shape[-1]
+    made, extra = Matrices(program, step, numbers, name), beside(node)
     room = BLOCK * BLOCK
     if node.op.name == "cholesky" and made.n > BLOCK:
         room += BLOCK * made.e.shape(made.n, 0).row
     return made.written(write, extra, room)
 
 
-def _is_held(node: Node) -> bool:
+def beside(node: Node) -> int:
+    """How many columns stand beside each matrix."""
+    if node.op.name in ("inv", "log_det_slope"):
+        return node.spec.shape[-1]
+    return node.inputs[1].spec.shape[-1] if len(node.inputs) == 2 else 0
+
+
+def is_held(node: Node) -> bool:
     """Whether all operands are of the same dtype, and have entries, where strides say."""
     specs: list[Any] = [x.spec for x in node.inputs]
     names = {s.dtype.name for s in specs}

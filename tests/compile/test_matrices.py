@@ -15,7 +15,7 @@ pytest.importorskip("llvmlite")
 pytestmark = pytest.mark.native
 
 DTYPES = [np.float64, np.float32]
-SIZES = [1, 7, 32, 33, 100]
+SIZES = [1, 2, 3, 4, 7, 32, 33, 100]
 L = ob.linalg
 
 
@@ -78,7 +78,7 @@ def test_systems(n, dtype):
             assert_alike(lambda a, b, w=lower: L.solve_triangular(a.mT, b, lower=w), t, b)
 
 
-@pytest.mark.parametrize("n", [5, 90])
+@pytest.mark.parametrize("n", [3, 5, 90])
 def test_what_is_computed_is_as_near_as_numpys(n):
     """Residuals of an ill-conditioned system are as small: nothing was inverted."""
     rng = np.random.default_rng(0)
@@ -129,8 +129,25 @@ def test_all_machines(name, kind, monkeypatch):
         assert_alike(FUNCTIONS[name], a, b, ulps=4000)
 
 
-def test_two_threads_change_no_bit():
-    a, b = definite(40, 33, 33), general(40, 33, 5)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_all_machines_do_tiny_ones_alike(name, kind, monkeypatch):
+    """Several are under way at a time, each with its own order of rows; and some are left over."""
+    machine = machine_of(kind)
+    monkeypatch.setattr(native, "host", lambda: machine)
+    rng = np.random.default_rng(0)
+    for dtype in DTYPES:
+        for n in (2, 3, 4):
+            a, b = definite(5, 7, n, n, dtype=dtype), general(5, 7, n, 2, dtype=dtype)
+            if name not in ("cholesky", "triangular"):
+                order = rng.permuted(np.broadcast_to(np.arange(n), (5, 7, n)), axis=-1)
+                a = np.take_along_axis(general(5, 7, n, n, dtype=dtype), order[..., None], axis=-2)
+            assert_alike(FUNCTIONS[name], a, b)
+
+
+@pytest.mark.parametrize(("many", "n"), [(40, 33), (4001, 3)])
+def test_two_threads_change_no_bit(many, n):
+    a, b = definite(many, n, n), general(many, n, 5 if n > 4 else 3)
     for f in FUNCTIONS.values():
         found = []
         for threads in (1, 2):
@@ -143,6 +160,7 @@ def test_two_threads_change_no_bit():
 
 SINGULAR = np.array([[1.0, 2.0], [2.0, 4.0]])
 COLUMN = np.ones((2, 1))
+SIX = np.kron(np.eye(3), SINGULAR)
 REFUSED = {
     "cholesky": (L.cholesky, (-SINGULAR,)),
     "cholesky of NaN": (L.cholesky, (np.full((2, 2), np.nan),)),
@@ -150,6 +168,10 @@ REFUSED = {
     "solve": (L.solve, (SINGULAR, COLUMN)),
     "a lane": (ob.vmap(L.solve), (np.stack([np.eye(2), SINGULAR]), np.ones((2, 2, 1)))),
     "inv": (L.inv, (SINGULAR,)),
+    "inv of six": (L.inv, (SIX,)),
+    "cholesky of six": (L.cholesky, (-SIX,)),
+    "solve of six": (L.solve, (SIX, np.ones((6, 1)))),
+    "triangle of six": (L.solve_triangular, (np.triu(SIX - 1), np.ones((6, 1)))),
     "triangle": (L.solve_triangular, (np.triu(SINGULAR - 1), COLUMN)),
 }
 
@@ -182,12 +204,13 @@ def test_what_eager_code_refuses_is_refused_in_the_same_words(name):
     assert isinstance(wanted[0], type)
 
 
-def test_a_singular_matrix_has_no_volume_and_an_infinite_slope():
-    assert compiled(L.det, SINGULAR)[0] == 0
-    assert [float(y) for y in compiled(L.slogdet, SINGULAR)] == [0, -np.inf]
+@pytest.mark.parametrize("a", [SINGULAR, SIX], ids=["2", "6"])
+def test_a_singular_matrix_has_no_volume_and_an_infinite_slope(a):
+    assert compiled(L.det, a)[0] == 0
+    assert [float(y) for y in compiled(L.slogdet, a)] == [0, -np.inf]
     slope = ob.grad(lambda a: L.slogdet(a)[1])
     with np.errstate(all="ignore"):
-        np.testing.assert_array_equal(compiled(slope, SINGULAR), interpreted(slope, SINGULAR))
+        np.testing.assert_array_equal(compiled(slope, a), interpreted(slope, a))
 
 
 def test_an_error_leaves_everything_as_it_was():
