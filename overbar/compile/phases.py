@@ -210,6 +210,7 @@ class Shape:
         self.splits = False
         self.axis, pieces = None, 1
         candidates = self.outer or (self.inner if not self.reduced else [])
+        candidates = sorted(candidates, key=lambda a: a == self.across)  # its lines are read whole
         if candidates and 0 not in self.axes:  # the axis also where it stays one piece: see `holes`
             self.axis = next(
                 (a for a in candidates if self.size[a] >= wanted),

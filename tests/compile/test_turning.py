@@ -20,6 +20,8 @@ CASES = {
     "images": ((3, 40, 50), lambda x: ob.permute_dims(x, (0, 2, 1))),
     "channels last": ((2, 35, 7, 9), lambda x: ob.permute_dims(x, (0, 2, 3, 1))),
     "backwards": ((36, 5, 47), lambda x: ob.permute_dims(x, (2, 1, 0))),
+    "backwards, even": ((64, 33, 64), lambda x: ob.permute_dims(x, (2, 1, 0))),
+    "the middle stays": ((3, 40, 8, 36), lambda x: ob.permute_dims(x, (0, 3, 2, 1))),
     "axes of one": ((1, 45, 1, 38), lambda x: ob.permute_dims(x, (3, 2, 1, 0))),
 }
 
