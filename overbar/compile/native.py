@@ -347,6 +347,13 @@ class _Code(NamedTuple):
     builder: Any
 
 
+class _Made(NamedTuple):
+    """Object code, and of all functions in its text whether they are only declared."""
+
+    code: bytes
+    functions: dict[str, bool]
+
+
 @contextmanager
 def _read(text: str, machine: Machine, level: Level) -> Iterator[_Code]:
     """A text parsed and verified, and what is needed to compile it.
@@ -380,31 +387,36 @@ def _read(text: str, machine: Machine, level: Level) -> Iterator[_Code]:
 
 def _compiled(texts: Sequence[str], machine: Machine, level: Level) -> list[bytes]:
     """The object code of each text, by as many threads as there are cores."""
-    with ExitStack() as stack:
-        codes = [stack.enter_context(_read(text, machine, level)) for text in texts]
-        _check_symbols([code.module for code in codes], texts)
-        stack.enter_context(_busy)
-        return _side_by_side(codes, min(machine.cores, len(codes)))
+
+    def made(text: str) -> _Made:
+        with _read(text, machine, level) as code:
+            functions = {f.name: f.is_declaration for f in code.module.functions}
+            return _Made(_object(code), functions)
+
+    with _busy:
+        parts = _side_by_side(made, texts, min(machine.cores, len(texts)))
+    _check_symbols([part.functions for part in parts], texts)
+    return [part.code for part in parts]
 
 
-def _side_by_side(codes: Sequence[_Code], count: int) -> list[bytes]:
-    """The object code of each, by `count` threads of which the caller is one.
+def _side_by_side(made: Callable[[str], _Made], texts: Sequence[str], count: int) -> list[_Made]:
+    """What is made of each text, by `count` threads of which the caller is one.
 
     Not by an executor of `concurrent.futures`: a fork takes the lock of those before it waits for
     `_busy`, and we would wait for it with `_busy` in our hands.
     """
-    parts, turn = iter(enumerate(codes)), threading.Lock()
-    found: dict[int, bytes] = {}
+    parts, turn = iter(enumerate(texts)), threading.Lock()
+    found: dict[int, _Made] = {}
     failed: list[Exception] = []
 
     def work() -> None:
         try:
             while not failed:
                 with turn:
-                    k, code = next(parts, (0, None))
-                if code is None:
+                    k, text = next(parts, (0, None))
+                if text is None:
                     return
-                found[k] = _object(code)
+                found[k] = made(text)
         except Exception as error:  # noqa: BLE001  (raised again by the thread that waits)
             failed.append(error)
 
@@ -416,7 +428,7 @@ def _side_by_side(codes: Sequence[_Code], count: int) -> list[bytes]:
         helper.join()
     if failed:
         raise failed[0]
-    return [found[k] for k in range(len(codes))]
+    return [found[k] for k in range(len(texts))]
 
 
 def _object(code: _Code) -> bytes:
@@ -450,15 +462,12 @@ def _dispose(passes: Any) -> None:
     passes.detach()
 
 
-def _check_symbols(modules: Sequence[Any], texts: Sequence[str]) -> None:
+def _check_symbols(parts: Sequence[dict[str, bool]], texts: Sequence[str]) -> None:
     """A function that nobody has would be called at address zero."""
-    functions = [(f, text) for m, text in zip(modules, texts, strict=True) for f in m.functions]
-    defined = {f.name for f, _ in functions if not f.is_declaration}
-    for function, text in functions:
-        name = function.name
-        if name in defined or name.startswith("llvm."):
-            continue
-        if _llvm().address_of_symbol(name) is None:
-            raise InternalError(
-                f"no function {name} anywhere", text, line_with(f"@{name}(", text.splitlines())
-            )
+    defined = {name for part in parts for name, absent in part.items() if not absent}
+    for part, text in zip(parts, texts, strict=True):
+        for name in part.keys() - defined:
+            if not name.startswith("llvm.") and _llvm().address_of_symbol(name) is None:
+                raise InternalError(
+                    f"no function {name} anywhere", text, line_with(f"@{name}(", text.splitlines())
+                )
