@@ -7,6 +7,7 @@ import datetime as dt
 import os
 import sys
 from collections.abc import Sequence
+from compileall import compile_dir
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,7 +19,7 @@ import numpy as np
 from ..measure import order
 from . import page
 from .page import Contest
-from .rival import FailedError, Rival, Setting, settings
+from .rival import ROOT, FailedError, Rival, Setting, settings
 from .worker import LIMITS
 from .workloads import Workload
 
@@ -137,6 +138,7 @@ def main(contest: Contest, title: str, arguments: Sequence[str] | None = None) -
         parser.error(
             f"no workload {', '.join(unknown)}; wanted some of {', '.join(contest.workloads)}"
         )
+    compile_dir(ROOT / "overbar", quiet=1)  # an installed package, like a rival, has its bytecode
     short = asked.quick or asked.tiny
     into = asked.into or (None if short else page.FOLDER)
     rivals = settings(asked.threads, asked.rivals, keeping=not asked.tiny, never=contest.never)
