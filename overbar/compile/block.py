@@ -133,7 +133,8 @@ def work_of(node: Node) -> int:
     sizes = [x.spec.size for x in (node, *node.inputs) if not isinstance(x.spec, tuple)]
     if node.op.name in CONVOLUTIONS:
         return math.isqrt(math.prod(sizes))  # exact where nothing is padded
-    return 8 * sum(sizes)
+    slow = COSTS.get(node.op.name)
+    return 8 * sum(sizes) + (slow * node.spec.size * node.spec.dtype.itemsize if slow else 0)
 
 
 class Block:

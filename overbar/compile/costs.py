@@ -12,12 +12,14 @@ DEAR = {
     "power", "gammaln", "gamma", "betaln", "beta", "polygamma", "bessel_i", "bessel_j", "erfinv",
     "ndtri", "log_ndtr", "mills",
 }  # fmt: skip
-COSTS = {**dict.fromkeys(COSTLY, 8), **dict.fromkeys(DEAR, 40)}
+CHAINED = {"cumsum", "running_product", "recurrence"}
+COSTS = {**dict.fromkeys(COSTLY | CHAINED, 8), **dict.fromkeys(DEAR, 40)}
 """Multiply-adds that one byte of a result is worth: vectors hold half as many numbers of twice the
-size. Measured: exp of a float32 takes what 32 do, gelu 61, power 166, gammaln 490.
+size. Measured: exp of a float32 takes what 32 do, gelu 61, power 166, gammaln 490; a running sum or
+product, whose entries wait for each other, 77.
 """
 
-SLOW = frozenset(COSTS)
+SLOW = frozenset(COSTLY | DEAR)
 """Worth being computed of several numbers side by side: of one alone they take as long."""
 KEPT = SLOW | {"divide", "sqrt"}
 """Not computed again where the result can be kept."""

@@ -23,7 +23,7 @@ from .text import Function, Index, type_of
 
 LINES = 16
 """Parts at most."""
-ENOUGH = 16384
+ENOUGH = 8192
 """Entries worth being a part of their own."""
 LINE = 64
 """Bytes of a line of the cache: two threads that write into one wait for each other."""
