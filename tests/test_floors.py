@@ -27,7 +27,7 @@ NAME = "overbar"
 FLOORS = (
     # 0  ground: nothing of graphs. `store` knows files of named arrays, not what they hold;
     #    `terminal` how words, tables and bars are shown
-    "errors spec trees origin context store terminal",
+    "errors settings spec trees origin context store terminal",
     # 1  what a computation is, and how one happens
     (
         "graph lanes handle operators apply primitive elementwise fast capture replay rebinding "
@@ -43,7 +43,7 @@ FLOORS = (
 BLIND = {("compile", "views"), ("views", "compile")}
 LIBRARY = 6  # from here on a module may import the package itself, and on this floor only that
 PUBLIC = {
-    *("errors", "trees", "store", "linalg", "fft", "special", "random", "testing"),
+    *("errors", "settings", "trees", "store", "linalg", "fft", "special", "random", "testing"),
     *("scipy", "sparse", "terminal"),
     *("nn", "nn.functional", "nn.init", "optim", "optim.lr_scheduler", "data", "models"),
 }

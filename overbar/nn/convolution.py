@@ -7,7 +7,8 @@ is `ob.conv`; here are the bias, the borders and where the kernels start.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import numbers
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import overbar as ob
@@ -161,8 +162,9 @@ class _Convolution(Module):
                 want="channels in and out that are multiples of groups",
             )
         given = self.kernel_size
-        size = (given,) * self.space if isinstance(given, int) else tuple(given)
-        if len(size) != self.space or any(k < 1 for k in size):
+        size = tuple(given) if isinstance(given, Sequence) else (given,) * self.space
+        whole = all(isinstance(k, numbers.Integral) for k in size)
+        if len(size) != self.space or not whole or min(size) < 1:
             raise ShapeError(
                 f"{kind}: kernel_size={given!r}",
                 want=f"a whole number from 1, or {self.space} of them",

@@ -16,6 +16,7 @@ import numpy as np
 import overbar as ob
 from overbar.errors import DTypeError, OverbarError, RebindError, ShapeError, StructureError
 from overbar.graph import newborn, note_call
+from overbar.settings import check_settings
 from overbar.trees import touch
 
 from .roles import role_of
@@ -48,7 +49,8 @@ class Module:
 
     training = True
 
-    def __new__(cls, *_: Any, **__: Any) -> Self:
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        check_settings(cls, args, kwargs)
         self = object.__new__(cls)
         vars(self)["_local"] = ob.is_tracing()  # born inside a trace, it may be changed there
         return self

@@ -8,6 +8,8 @@ channels (`LocalResponseNorm`). A variance here is Σ(x − μ)² / n.
 from __future__ import annotations
 
 import math
+import numbers
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -191,7 +193,10 @@ def _last_axes(what: str, x: ob.Tensor, normalized_shape: Any) -> tuple[int, ...
 
 
 def _as_shape(given: Any) -> tuple[int, ...]:
-    return (given,) if isinstance(given, int) else tuple(given)
+    shape = tuple(given) if isinstance(given, Sequence) else (given,)
+    if not all(isinstance(n, numbers.Integral) and int(n) >= 0 for n in shape):
+        raise ShapeError(f"normalized_shape={given!r}", want="a whole number, or several")
+    return tuple(map(int, shape))
 
 
 # -- layers -----------------------------------------------------------------------------------

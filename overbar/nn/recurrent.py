@@ -71,10 +71,10 @@ class _Recurrent(Module):
             raise DomainError(f"{what}: dropout={dropout} is no probability", want="0 to 1")
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first = bias, batch_first
-        self.dropout, self.bidirectional = dropout, bidirectional
+        self.dropout, self.bidirectional = dropout, bool(bidirectional)
         for layer in range(num_layers):
-            size = input_size if layer == 0 else hidden_size * (1 + bidirectional)
-            for backward in range(1 + bidirectional):
+            size = input_size if layer == 0 else hidden_size * (1 + self.bidirectional)
+            for backward in range(1 + self.bidirectional):
                 shapes = weight_shapes(self.kind.gates, size, hidden_size, bias)
                 for name, shape in shapes.items():
                     start = init.uniform(shape, 1 / math.sqrt(hidden_size), rng=rng, dtype=dtype)
@@ -207,6 +207,11 @@ class _Cell(Module):
         rng: Any = None,
         dtype: Any = None,
     ) -> None:
+        if hidden_size < 1 or input_size < 0:
+            raise ShapeError(
+                f"{type(self).__name__}: from {input_size} to {hidden_size}",
+                want="at least one hidden number",
+            )
         self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
         for name, shape in weight_shapes(self.kind.gates, input_size, hidden_size, bias).items():
             start = init.uniform(shape, 1 / math.sqrt(hidden_size), rng=rng, dtype=dtype)

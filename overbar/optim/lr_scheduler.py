@@ -12,6 +12,7 @@ from typing import Any
 
 import overbar as ob
 from overbar.errors import DomainError, StructureError
+from overbar.settings import Checked
 
 from .optimizer import Optimizer
 
@@ -21,7 +22,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-class LRScheduler:
+class LRScheduler(Checked):
     """A schedule: it sets `optimizer.lr` when it is made, and in each `step()`."""
 
     def __init__(self, optimizer: Optimizer) -> None:
@@ -178,7 +179,7 @@ class SequentialLR(LRScheduler):
         return lr
 
 
-class ReduceLROnPlateau:
+class ReduceLROnPlateau(Checked):
     """η ← factor · η when `step(metric)` has brought nothing better for more than `patience` calls.
 
     Better: below (1 − threshold) · best for mode "min", above (1 + threshold) · best for "max".

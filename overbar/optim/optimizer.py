@@ -14,11 +14,12 @@ import numpy as np
 
 import overbar as ob
 from overbar.errors import DomainError, DTypeError, StructureError
+from overbar.settings import Checked
 
 __all__ = ["Optimizer"]
 
 
-class Optimizer:
+class Optimizer(Checked):
     """Parameters, their state, and a rule that moves both. Subclasses choose the rule.
 
     rule      (p, p_bar, *state, lr=, **settings) -> (p, *state), all tensors

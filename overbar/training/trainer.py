@@ -13,6 +13,7 @@ from typing import Any
 
 import overbar as ob
 from overbar.errors import DataError, DomainError, NonFiniteError, StructureError
+from overbar.settings import Checked
 from overbar.terminal import Screen, progress
 
 from .drawing import generators, load_generators
@@ -23,7 +24,7 @@ from .step import Stepper
 __all__ = ["Trainer", "fit"]
 
 
-class Trainer:
+class Trainer(Checked):
     """Trains a model on the batches of a loader; can be saved after any step, and resumed.
 
     loss         (predictions, targets) -> a scalar, the mean over the rows
