@@ -74,6 +74,7 @@ class Shape:
         self._merge(accesses)
         if not self.reduced and self.outer:
             self.inner = [self.outer.pop()]
+            self._exchange(accesses)
         self.across = self._crossed(accesses or [])
         passes = [*self.phase.values(), *self.sides.values()]
         self.phases = max([p + 1 for p in passes], default=1) or 1
@@ -118,19 +119,34 @@ class Shape:
         combined = itertools.product(*ranges.values())
         return [dict(zip(ranges, piece, strict=True)) for piece in combined]
 
-    def _is_brief(self, accesses: list[list[int]] | None) -> bool:
-        """Whether the innermost loop has few turns, and the one around it many, which read nothing
-        here and there.
+    def _exchange(self, accesses: list[list[int]] | None) -> None:
+        """What lies side by side in a few lines, and is to be one line after the other, is taken a
+        few numbers at a time.
         """
+        if not self.outer:
+            return
+        few, last = self.outer[-1], self.inner[-1]
+        if any(s[few] == 1 < s[last] for s in accesses or ()) and self._is_short(
+            few, last, accesses
+        ):
+            self.outer[-1], self.inner = last, [few]
+
+    def _is_brief(self, accesses: list[list[int]] | None) -> bool:
         if self.reduced or self.across is not None or not self.outer:
             return False
-        last, around = self.inner[-1], self.outer[-1]
-        turns, long = self.size[last], self.general or self.size[around] >= 2 * BRIEF
-        if turns > BRIEF or turns * len(self.members) > MUCH or self.axis == last or not long:
+        last = self.inner[-1]
+        return self.axis != last and self._is_short(last, self.outer[-1], accesses)
+
+    def _is_short(self, few: int, around: int, accesses: list[list[int]] | None) -> bool:
+        """Whether an axis has few entries, and the one whose loop would be around it many, which
+        are read without gaps.
+        """
+        turns, long = self.size[few], self.general or self.size[around] >= 2 * BRIEF
+        if turns > BRIEF or turns * len(self.members) > MUCH or not long:
             return False
         if any(n.op.name in POSITIONS for n in self.members):
             return False
-        return all(s[around] in (0, 1, turns * abs(s[last])) for s in accesses or ())
+        return all(s[around] in (0, 1, turns * abs(s[few])) for s in accesses or ())
 
     def _crossed(self, accesses: list[list[int]]) -> int | None:
         """The outer axis along which an array lies that is read across by the innermost loop: the

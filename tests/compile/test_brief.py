@@ -15,6 +15,8 @@ pytestmark = pytest.mark.native
 CASES = {
     "channels last": (((3, 7, 50),), lambda x: ob.permute_dims(x, (1, 2, 0))),
     "turned back": (((7, 50, 3),), lambda x: ob.permute_dims(x, (2, 0, 1))),
+    "rows as columns": (((301, 5), (5,)), lambda x, y: x.mT * 2 + y[:, None]),
+    "images turned back": (((3, 8, 9, 4),), lambda x: ob.permute_dims(x, (0, 3, 1, 2))),
     "repeated": (((5, 101),), lambda x: ob.repeat(x, 2, axis=1)),
     "repeated twice": (((3, 40, 33),), lambda x: ob.repeat(ob.repeat(x, 2, axis=1), 3, axis=2)),
     "stacked": (((201,), (201,), (201,)), lambda *x: ob.stack(x, axis=1)),
@@ -58,6 +60,8 @@ def test_every_entry_arrives(name, kind, monkeypatch):
         (lambda x: x[:, 1:] + ob.asarray(np.arange(2.0)), False),  # with gaps
         (lambda x: x[:10] + ob.asarray(np.arange(3.0)), False),
         (lambda x: ob.stack([x[:, 0], x[:, 2]], axis=1), True),
+        (lambda x: ob.permute_dims(x, (1, 0)) * 2, True),
+        (lambda x: ob.permute_dims(x[:, :2], (1, 0)) * 2, False),  # with gaps
     ],
 )
 def test_loops_that_are_written_out(f, brief):
