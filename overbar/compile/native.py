@@ -70,9 +70,9 @@ class Library:
         self._parts = len(waiting)
         self._engine = _apart(lambda: _engine(waiting))
 
-    def __del__(self) -> None:
+    def __del__(self, given_up: deque[Any] = _given_up) -> None:  # a module loses its names at exit
         if hasattr(self, "_engine"):
-            _given_up.append(self._engine)
+            given_up.append(self._engine)
 
     def address(self, name: str) -> int:
         """Where a public function begins."""

@@ -8,8 +8,8 @@ nearest cache between them.
 
 Loops are written scalar and left to LLVM's vectoriser. If the last axis is an outer one (the sum of
 columns), rows are taken in tiles of columns, so that the innermost loop still runs along memory. If
-rows are short and what is done with their entries is slow, a tile is some rows, and the innermost
-loop runs from row to row: each of its vectors is full.
+rows are short and what is done with their entries is slow, a tile is some rows, turned into columns
+(`rows`), and the innermost loop runs from row to row: each of its vectors is full.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from .entries import Entries
 from .machine import Machine
 from .narrow import add_up, narrow
 from .phases import BLOCK, Shape, is_reduction
+from .rows import column, is_beside, is_turned, turn_back, turn_in
 from .scalar import BOOL, Builder, Scalar
 from .text import Index, Module, type_of
 from .turning import turn, turned_lines
@@ -97,6 +98,7 @@ class Writer(Entries):
         self.index: dict[int, Index] = dict.fromkeys(shape.still, 0)
         self.arrays: dict[Node, str] = {}
         self.saved: dict[Node, str] = {}
+        self.columns: dict[Node, str] = {}
         self.tile_start: Index = 0
         self.phase_now = 0
         self.piece: dict[int, tuple[int, int]] = {}
@@ -144,6 +146,7 @@ class Writer(Entries):
             with f.loop(low, high, shape.tile) as start, self.scope():
                 self.tile_start = start
                 self.tile = start, f.least(f.add(start, shape.tile), high)
+                self.columns = turn_in(self)
                 self.row()
 
     def look_at_positions(self) -> None:
@@ -201,9 +204,12 @@ class Writer(Entries):
         mine = [n for n in shape.members if shape.phase[n] == phase]
         summed = [n for n in mine if is_reduction(n)]
         stored = [(n, p) for n, p in self.results if n in mine and shape.whole[n]]
+        turned = [each for each in stored if is_beside(shape) and is_turned(each[0])]
+        stored = [each for each in stored if each not in turned]
         kept = [n for n in mine if shape.whole[n] and self.is_needed_later(n)]
+        kept += [n for n, _ in turned]
         for n in kept:
-            self.saved[n] = self.reserve(n)
+            self.saved[n] = self.room(n.spec.dtype.itemsize)
         totals = {n: self.total(n) for n in summed}
         if not (summed or stored or kept or phase in shape.sides.values()):
             return
@@ -227,6 +233,8 @@ class Writer(Entries):
             else:
                 with self.tiled():
                     self.entry(summed, totals, stored, kept)
+        for n, pointer in turned:
+            turn_back(self, n, pointer)
         if shape.lane is None:
             for n, total in totals.items():
                 self.memo[-1][n] = Scalar(self.builder, f.get(total), n.spec.dtype)
@@ -343,7 +351,12 @@ class Writer(Entries):
         base = base_of(x)
         if base in self.shape.whole:
             return self.value(base)
-        return self.read(x, self.place(x.spec.shape))
+        if x not in self.columns:
+            return self.read(x, self.place(x.spec.shape))
+        found = self.known(x)
+        if found is None:
+            found = self.memo[-1][x] = column(self, x, self.columns[x], self._row_place())
+        return found
 
     def place(self, shape: Sequence[int]) -> list[Index]:
         """The indices of the entry being computed, for an array over all axes, or over rows."""
@@ -364,11 +377,11 @@ class Writer(Entries):
         if n in self.arrays and (is_reduction(n) or self.shape.phase[n] < self.phase_now):
             return self.from_array(n)
         if self.shape.whole[n] and self.shape.phase[n] < self.phase_now:
-            for kept, pointer in self.results:
-                if kept is n:
-                    return self._again(n, pointer)
             if n in self.saved:
                 return self._from_workspace(n)
+            for stored, pointer in self.results:
+                if stored is n:
+                    return self._again(n, pointer)
         return self.apply(n, self.place(n.spec.shape), self.operand)
 
     def _again(self, n: Node, pointer: str) -> Scalar:
@@ -408,9 +421,9 @@ class Writer(Entries):
             if shape.whole.get(x) and shape.phase[x] == shape.phase[n]
         )
 
-    def reserve(self, n: Node) -> str:
-        """Room in the workspace for a row of a member."""
-        size = math.prod(self.shape.size[a] for a in self.shape.inner) * n.spec.dtype.itemsize
+    def room(self, size: int) -> str:
+        """Room in the workspace for a row, or a tile of rows, of numbers of this size."""
+        size *= math.prod(self.shape.size[a] for a in self.shape.inner)
         if self.shape.lane is not None:
             size *= self.shape.tile
         pointer = self.function.at("%workspace", self.workspace, "i8")

@@ -19,9 +19,9 @@ from .kinds import POSITIONS, reduced_axes
 TILE = 512
 """Columns summed at a time."""
 ROWS, MANY = 128, 32
-"""Short rows done side by side, where there are so many, and as many as entries in one."""
-LINE, SHORT = 64, 256
-"""Bytes of the widest vector, of which other rows are made themselves; of a short row, at most."""
+"""Short rows done side by side, where there are so many."""
+LINE, SHORT = 64, 512
+"""Bytes of the widest vector; of a short row at most, or twice as many if they fill no vectors."""
 BLOCK = 32
 """Sides of the blocks in which an array is read that lies across."""
 SHARED, ALONE = 16384, 4096
@@ -85,19 +85,18 @@ class Shape:
 
     def _lane(self) -> tuple[int | None, int]:
         """The outer axis that the innermost loop runs along, and how far: the last axis, if it is
-        an outer one; that of the rows, if something slow is computed along them and would not fill
-        its vectors.
+        an outer one; that of the rows, if they are short and something slow is computed along them.
         """
         last = len(self.axes) - 1
         if not self.reduced or not self.outer:
             return None, 0
         if last not in self.reduced:
             return last, TILE
-        enough = self.general or self.size[self.outer[-1]] >= max(MANY, self.size[last])
-        many = enough and self.inner == [last] and not self.sides
+        many = self.general or self.size[self.outer[-1]] >= MANY
+        many = many and self.inner == [last] and not self.sides
         slow = [n for n in self.members if _is_slow(n) and (self.whole[n] or is_reduction(n))]
         sizes = [self.size[last] * n.inputs[0].spec.dtype.itemsize for n in slow]
-        short = any(size < SHORT and size % LINE for size in sizes)
+        short = any(size <= (2 * SHORT if size % LINE else SHORT) for size in sizes)
         return (self.outer[-1], ROWS) if many and short else (None, 0)
 
     def _pieces(self) -> list[dict[int, tuple[int, int]]]:
@@ -268,7 +267,8 @@ def _thin_as_one(parts: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 def _is_slow(n: Node) -> bool:
     """Whether its loop had better be one of whole vectors; a greatest one minds NaN."""
-    return n.op.name in SLOW or n.op.reduces in ("maximum", "minimum")
+    extreme = n.op.reduces in ("maximum", "minimum") and n.spec.dtype.kind == "f"
+    return n.op.name in SLOW or extreme
 
 
 def is_reduction(n: Node) -> bool:

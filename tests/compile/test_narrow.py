@@ -223,10 +223,81 @@ def test_short_rows(name, kind, monkeypatch):
     machine = machine_of(kind)
     monkeypatch.setattr(native, "host", lambda: machine)
     for dtype in DTYPES:
-        for shape in [(32, 3), (33, 10), (47, 31), (1000, 10), (2, 301, 5), (5011, 7), (63, 63)]:
+        for shape in [(32, 3), (33, 10), (47, 31), (1000, 10), (2, 301, 5), (5011, 7), (65, 130)]:
             x = at_the_end(array(*shape, dtype=dtype))
             y = np.random.default_rng(1).integers(0, 100, shape)
             agree(*SHORT[name], x, y, sums=100 * shape[-1] if name == "several" else shape[-1])
+
+
+def softmax_of(x):
+    e = np.exp(x - x.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True)
+
+
+MANY_OPERANDS = {
+    "masked": (
+        lambda x, y, m, g: ob.softmax(ob.where(m, x, -np.inf), axis=-1),
+        lambda x, y, m, g: softmax_of(np.where(m, x, -np.inf)),
+    ),
+    "masked by one mask": (
+        lambda x, y, m, g: ob.softmax(ob.where(m[0], x, -1e9), axis=-1),
+        lambda x, y, m, g: softmax_of(np.where(m[0], x, -1e9)),
+    ),
+    "scaled by rows and columns": (
+        lambda x, y, m, g: ob.log_softmax(x * g[..., None] + x[0, 0], axis=-1),
+        lambda x, y, m, g: np.log(softmax_of(x * g[..., None] + x[0, 0])),
+    ),
+    "whole numbers": (
+        lambda x, y, m, g: ob.logsumexp(x * y, axis=-1),
+        lambda x, y, m, g: np.log(np.exp(x * y).sum(-1)),
+    ),
+    "two results, one of truth": (
+        lambda x, y, m, g: (ob.exp(x) > ob.mean(ob.exp(x), axis=-1, keepdims=True)) + ob.softmax(x),
+        lambda x, y, m, g: (np.exp(x) > np.exp(x).mean(-1, keepdims=True)) + softmax_of(x),
+    ),
+    "backwards, turned": (
+        lambda x, y, m, g: ob.softmax((x + x[:, ::-1])[..., ::-1], axis=-1),
+        lambda x, y, m, g: softmax_of((x + x[:, ::-1])[..., ::-1]),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MANY_OPERANDS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_that_are_turned(name, kind, monkeypatch):
+    machine = machine_of(kind)
+    monkeypatch.setattr(native, "host", lambda: machine)
+    f, reference = MANY_OPERANDS[name]
+    rng = np.random.default_rng(2)
+    for dtype in DTYPES:
+        for shape in [(3, 33, 2), (2, 50, 3), (2, 129, 10), (3, 47, 36), (2, 40, 130)]:
+            x = at_the_end(array(*shape, dtype=dtype))
+            y, m = rng.integers(-3, 4, shape), at_the_end(rng.random(shape) < 0.7)
+            m[..., -1] = True
+            g = at_the_end(array(*shape[:2], dtype=dtype))
+            agree(f, reference, x, y, m, g, sums=5 * shape[-1])
+
+
+def test_a_mask_where_nothing_is_left_and_numbers_that_are_none():
+    x, m = np.zeros((64, 10), np.float32), np.ones((64, 10), bool)
+    x[1, 2], x[2, 3], m[3] = np.nan, np.inf, False
+    found = np.asarray(ob.jit(lambda x, m: ob.softmax(ob.where(m, x, -np.inf), axis=-1))(x, m))
+    with ob.config(jit="off"):
+        wanted = np.asarray(ob.softmax(ob.where(m, ob.asarray(x), -np.inf), axis=-1))
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(wanted))
+    np.testing.assert_allclose(found, wanted, rtol=1e-6)
+
+
+def test_short_rows_over_their_operand():
+    logits = ob.asarray(array(70, 10))
+    wanted = softmax_of(logits.numpy())
+
+    @ob.jit
+    def step():
+        logits[...] = ob.softmax(logits, axis=-1)
+
+    step()
+    np.testing.assert_allclose(logits.numpy(), wanted, rtol=1e-13)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

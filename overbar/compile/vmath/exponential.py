@@ -36,6 +36,7 @@ _LOG_2_SHORT = (float.fromhex("0x1.62e4p-1"), float.fromhex("0x1.7f7d1cp-20"))
 _LOG2_E = 1 / math.log(2)
 # Beyond these eˣ is 0 (also if it is multiplied by 1000) or ∞.
 _LIMITS = {4: (-115.0, 89.0), 8: (-760.0, 710.0)}
+_NOTHING = {4: -104.0, 8: -745.5}  # below, eˣ is rounded to 0
 _DOWN = {4: 64, 8: 128}  # so many twos in the second power, left of zero
 
 
@@ -110,13 +111,20 @@ def exp_of_square(x: Any, share: float, weight: float) -> tuple[Any, Any, Any]:
 def exp(x: Any) -> Any:
     """eˣ"""
     a, b, p = exp_parts(x)
-    return fma(p, a, a) * b
+    return fma(p, a, a) * _none_below(x, b)
 
 
 def exp_left(x: Any) -> Any:
     """eˣ for x <= 0."""
     a, b, p = exp_parts(x, left=True)
-    return fma(p, a, a) * b
+    return fma(p, a, a) * _none_below(x, b)
+
+
+def _none_below(x: Any, b: Any) -> Any:
+    """0 for b where eˣ is 0: a product with 0 costs nothing, one that comes out below all numbers
+    three times as much as all the rest. Masks for attention are made of such x.
+    """
+    return where(x < _NOTHING[x.dtype.itemsize], 0.0, b)
 
 
 def exp_near(x: Any) -> Any:
