@@ -203,6 +203,28 @@ def test_what_is_stored_is_there_after_each_call(case, how):
     assert traces <= 3  # one more where there was nothing, or something else, before
 
 
+def test_what_is_given_or_plain_or_from_outside_is_stored_at_each_call():
+    def run(jit):
+        c, w = Holder(), ob.tensor(X)
+        c.a, c.b, c.n, c.w, c.old = ob.tensor(X), ob.tensor(2 * X), 0, None, ob.tensor(X)
+
+        def step(x):
+            c.a, c.b = c.b, c.a
+            c.n, c.w, c.old, c.h = 5, w, None, x
+            return x * c.a
+
+        step = jit(step) if jit else step
+        seen = []
+        for i in range(5):
+            result = step(ob.tensor(X + i))
+            state = result, c.a, c.b, c.n, c.h, c.old
+            seen.append((values(state), c.w is w))
+            c.n, c.w, c.old = 0, None, ob.tensor(X)
+        return seen
+
+    assert run(ob.jit) == run(None)
+
+
 def test_what_was_stored_from_outside_is_read_at_the_next_call():
     m = Cell()
     step = ob.jit(lambda x: m(x) * 1.0)

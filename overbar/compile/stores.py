@@ -8,7 +8,7 @@ there before (`self.h = f(self.h, x)`), each call reads it there.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any
 
 from ..capture import Trace
@@ -65,6 +65,15 @@ class Spot:
                 kind.__setattr__(where, name, value)
 
 
+class Kept:
+    """Something from outside, or plain, that is stored as it is."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
 class Stores:
     """What a function has stored while it was traced.
 
@@ -73,8 +82,8 @@ class Stores:
     reads   id of a tensor that was there before -> (number of the spot, number of the leaf there)
     """
 
-    def __init__(self, early: Survey, later: Survey, trace: Trace) -> None:
-        self._early, self._trace = early, trace
+    def __init__(self, early: Survey, later: Survey, trace: Trace, given: Container[int]) -> None:
+        self._early, self._later, self._trace, self._given = early, later, trace, given
         self.spots: list[Spot] = []
         self.dicts: set[int] = set()
         self.values: list[Any] = []
@@ -82,22 +91,26 @@ class Stores:
         self.reads: dict[int, tuple[int, int]] = {}
         self._husks: set[int] = set()
         for path, watch in later.held.items():
-            husks = list(self._made(watch.found))
-            if husks and self._is_known(path, watch):
-                self._husks.update(map(id, husks))
-                known = early.held.get(path)
-                self.spots.append(Spot(path, watch))
-                self.dicts.add(id(watch.where))
-                self.values.append(watch.found)
-                self.before.append(MISSING if known is None else known.found)
-        self._later = later
+            known = early.held.get(path)
+            if (known is not None and known.found is watch.found) or not self._is_known(
+                path, watch
+            ):
+                continue
+            inner = list(self._of_this_call(watch.found))
+            if not inner and known is None and watch.kind != "slot":
+                continue  # a new entry of a dict: a log
+            self._husks.update(map(id, inner))
+            self.spots.append(Spot(path, watch))
+            self.dicts.add(id(watch.where))
+            self.values.append(watch.found if inner else Kept(watch.found))
+            self.before.append(MISSING if known is None else known.found)
 
-    def _made(self, value: Any) -> Iterator[Tensor]:
-        """The tensors made inside, in something that was made inside."""
+    def _of_this_call(self, value: Any) -> Iterator[Tensor]:
+        """The tensors made inside, or given, in something that was stored."""
         if not isinstance(value, Tensor) and self._early.knows(value):
             return
         for t in tree_flatten(value, objects=self._trace.made)[0]:
-            if self._trace.is_made(t):
+            if self._trace.is_made(t) or id(t) in self._given:
                 yield t
 
     def _is_known(self, path: str, watch: Watch) -> bool:
@@ -137,10 +150,10 @@ class Stores:
     def loosen(self) -> None:
         """Where tensors are replaced by their like, which they are does not count for the trace."""
         for i, (spot, before) in enumerate(zip(self.spots, self.before, strict=True)):
+            value = self.values[i]
+            if isinstance(value, Kept) and value.value is not None:
+                continue  # it may be what was somewhere else before: two that are swapped
             leaves = tree_flatten(before)[0]
-            if any(isinstance(t, Tensor) for t in leaves) and self._early.loosen(
-                spot.path, spot, before
-            ):
-                for k, t in enumerate(leaves):
-                    if isinstance(t, Tensor):
-                        self.reads[id(t)] = i, k
+            tensors = {id(t): (i, k) for k, t in enumerate(leaves) if isinstance(t, Tensor)}
+            if tensors and self._early.loosen(spot.path, spot, before):
+                self.reads.update(tensors)

@@ -24,7 +24,7 @@ from ..handle import Tensor
 from ..spec import Spec, spec, spec_of
 from ..trees import LEAF, Structure, changes, tree_flatten, tree_unflatten
 from .draws import Draws
-from .stores import Spot, Stores
+from .stores import Kept, Spot, Stores
 from .surroundings import Survey
 
 MISS: Any = object()
@@ -151,7 +151,7 @@ class Traced:
                 result = f(*args, **kwargs)
             finally:
                 later = again()
-                stores = Stores(survey, later, trace)
+                stores = Stores(survey, later, trace, own)
                 stores.put_back()
             stores.refuse()
             self.spots = stores.spots
@@ -308,7 +308,7 @@ class Traced:
             return made
         returned, stored = made
         for spot, thing in zip(self.spots, stored, strict=True):
-            spot.put(thing)
+            spot.put(thing.value if isinstance(thing, Kept) else thing)
         return returned
 
 
