@@ -264,8 +264,8 @@ class Grouping:
             return None
         sizes = real_axes(node.spec.shape)
         for whole in (True, False):
-            if not whole and not kernel.takes_once(node):
-                break
+            if not (kernel.takes_each(node) if whole else kernel.takes_once(node)):
+                continue
             if sizes == (kernel.axes if whole else kernel.rows) and all(
                 self._lines_up(kernel, kernel.placement(node.spec.shape, whole), x)
                 for x in node.inputs

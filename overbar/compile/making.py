@@ -7,6 +7,9 @@ import math
 from ..graph import Node
 from .costs import SLOW
 from .kinds import Sizes
+from .layout import CONVOLUTIONS
+from .phases import LINE
+from .phases import SHORT as NARROW
 
 LONG = 1 << 16
 """Entries of a kernel that is worth adding up totals over its rows on the side."""
@@ -53,6 +56,15 @@ class Kernel:
             return True
         rows = math.prod(self.rows)
         return rows < MANY or math.prod(self.axes) >= SHORT * rows
+
+    def takes_each(self, node: Node) -> bool:
+        """Whether a node may be computed for every entry. Not where it is slow, and short rows of a
+        product of matrices fill no vectors: a kernel of its own goes over all of them as over one.
+        """
+        if self.kind != "product" or node.op.name not in SLOW or not self.axes:
+            return True
+        row = self.axes[-1] * node.spec.dtype.itemsize
+        return self.members[0].op.name in CONVOLUTIONS or row % LINE == 0 or row > NARROW
 
     def takes_beside(self, node: Node, reduced: frozenset[int]) -> bool:
         """Whether a total over all rows (one number per entry of a row) can be added up while the
