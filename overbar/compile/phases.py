@@ -21,7 +21,9 @@ TILE = 512
 ROWS, MANY = 128, 32
 """Short rows done side by side, where there are so many."""
 LINE, SHORT = 64, 512
-"""Bytes of the widest vector; of a short row at most, or twice as many if they fill no vectors."""
+"""Bytes of the widest vector; a short row has fewer, or twice as many if they fill no vectors. The
+columns of longer ones are not in the nearest cache together.
+"""
 BLOCK = 32
 """Sides of the blocks in which an array is read that lies across."""
 SHARED, ALONE = 16384, 4096
@@ -94,10 +96,9 @@ class Shape:
             return last, TILE
         many = self.general or self.size[self.outer[-1]] >= MANY
         many = many and self.inner == [last] and not self.sides
-        slow = [n for n in self.members if _is_slow(n) and (self.whole[n] or is_reduction(n))]
-        sizes = [self.size[last] * n.inputs[0].spec.dtype.itemsize for n in slow]
-        short = any(size <= (2 * SHORT if size % LINE else SHORT) for size in sizes)
-        return (self.outer[-1], ROWS) if many and short else (None, 0)
+        inside = [n for n in self.members if self.whole[n] or is_reduction(n)]
+        slow = any(_is_slow(n, self.size[last]) for n in inside)
+        return (self.outer[-1], ROWS) if many and slow else (None, 0)
 
     def _pieces(self) -> list[dict[int, tuple[int, int]]]:
         """Where arrays lie side by side, one piece for each: from and to, along the axes cut."""
@@ -265,10 +266,16 @@ def _thin_as_one(parts: list[tuple[int, int]]) -> list[tuple[int, int]]:
     return found
 
 
-def _is_slow(n: Node) -> bool:
-    """Whether its loop had better be one of whole vectors; a greatest one minds NaN."""
-    extreme = n.op.reduces in ("maximum", "minimum") and n.spec.dtype.kind == "f"
-    return n.op.name in SLOW or extreme
+def _is_slow(n: Node, length: int) -> bool:
+    """Whether a loop along rows of so many entries is slower than turning them into columns.
+
+    A greatest one minds NaN, and each row ends with finding the greatest number of a vector. What
+    is done entry by entry only suffers from rows that do not fill their vectors.
+    """
+    size = length * n.inputs[0].spec.dtype.itemsize
+    if n.op.reduces in ("maximum", "minimum") and n.spec.dtype.kind == "f":
+        return size < (2 * SHORT if size % LINE else SHORT)
+    return n.op.name in SLOW and size % LINE != 0 and size < SHORT // 2
 
 
 def is_reduction(n: Node) -> bool:
