@@ -8,8 +8,7 @@ from ..graph import Node
 from .costs import SLOW
 from .kinds import Sizes
 from .layout import CONVOLUTIONS
-from .phases import LINE
-from .phases import SHORT as NARROW
+from .phases import LINE, RAGGED
 
 LONG = 1 << 16
 """Entries of a kernel that is worth adding up totals over its rows on the side."""
@@ -64,7 +63,7 @@ class Kernel:
         if self.kind != "product" or node.op.name not in SLOW or not self.axes:
             return True
         row = self.axes[-1] * node.spec.dtype.itemsize
-        return self.members[0].op.name in CONVOLUTIONS or row % LINE == 0 or row > NARROW
+        return self.members[0].op.name in CONVOLUTIONS or row % LINE == 0 or row > RAGGED
 
     def takes_beside(self, node: Node, reduced: frozenset[int]) -> bool:
         """Whether a total over all rows (one number per entry of a row) can be added up while the

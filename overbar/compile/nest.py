@@ -36,6 +36,7 @@ from .turning import turn, turned_lines
 
 CHUNK = 4096
 """So many numbers are added up at a time, so that a long sum of float32 keeps its digits."""
+WORDS = {"float": "i32", "double": "i64"}
 START = {
     "add": lambda d: -0.0 if d.kind == "f" else 0,
     "multiply": lambda d: 1,
@@ -107,6 +108,32 @@ class Writer(Entries):
         size = shape.size[shape.axis] if shape.axis is not None else 1
         high = function.least(function.add(low, shape.piece), size) if several else size
         self.range = low, high
+        extremes = any(n.op.reduces in ("maximum", "minimum") for n in shape.members)
+        self.hidden = self._hidden() if extremes and shape.lane is None else {}
+
+    def _hidden(self) -> dict[Node, Scalar]:
+        """Infinite constants, beside a greatest or least entry, as numbers that LLVM does not know:
+        of max(where(m, x, -inf)) it would make a sum over those with m, one number at a time.
+        """
+        f, found = self.function, {}
+        for root in dict.fromkeys(base_of(x) for n in self.shape.members for x in n.inputs):
+            if root.inputs or root in self.inputs or root.spec.dtype.kind != "f":
+                continue
+            value = self.builder.constant(
+                np.asarray(root.value).reshape(()).item(), root.spec.dtype
+            )
+            if math.isinf(value.known) and value.type in WORDS:
+                word = WORDS[value.type]
+                bits = f.let(f"bitcast {value.type} {value.name} to {word}")
+                bits = f.let(f'call {word} asm "", "=r,0"({word} {bits})')
+                found[root] = self.builder.make(
+                    f"bitcast {word} {bits} to {value.type}", value.dtype
+                )
+        return found
+
+    def _read(self, x: Node, at: Sequence[Index]) -> Scalar:
+        """An entry of what is not computed here."""
+        return self.hidden.get(base_of(x)) or super()._read(x, at)
 
     # -- loops --------------------------------------------------------------------------------
 

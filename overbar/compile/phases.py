@@ -20,9 +20,11 @@ TILE = 512
 """Columns summed at a time."""
 ROWS, MANY = 128, 32
 """Short rows done side by side, where there are so many."""
-LINE, SHORT = 64, 512
-"""Bytes of the widest vector; a short row has fewer, or twice as many if they fill no vectors. The
-columns of longer ones are not in the nearest cache together.
+LINE = 64
+"""Bytes of the widest vector."""
+SHORT, RAGGED = 512, 640
+"""A short row has fewer bytes; one that is not made of whole vectors, fewer than that. The columns
+of longer ones are not in the nearest cache together.
 """
 BLOCK = 32
 """Sides of the blocks in which an array is read that lies across."""
@@ -274,7 +276,7 @@ def _is_slow(n: Node, length: int) -> bool:
     """
     size = length * n.inputs[0].spec.dtype.itemsize
     if n.op.reduces in ("maximum", "minimum") and n.spec.dtype.kind == "f":
-        return size < (2 * SHORT if size % LINE else SHORT)
+        return size < (RAGGED if size % LINE else SHORT)
     return n.op.name in SLOW and size % LINE != 0 and size < SHORT // 2
 
 

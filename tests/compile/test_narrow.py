@@ -278,14 +278,17 @@ def test_rows_that_are_turned(name, kind, monkeypatch):
             agree(f, reference, x, y, m, g, sums=5 * shape[-1])
 
 
-def test_a_mask_where_nothing_is_left_and_numbers_that_are_none():
-    x, m = np.zeros((64, 10), np.float32), np.ones((64, 10), bool)
+@pytest.mark.parametrize("width", [10, 200])
+def test_a_mask_where_nothing_is_left_and_numbers_that_are_none(width):
+    x, m = np.zeros((64, width), np.float32), np.ones((64, width), bool)
     x[1, 2], x[2, 3], m[3] = np.nan, np.inf, False
     found = np.asarray(ob.jit(lambda x, m: ob.softmax(ob.where(m, x, -np.inf), axis=-1))(x, m))
     with ob.config(jit="off"):
         wanted = np.asarray(ob.softmax(ob.where(m, ob.asarray(x), -np.inf), axis=-1))
     np.testing.assert_array_equal(np.isnan(found), np.isnan(wanted))
     np.testing.assert_allclose(found, wanted, rtol=1e-6)
+    most = np.asarray(ob.jit(lambda x, m: ob.max(ob.where(m, x, -np.inf), axis=-1))(x, m))
+    np.testing.assert_array_equal(most, np.where(m, x, -np.inf).max(-1))
 
 
 def test_short_rows_over_their_operand():
