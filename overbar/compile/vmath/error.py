@@ -81,8 +81,8 @@ def _parts(x: Any, share: float, weight: float = 1.0) -> tuple[Any, Any, Any, An
 
 
 def _short_tail(x: Any, family: _Short, times_x: bool) -> Any:
-    """Of float32. What is added to 1 is gathered first: all numbers were tried, and the error is
-    below 2.34 units; as a quotient of two polynomials alone it would be twice that.
+    """Of float32. What is added to 1 is gathered first: of all numbers from 1e-4 to 16 in size the
+    error is below 2.34 units; as a quotient of two polynomials alone it would be twice that.
     """
     a, b, p = exp_of_square(x, -family.share, family.weight)
     top, bottom = (paired(x, table) for table in family.tables)
