@@ -104,6 +104,8 @@ class Writer(Entries):
         self.phase_now = 0
         self.piece: dict[int, tuple[int, int]] = {}
         several = shape.parts > 1 or module.general
+        if several:
+            function.tell_below("%part", shape.parts)
         low = function.mul("%part", shape.piece) if several else 0
         size = shape.size[shape.axis] if shape.axis is not None else 1
         high = function.least(function.add(low, shape.piece), size) if several else size

@@ -220,6 +220,13 @@ class Function:
             return a - b
         return a if self._is(b, 0) else self.let(f"sub nsw i64 {a}, {b}")
 
+    def tell_below(self, a: Index, end: int) -> None:
+        """Tell LLVM that 0 <= a < end: then it knows of addresses made of it that they do not wrap,
+        and reads numbers that are some apart as vectors.
+        """
+        name = self.module.intrinsic("llvm.assume", "void", "i1")
+        self.call(name, "void", ("i1", self.let(f"icmp ult i64 {a}, {end}")))
+
     def mul(self, a: Index, b: Index) -> Index:
         """a · b"""
         if isinstance(a, int) and isinstance(b, int):
