@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..graph import Graph, Node, bodies_of
+from .access import is_view
 from .checks import HEADER, Checks, first_checks
 from .costs import COSTS
 from .kernel import Kernel
@@ -128,8 +129,8 @@ def work_of(node: Node) -> int:
     if node.op.name == "matmul":  # in the body of a loop, which is lowered on its own
         return node.spec.size * node.inputs[0].spec.shape[-1]
     if graphs:
-        inner = sum(work_of(n) for g in graphs for n in g.nodes if n.inputs)
-        return inner * node.params.get("length", EXPECTED)
+        inside = [n for g in graphs for n in g.nodes if n.inputs and not is_view(n)]
+        return sum(map(work_of, inside)) * node.params.get("length", EXPECTED)
     sizes = [x.spec.size for x in (node, *node.inputs) if not isinstance(x.spec, tuple)]
     if node.op.name in CONVOLUTIONS:
         return math.isqrt(math.prod(sizes))  # exact where nothing is padded
