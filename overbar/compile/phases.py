@@ -116,6 +116,8 @@ class Shape:
             if math.prod(self.axes) < FEW:
                 return [{}]
             ranges = {a: _thin_as_one(parts) for a, parts in ranges.items()}
+        if len(ranges) == 1:
+            ranges = {a: _in_groups(parts) for a, parts in ranges.items()}
         if math.prod(map(len, ranges.values())) > PIECES:
             return [{}]
         combined = itertools.product(*ranges.values())
@@ -266,6 +268,15 @@ def _thin_as_one(parts: list[tuple[int, int]]) -> list[tuple[int, int]]:
         found.append((first, end))
         was_thin = thin
     return found
+
+
+def _in_groups(parts: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Parts of an axis, neighbours as one where there would be too many loops: each of them has
+    only its own few parts to decide between.
+    """
+    count = -(-len(parts) // PIECES)
+    groups = [parts[k : k + count] for k in range(0, len(parts), count)]
+    return [(group[0][0], group[-1][1]) for group in groups]
 
 
 def _is_slow(n: Node, length: int) -> bool:

@@ -131,6 +131,17 @@ def test_many_parts_are_decided_inside():
     agree(lambda a: ob.concat([a * k for k in range(12)], axis=1) - 1, a)
 
 
+@pytest.mark.native
+@pytest.mark.parametrize("width", [100, 7])
+def test_loops_are_shared_by_neighbours_where_there_are_many_parts(width):
+    def f(x):
+        parts = [x[k : k + width] * (k + 1) for k in range(0, x.shape[0], width)]
+        return sum(ob.sum(p * p) for p in parts), ob.concat(parts[::-1])
+
+    agree(f, array(53 * width))
+    agree(ob.grad(lambda x: f(x)[0] + ob.sum(f(x)[1] ** 3)), array(53 * width))
+
+
 # -- positions that are known -----------------------------------------------------------------
 
 
