@@ -681,6 +681,9 @@ def vecdot(a: ArrayLike, b: ArrayLike, /, *, axis: int = -1) -> Tensor:
 def where(condition: ArrayLike, x: ArrayLike, y: ArrayLike, /) -> Tensor:
     """x where the condition holds, y elsewhere."""
 
+def within(x: ArrayLike, /, low: float = ..., high: float = ..., *, name: str = 'within: x', hint: str | None = None) -> Tensor:
+    """x itself, after a look at its numbers: none is below `low`, none above `high`."""
+
 def zeros(shape: Any, *, dtype: Any = None, device: Any = None) -> Tensor:
     """An array of zeros."""
 

@@ -8,7 +8,7 @@ from .graph import Graph, Node, bodies_of
 
 FREE = {
     "transpose", "reshape", "broadcast", "slice", "alias", "stop_gradient", "part", "const", "cast",
-    "place", "gather", "concat", "barrier",
+    "place", "gather", "concat", "barrier", "within",
 }  # fmt: skip
 """Operations that move numbers and compute none."""
 

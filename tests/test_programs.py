@@ -169,6 +169,7 @@ UNREACHED = {
     "times": "emitted by sweeps only",
     "alias": "made by transforms only",
     "barrier": "made by checkpoint only",
+    "within": "looks at once, where numbers are known",
     "cast": "programs have one dtype",
     "real": "programs are real",
     "imag": "programs are real",

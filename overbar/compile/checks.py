@@ -19,12 +19,12 @@ from .access import base_of, is_view, without_views
 from .kinds import POSITIONS
 from .place import Step
 from .scalar import Builder, Scalar
-from .text import Function, Index
+from .text import Function, Index, Variable
 
 HEADER = 64
 """Bytes in front of a thread's workspace: where the error record is, and the step's number."""
-MATRICES = {"cholesky", "solve", "solve_triangular", "inv", "log_det_slope"}
-"""Those that not every matrix has an answer for."""
+REFUSING = {"within", "cholesky", "solve", "solve_triangular", "inv", "log_det_slope"}
+"""Those that not every number, or matrix, has an answer for."""
 
 
 Position = tuple[Node, int]
@@ -38,7 +38,7 @@ class Undecided(Exception):  # noqa: N818  (nothing is wrong yet)
 def _is_checked(node: Node) -> bool:
     if node.op.name == "power":
         return node.spec.dtype.kind == "i"
-    return node.op.name in POSITIONS or node.op.name in MATRICES
+    return node.op.name in POSITIONS or node.op.name in REFUSING
 
 
 def is_checked(step: Step) -> bool:
@@ -122,11 +122,16 @@ def looked_at(node: Node) -> list[Position] | None:
 
 @dataclass
 class Checks:
-    """Writes the checks into kernels. `sizes`: of every check, the size of the axis; None: it is
-    one of those that leave it to the interpreter.
+    """Writes the checks into kernels.
+
+    sizes    of every check, the size of the axis; None: it is one of those that leave it to the
+             interpreter
+    refused  whether a function has met something to be left: its loops collect that, for many
+             numbers at once, and it is looked at when they are done
     """
 
     sizes: list[int | None] = field(default_factory=list)
+    refused: dict[Function, Variable] = field(default_factory=dict)
 
     @property
     def may_refuse(self) -> bool:
@@ -144,7 +149,10 @@ class Checks:
 
     def refuse(self, f: Function, condition: str) -> None:
         """Leave the call to the interpreter, if an i1 holds."""
-        self._note(f, condition, 0, None)
+        if f not in self.refused:
+            self.refused[f] = f.flag(lambda bad: self._note(f, bad, 0, None))
+        bad = self.refused[f]
+        f.set(bad, f.let(f"or i8 {f.get(bad)}, {f.let(f'zext i1 {condition} to i8')}"))
 
     def _note(self, f: Function, condition: str, value: Index, size: int | None) -> None:
         self.sizes.append(size)

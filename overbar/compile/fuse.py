@@ -32,7 +32,7 @@ from .rewrite import make, with_inputs
 _QUICK = {
     "add", "subtract", "multiply", "divide", "negative", "cast", "equal", "not_equal", "less",
     "less_equal", "greater", "greater_equal", "where", "maximum", "minimum", "square",
-    "heaviside",
+    "heaviside", "within",
 }  # fmt: skip
 """Quick enough to be computed again wherever they are needed."""
 

@@ -136,6 +136,7 @@ class Function:
         self.result = result
         self._head = (result, public, attributes)
         self._entry: list[str] = []
+        self._endings: list[Callable[[], None]] = []
         self._lines: list[str] = []
         self._registers = self._labels = 0
         self._allocas: list[str] = []
@@ -178,6 +179,8 @@ class Function:
 
     def give(self, value: str | None = None) -> None:
         """Return."""
+        for write in self._endings:
+            write()
         self.line("ret void" if value is None else f"ret {self._head[0]} {value}")
 
     # -- variables ----------------------------------------------------------------------------
@@ -326,6 +329,15 @@ class Function:
         yield leave
         self.line(f"br label %again{n}")
         self._lines.append(f"left{n}:")
+
+    def flag(self, write: Callable[[str], None]) -> Variable:
+        """A byte, at first 0; if it is not when the function returns, what `write` writes is done.
+        It is given the i1 that says so. (Of i1 LLVM would make a slower loop.)
+        """
+        made = self.variable("i8")
+        self._entry.append(f"  store i8 0, ptr {made.place}")
+        self._endings.append(lambda: write(self.let(f"icmp ne i8 {self.get(made)}, 0")))
+        return made
 
     def dead(self) -> None:
         """After a return in the middle: what follows is never reached."""

@@ -16,7 +16,6 @@ import overbar as ob
 from overbar.errors import DomainError, DTypeError, ShapeError
 
 from .linear import like, linear
-from .roles import as_numpy
 
 __all__ = ["rnn", "lstm", "gru", "rnn_cell", "lstm_cell", "gru_cell"]
 
@@ -186,12 +185,7 @@ def _live(kind: Kind, x: ob.Tensor, lengths: Any) -> ob.Tensor:
             got={"x": x, "lengths": lengths},
             want=f"lengths: {list(x.shape[1:-1])}",
         )
-    known = as_numpy(lengths)
-    if known is not None and known.size and (known.min() < 0 or known.max() > steps):
-        raise DomainError(
-            f"{kind.name}: lengths from {known.min()} to {known.max()} of {steps} steps",
-            want=f"numbers from 0 to {steps}",
-        )
+    lengths = ob.within(lengths, 0, steps, name=f"{kind.name}: lengths")
     counts = ob.reshape(ob.arange(steps), (steps, *(1,) * x.ndim)[: x.ndim])
     return counts < lengths[..., None]
 

@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 
 from ..apply import apply, own
+from ..context import is_tracing
 from ..errors import DomainError, DTypeError, IndexingError, ShapeError
 from ..handle import Tensor, as_tensor, asarray, cast_to, from_value
 from ..primitive import Primitive, public, shared
 from ..spec import broadcast_shape, one_axis, spec
 from .arithmetic import add, where
 from .assign import part_value, replaced
+from .bounds import within
 from .dtypes import default_float, dtype_of, result_type
 from .index import added, gather_, place_
 from .logic import equal
@@ -245,6 +247,8 @@ def one_hot(i: Any, n: int, /, *, dtype: Any = None) -> Tensor:
             got={"i": i},
             want=f"integers from 0 to {n - 1}",
         )
+    if i.value is None or is_tracing():
+        i = within(i, 0, n - 1, name="one_hot: i")
     dtype = default_float() if dtype is None else dtype_of("one_hot", dtype)
     hot = equal(reshape(i, (*i.shape, 1)), from_value(np.arange(n)))
     return cast_to(hot, dtype)

@@ -133,7 +133,7 @@ QUOTIENT = Mark("quotient", "{0} / {1}", r"\frac{{{0}}}{{{1}}}", pointwise=True)
 SEVERAL = Mark("several", "({*})", r"\left({*}\right)")
 """How the adjoints of several results are written."""
 
-SILENT = frozenset({"broadcast", "cast", "alias", "positive", "reshape"})
+SILENT = frozenset({"broadcast", "cast", "alias", "positive", "reshape", "within"})
 """Operations that a formula does not show."""
 
 
@@ -363,7 +363,7 @@ def _same(x: Expr) -> Expr:
 
 
 TIDY: dict[str, Callable[..., Expr]] = {
-    **dict.fromkeys(("cast", "alias", "positive"), _same),
+    **dict.fromkeys(("cast", "alias", "positive", "within"), _same),
     "add": total,
     "subtract": lambda a, b: total(a, product(MINUS, b)),
     "negative": lambda a: product(MINUS, a),
