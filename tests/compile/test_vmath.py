@@ -2,11 +2,10 @@
 
 import ctypes
 import functools
-import importlib.util
+import importlib
 import math
 import os
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -321,19 +320,9 @@ def test_a_module_of_known_width_has_what_its_loops_call():
 
 # -- coefficients -----------------------------------------------------------------------------
 
-ROOT = Path(__file__).parent.parent.parent
-
-
-def _tool():
-    path = ROOT / "tools" / "coefficients.py"
-    spec = importlib.util.spec_from_file_location("coefficients_tool", path)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    return tool
-
 
 def _check_tables(names):
-    tool = _tool()
+    tool = importlib.import_module("tools.coefficients")
     text = tool.OUT.read_text(encoding="utf-8")
     for name in names:
         assert tool.table(name, *tool.POLYNOMIALS[name])[0] in text, name
@@ -345,7 +334,7 @@ def test_the_coefficients_are_what_the_tool_makes():
 
 @pytest.mark.skipif("OVERBAR_PROGRAMS" not in os.environ, reason="two minutes: `make programs`")
 def test_all_coefficients_are_what_the_tool_makes():
-    tool = _tool()
+    tool = importlib.import_module("tools.coefficients")
     _check_tables(tool.POLYNOMIALS)
     text = tool.OUT.read_text(encoding="utf-8")
     assert len(re.findall(r"^\w+ = {", text, re.MULTILINE)) == len(tool.POLYNOMIALS)

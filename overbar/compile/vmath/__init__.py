@@ -9,7 +9,7 @@ excepted: near 0 it is as good as its greater argument). What only rare numbers 
 is in `rare`.
 
 The formulas are in the files by topic, in the words of `notation`, with the numbers of
-`coefficients`, which tools/coefficients.py makes. Start with `exponential`.
+`coefficients`, which `tools.coefficients` makes. Start with `exponential`.
 """
 
 from __future__ import annotations
