@@ -14,7 +14,7 @@ from ..graph import Graph, Node
 from ..ops.einsum import plan
 from ..primitive import PRIMITIVES
 from ..spec import Spec, spec
-from .rewrite import make, rebuilt
+from .rewrite import constant, make, rebuilt
 from .scalar import can_hold
 
 
@@ -62,9 +62,13 @@ def expanded(node: Node) -> Node:
     formula = _formula(node.op, tuple(x.spec for x in node.inputs), tuple(node.params.items()))
     made: dict[Node, Node] = dict(zip(formula.inputs, node.inputs, strict=True))
     for step in formula.nodes:
-        if step not in made:
-            now = [made[x] for x in step.inputs]
-            made[step] = make(step.op, now, step.params, step.spec, node) if now else step
+        if step in made:
+            continue
+        now = [made[x] for x in step.inputs]
+        if now:
+            made[step] = make(step.op, now, step.params, step.spec, node)
+        else:  # anew: it would be older than the rest of the graph the second time, and go first
+            made[step] = constant(step.value, step.spec, node)
     return made[formula.outputs[0]]
 
 

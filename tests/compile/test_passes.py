@@ -252,25 +252,33 @@ def test_expand_writes_softmax_with_simpler_operations():
         printed(lambda x: ob.softmax(x, axis=1), x, only="expand"),
         """
         %0 = input  float64[2, 3]
-        %1 = const 0.0  float64[]
-        %2 = const 0.0  float64[]
-        %3 = const 1.0  float64[]
-        %4 = max %0 axis=(1,) ties='share'  float64[2]
-        %5 = isfinite %4  bool[2]
-        %6 = where %5 %4 %1  float64[2]
-        %7 = reshape %6 shape=(2, 1)  float64[2, 1]
-        %8 = broadcast %7 shape=(2, 3)  float64[2, 3]
-        %9 = subtract %0 %8  float64[2, 3]
-        %10 = exp %9  float64[2, 3]
-        %11 = sum %10 axis=(1,)  float64[2]
-        %12 = equal %11 %2  bool[2]
-        %13 = where %12 %3 %11  float64[2]
+        %1 = max %0 axis=(1,) ties='share'  float64[2]
+        %2 = isfinite %1  bool[2]
+        %3 = const 0.0  float64[]
+        %4 = where %2 %1 %3  float64[2]
+        %5 = reshape %4 shape=(2, 1)  float64[2, 1]
+        %6 = broadcast %5 shape=(2, 3)  float64[2, 3]
+        %7 = subtract %0 %6  float64[2, 3]
+        %8 = exp %7  float64[2, 3]
+        %9 = sum %8 axis=(1,)  float64[2]
+        %10 = const 0.0  float64[]
+        %11 = equal %9 %10  bool[2]
+        %12 = const 1.0  float64[]
+        %13 = where %11 %12 %9  float64[2]
         %14 = reshape %13 shape=(2, 1)  float64[2, 1]
         %15 = broadcast %14 shape=(2, 3)  float64[2, 3]
-        %16 = divide %10 %15  float64[2, 3]
+        %16 = divide %8 %15  float64[2, 3]
         return %16
         """,
     )
+
+
+def test_a_function_compiled_again_is_the_same_program():
+    x, w = np.random.default_rng(0).standard_normal((2, 1, 240_000)).astype(np.float32)
+    m = np.ones((1, 1), bool)
+    f = ob.grad(lambda x: ob.sum(ob.log_softmax(ob.where(m, x, -np.inf), axis=-1) * w))
+    first, again = (ob.jit(f)(x).tobytes() for _ in range(2))
+    assert first == again
 
 
 def test_contract_takes_transposes_into_products():
