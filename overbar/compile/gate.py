@@ -254,10 +254,10 @@ CHECKS: dict[str, Callable[[Looking], None]] = {
 """What a row can say; `Gate` takes rows as (name, *numbers)."""
 
 HEAD = ("body", "table", "launch", "counters", "count", "record", "facts", "rows", "length",
-        "given", "givens", "written", "writtens", "leaves", "times", "refused")  # fmt: skip
+        "given", "givens", "written", "writtens", "leaves", "times", "done", "refused")  # fmt: skip
 """The words in front. body, table, ...: how to run it; rows and how many; the (slot, bytes) of
 arrays given and of arrays written, and how many; how many leaves there must be; how many times it
-is to run; which row did not hold, of the last call.
+is to run, and ran before something was wrong; which row did not hold, of the last call.
 """
 
 
@@ -287,9 +287,10 @@ def _running(module: Module) -> None:
     f.give(f.let(f"zext i1 {wrong} to i64"))
 
     f = module.function("repeat", [("ptr", "words"), ("i64", "times")], result="i64", public=True)
-    with f.loop(0, "%times"):
+    with f.loop(0, "%times") as i:
         code = f.call("run", "i64", ("ptr", "%words"))
         with f.when(f.let(f"icmp ne i64 {code}, 0")):
+            f.store(i, f.at("%words", HEAD.index("done"), "i64"), "i64")
             f.give(code)
             f.dead()
     f.give("0")
@@ -456,6 +457,12 @@ class Gate:
     def repeat(self, times: int) -> None:
         """From now on, entering means running it so many times."""
         self.words[HEAD.index("times")] = times
+        self.words[HEAD.index("done")] = 0
+
+    @property
+    def done(self) -> int:
+        """How many times it ran before something inside was wrong."""
+        return int(self.words[HEAD.index("done")])
 
     @property
     def refused(self) -> str:

@@ -273,10 +273,9 @@ class Jitted:
         while done < n:
             ready = next((r for r in self._ready if r.loops and r.serves(context)), None)
             if ready is not None and ready.flat and n - done > 1:
-                times = min(n - done, ready.stretch)
-                result = ready.repeated(times, args)
+                result, times = ready.repeated(min(n - done, ready.stretch), args)
+                done += times
                 if result is not MISS:
-                    done += times
                     continue
             result = self(*args)
             done += 1

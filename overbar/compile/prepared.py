@@ -107,8 +107,7 @@ class Prepared:
         self._single = alone and traced.outs == [Tensor]
         self._single_plain = alone and traced.outs == [Plain]
         self.quick: Callable[[tuple[Any, ...]], Any] | None = None
-        refuses = self.program.assembled.checks.may_refuse
-        self.loops = not self._rebinds and self._steady() and not refuses
+        self.loops = not self._rebinds and self._steady()
         if program.timed >= TIMED:
             self.quick = self._quick()
 
@@ -282,13 +281,16 @@ class Prepared:
         """How many steps may be taken at once: Ctrl-C waits for them."""
         return max(1, int(0.05 / max(self.program.seconds, 1e-7)))
 
-    def repeated(self, times: int, leaves: tuple[Any, ...]) -> Any:
-        """So many calls, in native code."""
+    def repeated(self, times: int, leaves: tuple[Any, ...]) -> tuple[Any, int]:
+        """So many calls, in native code: what the last one gives, and how many were done. MISS: the
+        next is to be called in another way.
+        """
         if self.program.gives_way():
-            return MISS
+            return MISS, 0
         self.gate.repeat(times)
         try:
-            return self.whole(leaves)
+            result = self.whole(leaves)
+            return result, self.gate.done if result is MISS else times
         finally:
             self.gate.repeat(1)
 

@@ -88,6 +88,28 @@ def test_nothing_is_written_before_it_is_refused():
     np.testing.assert_array_equal(state, np.full(70_000, 4.0))
 
 
+def test_steps_run_in_native_code_stop_where_one_is_refused():
+    count, weights = ob.zeros((1, 3)), ob.full((4, 3), 0.25)
+
+    @ob.jit
+    def step(x):
+        total = ob.within(count, high=10, name="step: count").sum()
+        count.rebind(count + (x + 0.0 * total) @ weights)
+        return total
+
+    x = np.ones((1, 4))
+    for _ in range(4):
+        step(x)
+    (ready,) = step._ready
+    assert ready.loops
+    assert float(step.run(3, x)) == 18.0
+    with pytest.raises(DomainError, match=r"step: count\[0, 0\] is 11"):
+        step.run(1000, x)
+    np.testing.assert_array_equal(count, [[11.0] * 3])
+    count.rebind(ob.zeros((1, 3)))
+    assert float(step.run(5, x)) == 12.0
+
+
 def test_the_interpreter_looks_too_and_so_does_another_size():
     f = ob.jit(lambda x: ob.sqrt(ob.within(x, 0, name="sqrt: x")).sum())
     with ob.config(jit="interpret"):
