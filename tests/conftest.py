@@ -6,6 +6,7 @@ machine, so that a red test stays red; `explore` looks for new ones; `thorough` 
 
 import os
 import random
+import signal
 import sys
 import zlib
 
@@ -25,6 +26,12 @@ settings.register_profile(
 settings.register_profile("explore", max_examples=200, deadline=None)
 settings.register_profile("thorough", max_examples=5000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell lets what it starts in the background ignore Ctrl-C, and so would all processes that
+    # tests start, which send it to them.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _seed_of(request):
