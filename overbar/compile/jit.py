@@ -115,7 +115,7 @@ class Jitted:
                 self.f(*args, **kwargs)
             except OverbarError as told:
                 error = told
-            except Exception as raw:  # noqa: BLE001
+            except Exception as raw:  # noqa: BLE001  (NumPy's: the cause of what is told)
                 error.__cause__ = raw
             raise error
 

@@ -37,6 +37,7 @@ from .turning import turn, turned_lines
 CHUNK = 4096
 """So many numbers are added up at a time, so that a long sum of float32 keeps its digits."""
 WORDS = {"float": "i32", "double": "i64"}
+"""Whole numbers of as many bits: any processor's registers hold them."""
 START = {
     "add": lambda d: -0.0 if d.kind == "f" else 0,
     "multiply": lambda d: 1,
